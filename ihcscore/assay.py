@@ -1,0 +1,284 @@
+"""Assays: what is scored, and how, for a marker. Everything an option sets, an assay sets."""
+
+import dataclasses
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from ihcscore.errors import AssayError, UnknownName
+from ihcscore.stains.vectors import StainMatrix
+
+COMPARTMENT_NAMES = ("nucleus", "cytoplasm", "membrane", "cell")
+POPULATIONS = ("all",)
+MEASURED_FIELDS = ("segmenter", "segmenter_parameters", "expansion_um", "membrane_um", "nucleus_edge_um")
+"""Fields that decide what is measured; the others can change afterwards, from the cell table alone."""
+INPUT_FIELDS = ("mpp", "group", "context")
+"""Fields that belong to the images, not to the marker."""
+
+
+@dataclass(frozen=True)
+class Assay:
+    """How a marker is measured and scored.
+
+    Parameters
+    ----------
+    name : str
+        Recorded in every result.
+    version : int
+        Raised by its author whenever a value changes.
+    description : str
+        For people.
+    compartment : tuple of str
+        "nucleus", "cytoplasm", "membrane" or several of them, or "cell"; several are scored as one, by area.
+    thresholds : tuple of 3 float
+        DAB optical density from which a cell is 1+, 2+, 3+ (>=); rising. They hold for this background only.
+    population : str
+        Which cells are scored: "all".
+    include_cut : bool
+        Score cells that the image's border cuts, too.
+    atm_max_od : float
+        Highest threshold of the ATM, OD.
+    background : "auto" or tuple of 3 float
+        Light without tissue, I0; "auto" takes the image's glass.
+    stains : "default", "estimate" or StainMatrix
+        Stain vectors: those of Ruifrok and Johnston, estimated from the image, or given.
+    segmenter : str
+        Which segmenter finds the nuclei.
+    segmenter_parameters : mapping of str to number
+        Values that differ from the segmenter's own.
+    expansion_um : float
+        Farthest a cell reaches beyond its nucleus, um.
+    membrane_um : float
+        Width of the membrane band, um.
+    nucleus_edge_um : float
+        Width of the edge inside a nucleus that its optical densities leave out, um; 0 measures all of it, as QuPath.
+    mpp : float, optional
+        um per pixel of the images, where no manifest gives it; checked against the limits as each is read.
+    group : str, optional
+        What tiles of one slide or case have in common: a manifest's column, or a pattern for file names.
+    context : mapping, optional
+        Background and stains settled before, as `SlideContext.to_dict` gives them.
+    sources : mapping of str to str
+        Where each value comes from.
+
+    Raises
+    ------
+    AssayError
+        If fields do not make sense; it lists all problems.
+    """
+
+    name: str = "generic-nuclear"
+    version: int = 1
+    description: str = ""
+    compartment: tuple[str, ...] = ("nucleus",)
+    thresholds: tuple[float, float, float] = (0.2, 0.4, 0.6)
+    population: str = "all"
+    include_cut: bool = False
+    atm_max_od: float = 1.5
+    background: str | tuple[float, float, float] = (255.0, 255.0, 255.0)
+    stains: str | StainMatrix = "default"
+    segmenter: str = "watershed"
+    segmenter_parameters: Mapping[str, float] = field(default_factory=dict)
+    expansion_um: float = 5.0
+    membrane_um: float = 1.0
+    nucleus_edge_um: float = 1.0
+    mpp: float | None = None
+    group: str | None = None
+    context: Mapping[str, Any] | None = None
+    sources: Mapping[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        problems = list(_problems(self))
+        if problems:
+            raise AssayError(self.name, problems)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Give the fields as plain values, ready for JSON and TOML; unset ones are left out."""
+        values = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
+        if isinstance(self.stains, StainMatrix):
+            values["stains"] = self.stains.to_dict()
+        plain = {key: list(v) if isinstance(v, tuple) else v for key, v in values.items()}
+        return {key: dict(v) if isinstance(v, Mapping) else v for key, v in plain.items() if v is not None and v != {}}
+
+    def replace(self, **changes: Any) -> "Assay":
+        """Give a copy with other values.
+
+        A changed value loses its source: it is no longer where that came from.
+
+        Raises
+        ------
+        AssayError
+            If the result does not make sense.
+        """
+        sources = {key: text for key, text in self.sources.items() if key not in changes}
+        return dataclasses.replace(self, **{"sources": sources, **changes})
+
+
+def assay_from_dict(data: Mapping[str, Any]) -> Assay:
+    """Make an assay from plain values, as `Assay.to_dict` gives and a TOML file holds them.
+
+    Parameters
+    ----------
+    data : mapping
+        Fields of `Assay`; those left out have the defaults of `generic-nuclear`.
+
+    Returns
+    -------
+    Assay
+
+    Raises
+    ------
+    AssayError
+        If there are unknown fields or values that do not make sense; it lists all problems.
+
+    Examples
+    --------
+    >>> assay_from_dict({"name": "mine", "thresholds": [0.1, 0.2, 0.4]}).thresholds
+    (0.1, 0.2, 0.4)
+    """
+    name = str(data.get("name", "unnamed"))
+    known = {f.name for f in dataclasses.fields(Assay)}
+    problems = [f"unknown field '{key}'" for key in data if key not in known]
+    values: dict[str, Any] = {"name": name}
+    for key, value in data.items():
+        if key not in known:
+            continue
+        try:
+            values[key] = _typed(key, value)
+        except (TypeError, ValueError) as error:
+            problems.append(f"{key}: {error}")
+    try:
+        assay = Assay(**values)
+    except AssayError as error:
+        raise AssayError(name, [*problems, *error.problems]) from None
+    if problems:
+        raise AssayError(name, problems)
+    return assay
+
+
+def preset_names() -> tuple[str, ...]:
+    """List the assays that come with the package."""
+    folder = resources.files("ihcscore") / "assays"
+    return tuple(sorted(entry.name[:-5] for entry in folder.iterdir() if entry.name.endswith(".toml")))
+
+
+def load_assay(source: str | Path | Assay) -> Assay:
+    """Load a preset by name or an assay file by path.
+
+    Parameters
+    ----------
+    source : str, Path or Assay
+        Name of a preset, or a path that ends in ``.toml``. An assay is returned as it is.
+
+    Returns
+    -------
+    Assay
+
+    Raises
+    ------
+    UnknownName
+        If there is no preset of that name.
+    AssayError
+        If the file is missing, is no TOML or its fields do not make sense.
+
+    Examples
+    --------
+    >>> load_assay("generic-nuclear").compartment
+    ('nucleus',)
+    """
+    if isinstance(source, Assay):
+        return source
+    path = Path(source)
+    if path.suffix.lower() != ".toml":
+        if str(source) not in preset_names():
+            raise UnknownName("assay", str(source), [*preset_names(), "a path to a .toml file"])
+        text = (resources.files("ihcscore") / "assays" / f"{source}.toml").read_text("utf-8")
+        return assay_from_dict(tomllib.loads(text))
+    try:
+        data = tomllib.loads(path.read_text("utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise AssayError(path.name, [f"cannot be read: {error.__class__.__name__}"]) from error
+    except tomllib.TOMLDecodeError as error:
+        raise AssayError(path.name, [f"is not TOML: {error}"]) from error
+    return assay_from_dict(data)
+
+
+def _typed(key: str, value: Any) -> Any:
+    """Bring a value from TOML or JSON into the type of its field."""
+    if key == "stains" and isinstance(value, Mapping):
+        return StainMatrix.from_dict(dict(value))
+    if key == "compartment":
+        return tuple(value.split("+")) if isinstance(value, str) else tuple(value)
+    if key == "thresholds" or (key == "background" and not isinstance(value, str)):
+        return tuple(float(v) for v in value)
+    if key in ("expansion_um", "membrane_um", "nucleus_edge_um", "atm_max_od", "mpp") and isinstance(value, int):
+        return float(value)
+    return value
+
+
+def _problems(assay: Assay) -> list[str]:
+    """List everything that is wrong with an assay."""
+    return [
+        *_compartment_problems(assay.compartment),
+        *_threshold_problems(assay.thresholds),
+        *_stain_problems(assay),
+        *_number_problems(assay),
+        *([] if assay.population in POPULATIONS else [f"population: choose from {', '.join(POPULATIONS)}"]),
+        *([] if isinstance(assay.include_cut, bool) else ["include_cut: true or false"]),
+        *([] if isinstance(assay.version, int) and not isinstance(assay.version, bool) else ["version: whole number"]),
+    ]
+
+
+def _compartment_problems(compartment: tuple[str, ...]) -> list[str]:
+    unknown = [name for name in compartment if name not in COMPARTMENT_NAMES]
+    if unknown:
+        return [f"compartment '{name}': choose from {', '.join(COMPARTMENT_NAMES)}" for name in unknown]
+    if not compartment or len(set(compartment)) < len(compartment):
+        return ["compartment: one or several different ones"]
+    if "cell" in compartment and len(compartment) > 1:
+        return ["compartment: 'cell' holds the others already"]
+    return []
+
+
+def _threshold_problems(thresholds: Any) -> list[str]:
+    if not _numbers(thresholds, 3):
+        return [f"thresholds: three optical densities, found {thresholds!r}"]
+    if not 0 < thresholds[0] < thresholds[1] < thresholds[2]:
+        return [f"thresholds: must be positive and rise, found {', '.join(f'{t:g}' for t in thresholds)}"]
+    if thresholds[2] > 3:
+        return [f"thresholds: optical densities (base 10) up to 3, found {thresholds[2]:g}"]
+    return []
+
+
+def _stain_problems(assay: Assay) -> list[str]:
+    problems = []
+    if isinstance(assay.background, str):
+        if assay.background != "auto":
+            problems.append(f"background: 'auto' or three numbers, found '{assay.background}'")
+    elif not _numbers(assay.background, 3) or not all(0 < v <= 255 for v in assay.background):
+        problems.append(f"background: 'auto' or three numbers above 0 up to 255, found {assay.background!r}")
+    if not isinstance(assay.stains, StainMatrix) and assay.stains not in ("default", "estimate"):
+        problems.append(f"stains: 'default', 'estimate' or vectors, found {assay.stains!r}")
+    return problems
+
+
+def _number_problems(assay: Assay) -> list[str]:
+    limits = {"expansion_um": (0, 50), "membrane_um": (0, 10), "nucleus_edge_um": (0, 5), "atm_max_od": (0, 3)}
+    may_be_zero = ("expansion_um", "nucleus_edge_um")
+    problems = []
+    for key, (low, high) in limits.items():
+        value = getattr(assay, key)
+        if not _numbers((value,), 1) or not low <= value <= high or (value == 0 and key not in may_be_zero):
+            problems.append(f"{key}: a number above {low} up to {high}, found {value!r}")
+    if assay.mpp is not None and (not _numbers((assay.mpp,), 1) or not assay.mpp > 0):
+        problems.append(f"mpp: um per pixel, above 0, found {assay.mpp!r}")
+    return problems
+
+
+def _numbers(values: Any, count: int) -> bool:
+    if not isinstance(values, tuple | list) or len(values) != count:
+        return False
+    return all(isinstance(v, int | float) and not isinstance(v, bool) and v == v for v in values)

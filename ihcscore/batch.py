@@ -1,0 +1,237 @@
+"""Score many image files into a result folder, or complete one."""
+
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import ihcscore
+from ihcscore.assay import Assay
+from ihcscore.context import SlideContext, settle_context, survey
+from ihcscore.errors import IhcscoreError, InputError, OutputError, ResultMismatch
+from ihcscore.io.images import SourceImage, read_image
+from ihcscore.io.inputs import ImageInput
+from ihcscore.outputs.geojson import write_geojson
+from ihcscore.outputs.overlay import write_overlay
+from ihcscore.outputs.summary import read_summary, write_summary
+from ihcscore.outputs.tables import read_cells, write_cells, write_cells_csv, write_scores
+from ihcscore.pipeline import CellScores, Measurement, measure_image, score_cells
+from ihcscore.results import (
+    CELLS,
+    CELLS_CSV,
+    GEOJSON,
+    OVERLAY,
+    RUN,
+    SCORES,
+    SUMMARY,
+    RunReport,
+    discard_results,
+    file_sha256,
+    parameters_digest,
+    pooled_rows,
+    read_run,
+    results_in,
+    write_run,
+)
+from ihcscore.summarize import ScoreRow, failed_row
+
+Progress = Callable[[str, float], None]
+"""Called with what is being done and how many images are done, in parts of images."""
+
+
+def score_files(
+    inputs: Sequence[ImageInput],
+    assay: Assay,
+    out: str | Path,
+    *,
+    cells_csv: bool = False,
+    overwrite: bool = False,
+    progress: Progress | None = None,
+) -> RunReport:
+    """Score image files into a folder.
+
+    Parameters
+    ----------
+    inputs : sequence of ImageInput
+        The images, as `ihcscore.io.inputs.expand_inputs` lists them.
+    assay : Assay
+        How; its `mpp` is for images whose pixel size no manifest gives.
+    out : str or Path
+        Result folder. One that exists is completed: what is there and complete stays as it is.
+    cells_csv : bool, default False
+        Write the cell tables as CSV, too.
+    overwrite : bool, default False
+        Replace results of other parameters or inputs instead of refusing.
+    progress : callable, optional
+        Called as the work goes on.
+
+    Returns
+    -------
+    RunReport
+        A file that failed is a row with its reason, and the others are scored.
+
+    Raises
+    ------
+    ResultMismatch
+        If the folder holds results of other parameters and `overwrite` is not set.
+    OutputError
+        If the folder cannot be written.
+    """
+    run = _Run(Path(out), assay, cells_csv, overwrite, progress or (lambda what, done: None))
+    run.claim()
+    for position, members in _by_group(inputs):
+        run.score_group(members, position)
+    rows = run.all_rows()
+    write_scores(run.out / SCORES, rows)
+    return RunReport(tuple(rows), tuple(run.failed), run.kept, tuple(run.warnings))
+
+
+def _by_group(inputs: Sequence[ImageInput]) -> Iterator[tuple[int, list[ImageInput]]]:
+    """Give the images of each group together, and how many came before; each image without group is its own."""
+    groups: dict[str, list[ImageInput]] = {}
+    for item in inputs:
+        groups.setdefault(f"group {item.group}" if item.group else f"image {item.name}", []).append(item)
+    before = 0
+    for members in groups.values():
+        yield before, members
+        before += len(members)
+
+
+class _Run:
+    """One call of `score_files`: the folder, the parameters, what happened so far."""
+
+    def __init__(self, out: Path, assay: Assay, cells_csv: bool, overwrite: bool, progress: Progress) -> None:
+        self.out, self.assay, self.overwrite, self.progress = out, assay, overwrite, progress
+        self.wanted = [CELLS, GEOJSON, OVERLAY] + [CELLS_CSV] * cells_csv
+        self.parameters = parameters_digest(assay)
+        self.failed: list[str] = []
+        self.failures: list[ScoreRow] = []
+        self.warnings: list[str] = []
+        self.kept = 0
+
+    def claim(self) -> None:
+        """Mark the folder with the parameters, or refuse one that is marked with others."""
+        if (self.out / RUN).exists():
+            found = read_run(self.out)
+            if found.get("parameters") != self.parameters:
+                if not self.overwrite:
+                    raise ResultMismatch(
+                        f"{self.out.name} holds results of other parameters ({_differences(found, self.assay)}): "
+                        "choose another folder, or --overwrite"
+                    )
+                discard_results(self.out)
+        write_run(self.out, self.assay)
+
+    def score_group(self, members: list[ImageInput], before: int) -> None:
+        """Score images that share a context."""
+        try:
+            context = self._shared_context(members) if members[0].group and self.assay.context is None else None
+        except IhcscoreError as error:
+            for item in members:
+                self._fail(item, f"its group has no context: {error}")
+            return
+        for number, item in enumerate(members, before):
+            self.progress(item.name, number)
+            try:
+                self._score(item, context, number)
+            except OutputError:
+                raise
+            except IhcscoreError as error:
+                self._fail(item, str(error))
+            self.progress(item.name, number + 1)
+
+    def _fail(self, item: ImageInput, reason: str) -> None:
+        self.failed.append(reason if item.path.name in reason else f"{item.path.name}: {reason}")
+        self.failures.append(failed_row(item.name, item.group, self.assay, reason))
+
+    def _shared_context(self, members: list[ImageInput]) -> SlideContext | None:
+        surveys = []
+        for item in members:
+            try:
+                surveys.append(survey(self._read(item).rgb))
+            except InputError:
+                continue  # reported when it is scored
+        return settle_context(surveys, self.assay) if surveys else None
+
+    def _read(self, item: ImageInput) -> SourceImage:
+        return read_image(item.path, item.mpp if item.mpp is not None else self.assay.mpp)
+
+    def _score(self, item: ImageInput, shared: SlideContext | None, number: int) -> None:
+        folder = self.out / item.name
+        if (folder / SUMMARY).exists() and self._stays(item, folder, shared):
+            return
+        source = self._read(item)
+        measurement = measure_image(
+            source.rgb,
+            mpp=source.mpp,
+            assay=self.assay,
+            context=shared,
+            progress=lambda done, all_: self.progress(item.name, number + 0.9 * done / all_),
+        )
+        scored = score_cells(measurement.cells, self.assay, image=item.name, group=item.group)
+        self._write(folder, source, scored, measurement.context)
+        write_summary(folder / SUMMARY, _summary(item, source, measurement, scored.scores, self))
+        self.warnings += [f"{item.name}: {text}" for text in (*source.notes, *measurement.context.warnings)]
+
+    def _stays(self, item: ImageInput, folder: Path, shared: SlideContext | None) -> bool:
+        """Complete what is there, if it is this image's; False if it has to be scored again."""
+        summary = read_summary(folder / SUMMARY)
+        same_context = shared is None or summary["context"] == shared.to_dict()
+        if summary["input"]["sha256"] != file_sha256(item.path) or not same_context:
+            if self.overwrite:
+                return False
+            what = "another file" if same_context else "another background or stains of its group"
+            raise ResultMismatch(f"{item.path.name}: {item.name} was scored from {what}: --overwrite replaces it")
+        missing = [name for name in self.wanted if not (folder / name).exists()]
+        if CELLS in missing:
+            return False
+        if missing:
+            source = self._read(item)
+            cells = read_cells(folder / CELLS)
+            self._write(folder, source, CellScores(cells, ScoreRow(**summary["scores"])), None)
+        self.kept += not missing
+        return True
+
+    def _write(self, folder: Path, source: SourceImage, scored: CellScores, context: SlideContext | None) -> None:
+        """Write what is wanted; when completing (no `context`), only what is missing."""
+        writers: dict[str, Callable[[Path], None]] = {
+            CELLS: lambda path: write_cells(path, scored.cells),
+            CELLS_CSV: lambda path: write_cells_csv(path, scored.cells),
+            GEOJSON: lambda path: write_geojson(path, scored.cells),
+            OVERLAY: lambda path: write_overlay(path, source.rgb, scored.cells, source.mpp),
+        }
+        for name in self.wanted:
+            if context is not None or not (folder / name).exists():
+                writers[name](folder / name)
+
+    def all_rows(self) -> list[ScoreRow]:
+        """Give the rows of every image in the folder, then of the groups."""
+        rows = [ScoreRow(**summary["scores"]) for _, summary in results_in(self.out, self.parameters)]
+        again = {row.image for row in rows}
+        rows += [row for row in self.failures if row.image not in again]
+        return rows + pooled_rows(self.out, rows, self.assay)
+
+
+def _summary(
+    item: ImageInput, source: SourceImage, measurement: Measurement, scores: ScoreRow, run: _Run
+) -> dict[str, Any]:
+    return {
+        "scores": scores.to_dict(),
+        "warnings": [*source.notes, *measurement.context.warnings],
+        "input": {
+            "name": source.name,
+            "sha256": source.sha256,
+            "mpp_origin": "manifest" if item.mpp is not None else source.mpp_origin,
+            "notes": list(source.notes),
+        },
+        "parameters": run.parameters,
+        **measurement.provenance,
+        "assay": run.assay.to_dict(),
+    }
+
+
+def _differences(found: dict[str, Any], assay: Assay) -> str:
+    old, new = found.get("assay", {}), assay.to_dict()
+    names = sorted(key for key in {*old, *new} if old.get(key) != new.get(key) and key != "sources")
+    if found.get("ihcscore") != ihcscore.__version__:
+        names.append(f"ihcscore {found.get('ihcscore')}")
+    return ", ".join(names) or "sources"

@@ -1,0 +1,222 @@
+"""One canonical block to the rows of the cell table, and the rows of all blocks to one table."""
+
+import dataclasses
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import shapely
+from numpy.typing import NDArray
+
+from ihcscore.assay import Assay
+from ihcscore.compartments import expand, partition
+from ihcscore.context import SlideContext
+from ihcscore.geometry import centroids, um_to_px
+from ihcscore.grid import CORE_PX, Block, Grid
+from ihcscore.io.working import WorkingImage
+from ihcscore.measure import CellPixels, measure_shapes, measure_stains
+from ihcscore.outlines import outlines
+from ihcscore.schema import COLUMNS
+from ihcscore.segment.base import BlockPixels, Segmenter
+from ihcscore.stains.density import optical_density
+from ihcscore.stains.unmix import unmix
+
+CONTESTED_PX = 4
+"""How far outside its core a block still reports nuclei, in case the neighbour sees them differently."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """Everything a block needs to be measured; the same for all blocks of an image.
+
+    Parameters
+    ----------
+    image : WorkingImage
+    context : SlideContext
+    segmenter : Segmenter
+    expansion_um, membrane_um, nucleus_edge_um : float
+        As in `Assay`.
+    core_px : int
+        Side of a block's core, working pixels.
+    """
+
+    image: WorkingImage
+    context: SlideContext
+    segmenter: Segmenter
+    expansion_um: float
+    membrane_um: float
+    nucleus_edge_um: float
+    core_px: int = CORE_PX
+
+    @classmethod
+    def of(cls, image: WorkingImage, context: SlideContext, segmenter: Segmenter, assay: Assay) -> "Job":
+        """Make a job from an assay."""
+        return cls(image, context, segmenter, assay.expansion_um, assay.membrane_um, assay.nucleus_edge_um)
+
+    @property
+    def grid(self) -> Grid:
+        """The canonical blocks; the halo holds every step's influence and the largest cell."""
+        reach_um = self.segmenter.influence_um + self.segmenter.largest_object_um + self.expansion_um + self.membrane_um
+        halo = int(np.ceil(um_to_px(reach_um, self.image.frame.working_mpp))) + CONTESTED_PX
+        height, width = self.image.frame.shape
+        return Grid(height, width, halo, self.core_px)
+
+
+def measure_block(job: Job, block: Block) -> dict[str, NDArray[Any]]:
+    """Find and measure the cells of a block.
+
+    Parameters
+    ----------
+    job : Job
+    block : Block
+        One of ``job.grid``.
+
+    Returns
+    -------
+    dict of str to ndarray
+        Columns of `ihcscore.schema` but ``cell_id``, and ``owned`` (the centroid lies in the core) and
+        ``contested`` (it lies near the core's border, on either side: `settle` decides); sorted by y, then x.
+    """
+    mpp = job.image.frame.working_mpp
+    y0, x0, _, _ = block.window
+    rgb = job.image.read(block.window)
+    od = optical_density(rgb, job.context.background, clip=False)
+    stains = unmix(od, job.context.stains)
+    background = np.asarray(job.context.background, np.float64)
+    nuclei = job.segmenter.segment(BlockPixels(rgb, stains, background, mpp, (y0, x0)))
+    xy = centroids(nuclei, int(nuclei.max(initial=0)), (y0, x0))
+    rows = _reported(block, xy)
+    row_of = np.zeros(len(xy) + 1, np.int32)
+    row_of[rows + 1] = np.arange(1, len(rows) + 1)
+
+    cells = expand(nuclei, job.expansion_um, mpp)
+    part = partition(nuclei, cells, mpp, membrane_um=job.membrane_um, nucleus_edge_um=job.nucleus_edge_um)
+    nuclei, cells = row_of[nuclei], row_of[cells]
+    pixels = CellPixels.of(cells, part, len(rows))
+    nucleus_shapes, cell_shapes = outlines(nuclei, len(rows)), outlines(cells, len(rows))
+    columns: dict[str, NDArray[Any]] = dict(measure_stains(pixels, od, stains, mpp))
+    columns |= measure_shapes(pixels, cells.shape[1], nucleus_shapes, mpp)
+    columns |= _places(job, block, xy[rows], nuclei)
+    columns["nucleus_wkb"] = _wkb(job, block, nucleus_shapes)
+    columns["cell_wkb"] = _wkb(job, block, cell_shapes)
+    columns["owned"] = block.owns(xy[rows])
+    columns["contested"] = ~_widened(block, -CONTESTED_PX).owns(xy[rows])
+    return columns
+
+
+def _reported(block: Block, xy: NDArray[np.float64]) -> NDArray[np.intp]:
+    """Nuclei in the core or close to it, sorted by y, then x."""
+    near = _widened(block, CONTESTED_PX).owns(xy)
+    rows = np.flatnonzero(near)
+    return rows[np.lexsort((xy[rows, 0], xy[rows, 1]))]
+
+
+def _widened(block: Block, margin: int) -> Block:
+    y0, x0, y1, x1 = block.core
+    return dataclasses.replace(block, core=(y0 - margin, x0 - margin, y1 + margin, x1 + margin))
+
+
+def _places(job: Job, block: Block, xy: NDArray[np.float64], nuclei: NDArray[np.int32]) -> dict[str, NDArray[Any]]:
+    level0 = job.image.frame.to_level0(xy)
+    um = job.image.frame.to_um(level0)
+    return {
+        "x_px": level0[:, 0],
+        "y_px": level0[:, 1],
+        "x_um": um[:, 0],
+        "y_um": um[:, 1],
+        "block_row": np.full(len(xy), block.row, np.int32),
+        "block_col": np.full(len(xy), block.col, np.int32),
+        "cut_by_border": _cut(block, nuclei, job.image.frame.shape, len(xy)),
+    }
+
+
+def _cut(block: Block, nuclei: NDArray[np.int32], shape: tuple[int, int], count: int) -> NDArray[np.bool_]:
+    """Tell which nuclei touch the image's edge."""
+    y0, x0, y1, x1 = block.window
+    edges = [
+        nuclei[0] if y0 == 0 else None,
+        nuclei[-1] if y1 == shape[0] else None,
+        nuclei[:, 0] if x0 == 0 else None,
+        nuclei[:, -1] if x1 == shape[1] else None,
+    ]
+    cut = np.zeros(count + 1, bool)
+    for edge in edges:
+        if edge is not None:
+            cut[edge] = True
+    return cut[1:]
+
+
+def _wkb(job: Job, block: Block, shapes: NDArray[np.object_]) -> NDArray[np.object_]:
+    origin = np.array([block.window[1], block.window[0]], np.float64)
+    return np.asarray(shapely.to_wkb(shapely.transform(shapes, lambda xy: job.image.frame.to_level0(xy + origin))))
+
+
+def settle(parts: list[dict[str, NDArray[Any]]]) -> pd.DataFrame:
+    """Put the blocks' rows together, so that every nucleus stands in the table once.
+
+    Parameters
+    ----------
+    parts : list of dict
+        What `measure_block` gave for each block, in any order.
+
+    Returns
+    -------
+    DataFrame
+        The cell table, in block order.
+
+    Notes
+    -----
+    Two rows of different blocks are the same nucleus when their outlines share more than half of the smaller one. Of
+    those the owned one stands; if both or neither are, the larger, then that of the earlier block. What only one block
+    saw stands, whichever owns it.
+    """
+    parts = sorted(parts, key=_position)
+    table = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+    keep = _stands(table)
+    ids = cell_ids(table["x_px"][keep], table["y_px"][keep])
+    columns = {c.name: ids if c.name == "cell_id" else table[c.name][keep] for c in COLUMNS}
+    return pd.DataFrame({c.name: _series(columns[c.name], c.dtype) for c in COLUMNS})
+
+
+def cell_ids(x_px: NDArray[np.float64], y_px: NDArray[np.float64]) -> list[str]:
+    """Make UUIDs (version 8) of centroids: level-0 pixels x 1024, x before y.
+
+    Examples
+    --------
+    >>> cell_ids(np.array([1.0]), np.array([2.5]))
+    ['00000000-0400-8000-8000-000000000a00']
+    """
+    xs, ys = (np.rint(np.asarray(v) * 1024).astype(np.int64).tolist() for v in (x_px, y_px))
+    return [f"{x >> 16:08x}-{x & 0xFFFF:04x}-8000-8000-{y:012x}" for x, y in zip(xs, ys, strict=True)]
+
+
+def _series(values: Any, dtype: str) -> pd.Series:
+    return pd.Series(values, dtype="object" if dtype == "bytes" else dtype)
+
+
+def _position(part: dict[str, NDArray[Any]]) -> tuple[int, int]:
+    return (int(part["block_row"][0]), int(part["block_col"][0])) if len(part["block_row"]) else (-1, -1)
+
+
+def _stands(table: dict[str, NDArray[Any]]) -> NDArray[np.bool_]:
+    """Tell which rows stay: of the rows that are one nucleus, the best."""
+    stands = np.ones(len(table["owned"]), bool)
+    contested = np.flatnonzero(table["contested"])
+    pairs = _same_nucleus(table, contested)
+    rank = list(zip(~table["owned"], -table["Nucleus: Area µm^2"], table["block_row"], table["block_col"], strict=True))
+    stands[[first for first, second in pairs if rank[first] > rank[second]]] = False
+    return stands
+
+
+def _same_nucleus(table: dict[str, NDArray[Any]], among: NDArray[np.intp]) -> NDArray[np.intp]:
+    """Pairs (i, j) of rows of different blocks that are the same nucleus, both ways round; shape (n, 2)."""
+    shapes = shapely.from_wkb(table["nucleus_wkb"][among])
+    first, second = shapely.STRtree(shapes).query(shapes, predicate="intersects")
+    block = np.column_stack([table["block_row"], table["block_col"]])[among]
+    other = (block[first] != block[second]).any(axis=1)
+    first, second = first[other], second[other]
+    shared = shapely.area(shapely.intersection(shapes[first], shapes[second]))
+    area = shapely.area(shapes)
+    same = shared > 0.5 * np.minimum(area[first], area[second])
+    return np.column_stack([among[first[same]], among[second[same]]])

@@ -1,0 +1,105 @@
+"""Measured cells to intensity classes."""
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike, NDArray
+
+from ihcscore.schema import CHANNELS, CLASSES, UNMEASURABLE, area_column, channel_column, stain_column
+from ihcscore.stains.vectors import StainMatrix
+
+
+def scored_od(cells: pd.DataFrame, compartment: tuple[str, ...]) -> NDArray[np.float64]:
+    """Give the mean DAB optical density of each cell over one compartment or the union of several.
+
+    Parameters
+    ----------
+    cells : DataFrame
+        Cell table (`ihcscore.schema`). Not modified.
+    compartment : tuple of str
+        "nucleus", "cytoplasm", "membrane", "cell".
+
+    Returns
+    -------
+    ndarray of shape (n,), dtype float64
+        Mean over the pixels of the union; NaN where none of it has a pixel.
+    """
+    names = [name.capitalize() for name in compartment]
+    areas = np.array([cells[area_column(name)].to_numpy(np.float64) for name in names])
+    means = np.array([cells[stain_column(name, "DAB", "mean")].to_numpy(np.float64) for name in names])
+    if len(names) == 1:
+        return np.asarray(means[0])
+    total = areas.sum(axis=0)
+    weighted = np.where(areas > 0, areas * means, 0).sum(axis=0)
+    mean = np.full(len(cells), np.nan)
+    np.divide(weighted, total, out=mean, where=total > 0)
+    return mean
+
+
+def classify(od: ArrayLike, thresholds: tuple[float, float, float]) -> NDArray[np.object_]:
+    """Class cells by thresholds; a value on a threshold is in the higher class.
+
+    Parameters
+    ----------
+    od : array_like of shape (n,)
+        DAB optical density of each cell.
+    thresholds : tuple of 3 float
+        Lowest optical density of 1+, 2+ and 3+; rising.
+
+    Returns
+    -------
+    ndarray of shape (n,), dtype object
+        "Negative", "1+", "2+", "3+", or "Unmeasurable" for NaN.
+
+    Raises
+    ------
+    ValueError
+        If the thresholds do not rise.
+
+    Examples
+    --------
+    >>> classify([0.1, 0.2, 0.39, 0.6, np.nan], (0.2, 0.4, 0.6)).tolist()
+    ['Negative', '1+', '1+', '3+', 'Unmeasurable']
+    """
+    if not thresholds[0] < thresholds[1] < thresholds[2]:
+        raise ValueError(f"thresholds must rise, found {thresholds}")
+    values = np.asarray(od, np.float64)
+    names = np.array([*CLASSES, UNMEASURABLE], dtype=object)
+    level = np.searchsorted(np.asarray(thresholds, np.float64), values, side="right")
+    return names[np.where(np.isnan(values), len(CLASSES), level)]
+
+
+def restain(
+    cells: pd.DataFrame, stains: StainMatrix, background_shift: NDArray[np.float64] | None = None
+) -> pd.DataFrame:
+    """Compute what the cells measure under other stain vectors and another background, without the pixels.
+
+    Parameters
+    ----------
+    cells : DataFrame
+        Cell table. Not modified.
+    stains : StainMatrix
+        The other stain vectors.
+    background_shift : ndarray of shape (3,), optional
+        ``log10(other background / background of the measurement)`` per channel, added to every optical density.
+
+    Returns
+    -------
+    DataFrame
+        The table with the means of channels, hematoxylin and DAB computed anew; unmixing is linear, so they are what
+        measuring again would give, but for rounding to float32. Columns that cannot be computed from means (standard
+        deviation, minimum, quantiles, maximum, saturated share) are left out.
+    """
+    stale = [
+        c for c in cells.columns if c.endswith(("OD std dev", "OD min", "OD p10", "OD median", "OD p90", "OD max"))
+    ]
+    stale += [c for c in cells.columns if c.endswith("Saturated share")]
+    out = cells.drop(columns=stale)
+    shift = np.zeros(3) if background_shift is None else np.asarray(background_shift, np.float64)
+    for name in ("Nucleus", "Cytoplasm", "Membrane", "Cell"):
+        columns = [channel_column(name, channel) for channel in CHANNELS]
+        channels = cells[columns].to_numpy(np.float64) + shift
+        out[columns] = channels.astype(np.float32)
+        unmixed = channels @ stains.inverse
+        out[stain_column(name, "Hematoxylin", "mean")] = unmixed[:, 0].astype(np.float32)
+        out[stain_column(name, "DAB", "mean")] = unmixed[:, 1].astype(np.float32)
+    return out

@@ -1,0 +1,51 @@
+"""The command `ihcscore` and its exit codes: 0 done, 1 failed, 2 usage, 3 some inputs failed."""
+
+import sys
+from typing import Annotated
+
+import typer
+
+import ihcscore
+from ihcscore.cli import assay, demo, phantom, replay, rescore, score, stains
+from ihcscore.errors import IhcscoreError
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    help="Score immunohistochemistry (IHC) images. For research use only.",
+)
+for module in (demo, score, rescore, stains, replay, assay, phantom):
+    app.command(module.__name__.rsplit(".", 1)[-1])(module.command)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        print(f"ihcscore {ihcscore.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    """Options of the command itself."""
+
+
+def main() -> None:
+    """Run the command line; an error of the user's data or machine is one line on stderr."""
+    try:
+        app()
+    except IhcscoreError as error:
+        print(f"ihcscore: {error}", file=sys.stderr)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        print("ihcscore: interrupted; the same command again goes on where it stopped", file=sys.stderr)
+        sys.exit(130)
+
+
+if __name__ == "__main__":
+    main()

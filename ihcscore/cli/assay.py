@@ -1,0 +1,27 @@
+"""ihcscore assay."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def command(
+    source: Annotated[str, typer.Argument(help="Preset, assay file, or summary.json of a result.")],
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="Assay file to write (.toml).")] = None,
+) -> None:
+    """Show an assay, or write it to a file: a preset's, or the one a result was scored with."""
+    import tomli_w
+
+    from ihcscore.assay import assay_from_dict, load_assay
+    from ihcscore.outputs.atomic import write_bytes
+    from ihcscore.outputs.summary import read_summary
+
+    recorded = source.endswith(".json")
+    assay = assay_from_dict(read_summary(Path(source))["assay"]) if recorded else load_assay(source)
+    text = tomli_w.dumps(assay.to_dict())
+    if out is None:
+        print(text, end="")
+    else:
+        write_bytes(out, text.encode())
+        print(f"Wrote {out}")

@@ -1,0 +1,30 @@
+"""ihcscore demo."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+MPP = 0.5
+
+
+def command(
+    out: Annotated[Path, typer.Argument(help="Result folder.")] = Path("ihcscore-demo"),
+) -> None:
+    """Score a real H-DAB image that comes with scikit-image (colon, membranous stain), taken as 0.5 um per pixel."""
+    from skimage.data import immunohistochemistry
+
+    from ihcscore.assay import load_assay
+    from ihcscore.cli.score import run
+    from ihcscore.io.inputs import ImageInput
+    from ihcscore.outputs.atomic import write_bytes
+    from ihcscore.outputs.overlay import encode_png
+
+    image = out / "immunohistochemistry.png"
+    if not image.exists():
+        write_bytes(image, encode_png(immunohistochemistry()))
+    assay = load_assay("generic-nuclear").replace(mpp=MPP)
+    report = run([ImageInput(image, "immunohistochemistry")], assay, out)
+    if report.failed:
+        raise typer.Exit(1)
+    print(f"Look at {out / 'immunohistochemistry' / 'overlay.png'}")

@@ -1,0 +1,85 @@
+"""Options that several commands share, and how they change an assay."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from ihcscore.assay import Assay
+
+Out = Annotated[Path, typer.Option("--out", "-o", help="Result folder.")]
+AssayName = Annotated[str | None, typer.Option("--assay", help="Preset or assay file (.toml).")]
+Thresholds = Annotated[
+    str | None, typer.Option("--thresholds", help="DAB OD from which a cell is 1+, 2+, 3+, e.g. 0.2,0.4,0.6.")
+]
+Compartment = Annotated[
+    str | None,
+    typer.Option("--compartment", help="nucleus, cytoplasm, membrane, cell, or a union: membrane+cytoplasm."),
+]
+Stains = Annotated[
+    str | None, typer.Option("--stains", help="default, estimate, or a file that 'ihcscore stains' wrote.")
+]
+Background = Annotated[str | None, typer.Option("--background", help="auto (the image's glass) or R,G,B.")]
+
+
+def numbers(option: str, text: str, count: int) -> tuple[float, ...]:
+    """Read numbers separated by commas.
+
+    Raises
+    ------
+    typer.BadParameter
+        If there are not `count` numbers.
+    """
+    try:
+        values = tuple(float(part) for part in text.split(","))
+    except ValueError:
+        values = ()
+    if len(values) != count:
+        raise typer.BadParameter(f"expected {count} numbers separated by commas, found '{text}'", param_hint=option)
+    return values
+
+
+def changes(
+    thresholds: str | None = None,
+    compartment: str | None = None,
+    stains: str | None = None,
+    background: str | None = None,
+    **others: Any,
+) -> dict[str, Any]:
+    """Turn options into fields of `Assay`; what was not given is left out."""
+    fields: dict[str, Any] = {key: value for key, value in others.items() if value is not None}
+    if thresholds is not None:
+        fields["thresholds"] = numbers("--thresholds", thresholds, 3)
+    if compartment is not None:
+        fields["compartment"] = tuple(compartment.split("+"))
+    if background is not None:
+        fields["background"] = background if background == "auto" else numbers("--background", background, 3)
+    if stains is not None:
+        fields["stains"] = _stain_rule(stains)
+    return fields
+
+
+def _stain_rule(text: str) -> Any:
+    if text in ("default", "estimate"):
+        return text
+    from ihcscore.context import load_context
+
+    return load_context(text).stains
+
+
+def summarise_failures(failed: Sequence[str], total: int) -> None:
+    """Exit with 3 when some inputs failed, with 1 when all did."""
+    for line in failed:
+        typer.echo(f"ihcscore: {line}", err=True)
+    if failed:
+        raise typer.Exit(1 if len(failed) >= total else 3)
+
+
+def assay_with(name: str | None, fields: dict[str, Any]) -> "Assay":
+    """Load an assay and change what options set."""
+    from ihcscore.assay import load_assay
+
+    assay = load_assay(name or "generic-nuclear")
+    return assay.replace(**fields) if fields else assay

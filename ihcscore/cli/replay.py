@@ -1,0 +1,25 @@
+"""ihcscore replay."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def command(
+    summary: Annotated[Path, typer.Argument(help="summary.json of a result.")],
+    source: Annotated[
+        Path | None, typer.Option("--input", help="The image (for a rescored result: its measurement), or its folder.")
+    ] = None,
+) -> None:
+    """Repeat a result from its own record and say whether it is the same; exit code 1 if it is not."""
+    from ihcscore.replaying import replay
+
+    done = replay(summary, source)
+    for note in done.notes:
+        typer.echo(f"note: {note}", err=True)
+    if not done.same:
+        for line in done.differences:
+            print(f"differs: {line}")
+        raise typer.Exit(1)
+    print("same: scores and every measured value of every cell")

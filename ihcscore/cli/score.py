@@ -1,0 +1,101 @@
+"""ihcscore score."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ihcscore.cli.options import (
+    AssayName,
+    Background,
+    Compartment,
+    Out,
+    Stains,
+    Thresholds,
+    assay_with,
+    changes,
+    summarise_failures,
+)
+
+if TYPE_CHECKING:
+    from ihcscore.assay import Assay
+    from ihcscore.io.inputs import ImageInput
+    from ihcscore.results import RunReport
+
+
+def command(
+    inputs: Annotated[list[str], typer.Argument(help="Images, folders, globs, or CSV manifests with a column 'path'.")],
+    out: Out,
+    mpp: Annotated[float | None, typer.Option("--mpp", help="um per pixel, where files do not state it.")] = None,
+    assay: AssayName = None,
+    thresholds: Thresholds = None,
+    compartment: Compartment = None,
+    stains: Stains = None,
+    background: Background = None,
+    segmenter: Annotated[str | None, typer.Option("--segmenter", help="What finds the nuclei: watershed.")] = None,
+    group: Annotated[
+        str | None,
+        typer.Option("--group", help="Column of a manifest or pattern for file names: tiles of one slide or case."),
+    ] = None,
+    context: Annotated[
+        Path | None, typer.Option("--context", help="Background and stains from 'ihcscore stains' or a summary.json.")
+    ] = None,
+    cells_csv: Annotated[bool, typer.Option("--cells-csv", help="Write the cells as CSV, too.")] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace results of other parameters.")] = False,
+) -> None:
+    """Score images: find cells, measure stains, class, aggregate. Writes OUT/scores.csv and a folder for each image."""
+    if context is not None and (stains is not None or background is not None):
+        raise typer.BadParameter("it settles stains and background already", param_hint="--context")
+    fields = changes(thresholds, compartment, stains, background, mpp=mpp, segmenter=segmenter, group=group)
+    if context is not None:
+        from ihcscore.context import load_context
+
+        fields["context"] = load_context(context).to_dict()
+    chosen = assay_with(assay, fields)
+
+    from ihcscore.io.inputs import expand_inputs
+    from ihcscore.segment.registry import load_segmenter
+
+    load_segmenter(chosen.segmenter, chosen.segmenter_parameters)
+    images = expand_inputs(inputs, chosen.group, out)
+    report = run(images, chosen, out, cells_csv=cells_csv, overwrite=overwrite)
+    summarise_failures(report.failed, len(images))
+
+
+def run(
+    images: list["ImageInput"], assay: "Assay", out: Path, *, cells_csv: bool = False, overwrite: bool = False
+) -> "RunReport":
+    """Score with a progress bar on stderr and print the table."""
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+    from ihcscore.batch import score_files
+    from ihcscore.cli.show import show_scores
+
+    log = Console(stderr=True)
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.percentage:.0f} %"),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=log, transient=True, disable=not log.is_terminal) as bar:
+        task = bar.add_task("scoring", total=len(images))
+        report = score_files(
+            images,
+            assay,
+            out,
+            cells_csv=cells_csv,
+            overwrite=overwrite,
+            progress=lambda what, done: bar.update(task, description=what, completed=done),
+        )
+    renamed = [item for item in images if item.name != item.path.stem]
+    for item in renamed:
+        log.print(f"note: {item.path.parent.name}/{item.path.name} is {item.name} in the results", highlight=False)
+    for text in report.warnings:
+        log.print(f"warning: {text}", highlight=False, soft_wrap=True)
+    if report.kept:
+        log.print(f"{report.kept} of {len(images)} images were complete already", highlight=False)
+    show_scores(report.rows, assay)
+    print(f"Results are in {out}")
+    return report

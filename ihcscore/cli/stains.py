@@ -1,0 +1,49 @@
+"""ihcscore stains."""
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ihcscore.cli.options import Background, changes
+
+
+def command(
+    inputs: Annotated[list[str], typer.Argument(help="Images, folders or globs; several are estimated together.")],
+    out: Annotated[
+        Path, typer.Option("--out", "-o", help="File for --stains and --context; a PNG goes beside it.")
+    ] = Path("stains.json"),
+    background: Background = "auto",
+) -> None:
+    """Estimate background and stain vectors, show them, and write them to a file."""
+    import numpy as np
+
+    from ihcscore.assay import Assay
+    from ihcscore.context import settle_context, survey
+    from ihcscore.io.images import read_image
+    from ihcscore.io.inputs import expand_inputs
+    from ihcscore.outputs.atomic import write_bytes
+    from ihcscore.outputs.overlay import encode_png
+    from ihcscore.outputs.stainplot import stain_plot
+
+    surveys = [survey(read_image(item.path, mpp=1.0).rgb) for item in expand_inputs(inputs)]
+    assay = Assay(name="stains", stains="estimate", **changes(background=background))
+    context = settle_context(surveys, assay)
+    pixels = np.concatenate([each.pixels for each in surveys], axis=1)
+    write_bytes(out, (json.dumps(context.to_dict(), indent=1) + "\n").encode())
+    picture = out.with_suffix(".png")
+    write_bytes(picture, encode_png(stain_plot(pixels, context)))
+    for text in context.warnings:
+        typer.echo(f"warning: {text}", err=True)
+    _show(context.to_dict())
+    print(f"Wrote {out} and {picture}")
+
+
+def _show(context: dict[str, object]) -> None:
+    stains = context["stains"]
+    assert isinstance(stains, dict)
+    print(f"{'':12} {'red':>8} {'green':>8} {'blue':>8}")
+    for name, values in (("background", context["background"]), *stains.items()):
+        print(f"{name:12} " + " ".join(f"{value:8.4g}" for value in values))
+    print(f"background: {context['background_origin']}\nstains: {context['stains_origin']}")

@@ -1,0 +1,185 @@
+"""What is settled once for a slide, an image or a group of tiles, before any cell is measured."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ihcscore.assay import Assay
+from ihcscore.errors import IhcscoreError
+from ihcscore.stains.background import FALLBACK, Glass, find_glass
+from ihcscore.stains.estimate import StainEstimate, estimate_stains
+from ihcscore.stains.vectors import StainMatrix
+
+SAMPLE_PIXELS = 100_000
+
+
+@dataclass(frozen=True)
+class SlideContext:
+    """Background and stain vectors, and how they were obtained.
+
+    Parameters
+    ----------
+    background : tuple of 3 float
+        Light without tissue, I0.
+    background_origin : str
+        "given", "glass ..." or why the fallback was taken.
+    stains : StainMatrix
+        Stain vectors.
+    stains_origin : str
+        "default", "given", "estimated ..." or why the fallback was taken.
+    appearance : str
+        What the colours look like: the status of the stain estimate.
+    warnings : tuple of str
+        What the user should know.
+    """
+
+    background: tuple[float, float, float]
+    background_origin: str
+    stains: StainMatrix
+    stains_origin: str
+    appearance: str = ""
+    warnings: tuple[str, ...] = ()
+
+    def to_dict(self) -> dict[str, Any]:
+        """Give the fields as plain values."""
+        return {
+            "background": list(self.background),
+            "background_origin": self.background_origin,
+            "stains": self.stains.to_dict(),
+            "stains_origin": self.stains_origin,
+            "appearance": self.appearance,
+            "warnings": list(self.warnings),
+        }
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> "SlideContext":
+        """Read what `to_dict` gave.
+
+        Raises
+        ------
+        ValueError
+            If background or stains are missing or make no sense.
+        """
+        background = data.get("background")
+        if (
+            not isinstance(background, list | tuple)
+            or len(background) != 3
+            or not all(0 < v <= 255 for v in background)
+        ):
+            raise ValueError(f"background must be three numbers above 0 up to 255, found {background!r}")
+        red, green, blue = (float(v) for v in background)
+        return cls(
+            (red, green, blue),
+            str(data.get("background_origin", "given")),
+            StainMatrix.from_dict(data.get("stains", {})),
+            str(data.get("stains_origin", "given")),
+            str(data.get("appearance", "")),
+            tuple(data.get("warnings", ())),
+        )
+
+
+def load_context(path: str | Path) -> SlideContext:
+    """Read a context from a file that `ihcscore stains` wrote, or from the summary.json of a result.
+
+    Raises
+    ------
+    IhcscoreError
+        If the file cannot be read or holds no context.
+    """
+    path = Path(path)
+    try:
+        data = json.loads(path.read_text("utf-8"))
+        return SlideContext.from_dict(data.get("context", data))
+    except (OSError, UnicodeDecodeError, json.JSONDecodeError, ValueError, AttributeError) as error:
+        raise IhcscoreError(f"{path.name}: holds no background and stains ({error})") from error
+
+
+@dataclass(frozen=True)
+class Survey:
+    """What one image adds to a context.
+
+    Parameters
+    ----------
+    glass : Glass
+        Its glass, if it has any.
+    pixels : ndarray of shape (1, n, 3), dtype uint8
+        About 100,000 of its pixels, evenly spread.
+    """
+
+    glass: Glass
+    pixels: NDArray[np.uint8]
+
+
+def survey(rgb: NDArray[np.uint8]) -> Survey:
+    """Look at an image for its context.
+
+    Parameters
+    ----------
+    rgb : ndarray of shape (M, N, 3), dtype uint8
+        Not modified.
+
+    Returns
+    -------
+    Survey
+    """
+    step = max(1, rgb.shape[0] * rgb.shape[1] // SAMPLE_PIXELS)
+    while np.gcd(step, rgb.shape[1]) > 1:  # else only some columns would be sampled
+        step += 1
+    return Survey(find_glass(rgb), rgb.reshape(-1, 3)[::step][None].copy())
+
+
+def settle_context(surveys: Sequence[Survey], assay: Assay) -> SlideContext:
+    """Settle background and stain vectors for images that belong together.
+
+    Parameters
+    ----------
+    surveys : sequence of Survey
+        Of one image, or of the tiles of a slide or case.
+    assay : Assay
+        Its rules for background and stains.
+
+    Returns
+    -------
+    SlideContext
+        Where "auto" finds no glass, the background is 255; where "estimate" finds no two stains, the vectors are those
+        of Ruifrok and Johnston: both are recorded with the reason and warned of.
+    """
+    if assay.context is not None:
+        return SlideContext.from_dict(assay.context)
+    background, origin, notes = _settle_background([each.glass for each in surveys], assay.background)
+    estimate = estimate_stains(np.concatenate([each.pixels for each in surveys], axis=1), background)
+    stains, stains_origin, more = _settle_stains(estimate, assay.stains)
+    return SlideContext(background, origin, stains, stains_origin, estimate.status, (*notes, *more))
+
+
+def _settle_background(
+    glasses: Sequence[Glass], rule: str | tuple[float, float, float]
+) -> tuple[tuple[float, float, float], str, list[str]]:
+    """Give the background by rule, its origin and warnings; several images count by their share of glass."""
+    if not isinstance(rule, str):
+        return rule, "given", []
+    found = [glass for glass in glasses if glass.background is not None]
+    if not found:
+        message = "no glass found, so the background is 255: give --background R,G,B or group it with tiles with glass"
+        return FALLBACK, "fallback: no glass found", [message]
+    weights = np.array([glass.share for glass in found])
+    values = np.array([glass.background for glass in found])
+    red, green, blue = (round(float(v), 1) for v in weights @ values / weights.sum())
+    return (red, green, blue), f"glass on {weights.sum() / len(glasses):.1%} of the pixels", []
+
+
+def _settle_stains(estimate: StainEstimate, rule: str | StainMatrix) -> tuple[StainMatrix, str, list[str]]:
+    notes = [] if estimate.looks_like_hdab else [f"does not look like H-DAB: {estimate.reason}"]
+    if isinstance(rule, StainMatrix):
+        return rule, "given", notes
+    if rule == "default":
+        return StainMatrix(), "default: Ruifrok & Johnston 2001", notes
+    if estimate.stains is not None:
+        return estimate.stains, f"estimated: {estimate.reason}", notes
+    reason = f"{estimate.status}: {estimate.reason}"
+    return StainMatrix(), f"fallback to default: {reason}", [*notes, f"stains not estimated ({reason})"]

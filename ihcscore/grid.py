@@ -1,0 +1,100 @@
+"""The canonical blocks: fixed to the image's origin, whatever is asked of it.
+
+A block *owns* the cells whose nucleus centroid lies in its core; it is read with a halo, so that what it owns is seen
+whole. Pure geometry in working pixels.
+"""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+CORE_PX = 1024
+"""Side of a block's core in working pixels (512 um at 0.5 um/px)."""
+
+
+@dataclass(frozen=True)
+class Block:
+    """One block: its core and the window it is read with, half open, in working pixels.
+
+    Parameters
+    ----------
+    row, col : int
+        Position in the grid.
+    core, window : tuple of int
+        ``(y0, x0, y1, x1)``.
+    """
+
+    row: int
+    col: int
+    core: tuple[int, int, int, int]
+    window: tuple[int, int, int, int]
+
+    def owns(self, xy: NDArray[np.float64]) -> NDArray[np.bool_]:
+        """Tell which positions (x, y in working pixels, shape (n, 2)) lie in the core."""
+        y0, x0, y1, x1 = self.core
+        x, y = xy[:, 0], xy[:, 1]
+        return np.asarray((x >= x0) & (x < x1) & (y >= y0) & (y < y1))
+
+
+@dataclass(frozen=True)
+class Grid:
+    """Blocks over an image.
+
+    Parameters
+    ----------
+    height, width : int
+        Size of the image in working pixels.
+    halo : int
+        What a block sees beyond its core, in working pixels: at least every step's influence radius plus the largest
+        nucleus. A window ends at the image.
+    core : int, default 1024
+        Side of a core.
+
+    Examples
+    --------
+    >>> [block.core for block in Grid(600, 1500, halo=100)]
+    [(0, 0, 600, 1024), (0, 1024, 600, 1500)]
+    """
+
+    height: int
+    width: int
+    halo: int
+    core: int = CORE_PX
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Rows and columns of blocks."""
+        return math.ceil(self.height / self.core), math.ceil(self.width / self.core)
+
+    def __len__(self) -> int:
+        return self.shape[0] * self.shape[1]
+
+    def __iter__(self) -> Iterator[Block]:
+        rows, cols = self.shape
+        for row in range(rows):
+            for col in range(cols):
+                yield self.block(row, col)
+
+    def block(self, row: int, col: int) -> Block:
+        """Give the block at a position of the grid.
+
+        Raises
+        ------
+        IndexError
+            If the grid has no such block.
+        """
+        rows, cols = self.shape
+        if not (0 <= row < rows and 0 <= col < cols):
+            raise IndexError(f"block ({row}, {col}) is outside the grid of {rows} x {cols}")
+        y0, x0 = row * self.core, col * self.core
+        y1, x1 = min(y0 + self.core, self.height), min(x0 + self.core, self.width)
+        window = (
+            max(0, y0 - self.halo),
+            max(0, x0 - self.halo),
+            min(self.height, y1 + self.halo),
+            min(self.width, x1 + self.halo),
+        )
+        return Block(row, col, (y0, x0, y1, x1), window)

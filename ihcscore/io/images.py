@@ -1,0 +1,262 @@
+"""Read a PNG, JPEG or TIFF as 8-bit RGB with its pixel size, and refuse what would be scored wrongly."""
+
+import hashlib
+import io
+import math
+import re
+import warnings
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tifffile
+from numpy.typing import NDArray
+from PIL import Image, UnidentifiedImageError
+
+from ihcscore.errors import EmptyImage, MissingPixelSize, PixelSizeError, UnreadableImage
+from ihcscore.geometry import COARSEST_MPP, check_mpp
+
+LARGEST_PIXELS = 300_000_000
+"""A plain image is decoded whole; beyond this it is refused (also a guard against decompression bombs)."""
+
+SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff")
+WHOLE_SLIDE_SUFFIXES = (".svs", ".ndpi", ".mrxs", ".scn", ".bif", ".vms", ".vmu", ".dcm", ".czi", ".vsi", ".isyntax")
+FINEST_PLAUSIBLE_MPP = 0.01
+TIFF_SIGNATURES = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+UM_PER_UNIT = {"µm": 1.0, "um": 1.0, "micron": 1.0, "microns": 1.0, "nm": 1e-3, "mm": 1e3, "cm": 1e4, "m": 1e6}
+DISAGREE = 0.02
+
+
+@dataclass(frozen=True)
+class SourceImage:
+    """An image file's pixels and what is known of it.
+
+    Parameters
+    ----------
+    name : str
+        File name without folders.
+    sha256 : str
+        Of the file's bytes.
+    rgb : ndarray of shape (M, N, 3), dtype uint8
+        The pixels, level 0.
+    mpp : float
+        um per pixel.
+    mpp_origin : str
+        Where the pixel size comes from.
+    notes : tuple of str
+        What was decided while reading, for the result.
+    """
+
+    name: str
+    sha256: str
+    rgb: NDArray[np.uint8]
+    mpp: float
+    mpp_origin: str
+    notes: tuple[str, ...] = ()
+
+
+@dataclass
+class _Decoded:
+    rgb: NDArray[np.uint8]
+    mpp: float | None = None
+    mpp_origin: str = ""
+    notes: list[str] = field(default_factory=list)
+
+
+def read_image(path: str | Path, mpp: float | None = None) -> SourceImage:
+    """Read an image for scoring.
+
+    Parameters
+    ----------
+    path : str or Path
+        PNG, JPEG, flat TIFF or OME-TIFF, 8-bit colour.
+    mpp : float, optional
+        um per pixel; wins over what the file says. Needed where the file says nothing: the dpi tags of PNG and JPEG,
+        and resolutions a printer would have in TIFF, are never taken as a pixel size.
+
+    Returns
+    -------
+    SourceImage
+
+    Raises
+    ------
+    UnreadableImage
+        If it is missing, no image, truncated, too large, 16-bit, grey or CMYK; whole-slide formats too.
+    MissingPixelSize
+        If neither `mpp` nor the file gives a pixel size.
+    PixelSizeError
+        If the pixel size is not positive or coarser than 1.0 um.
+    EmptyImage
+        If it has no pixels.
+    """
+    path = Path(path)
+    if path.suffix.lower() in WHOLE_SLIDE_SUFFIXES:
+        raise UnreadableImage(
+            path, f"{path.suffix} is a whole-slide format, which is not read yet: export tiles as PNG or OME-TIFF"
+        )
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise UnreadableImage(path, f"cannot be read: {error.strerror or error}") from error
+    decoded = _decode_tiff(path, data) if data[:4] in TIFF_SIGNATURES else _decode_flat(path, data)
+    if decoded.rgb.size == 0:
+        raise EmptyImage(path, "has no pixels")
+    chosen, origin, notes = _pixel_size(path, decoded, mpp)
+    return SourceImage(
+        path.name, hashlib.sha256(data).hexdigest(), decoded.rgb, chosen, origin, (*decoded.notes, *notes)
+    )
+
+
+def _pixel_size(path: Path, decoded: _Decoded, given: float | None) -> tuple[float, str, list[str]]:
+    mpp = given if given is not None else decoded.mpp
+    if mpp is None:
+        raise MissingPixelSize(path, "states no pixel size in um; give it with --mpp (a dpi tag is not a pixel size)")
+    try:
+        check_mpp(mpp)
+    except ValueError as error:
+        raise PixelSizeError(path, str(error)) from None
+    if given is None or decoded.mpp is None:
+        return mpp, "given" if given is not None else decoded.mpp_origin, []
+    notes = []
+    if abs(decoded.mpp - given) > DISAGREE * given:
+        notes.append(f"pixel size {given:g} um was given; the file says {decoded.mpp:g} ({decoded.mpp_origin})")
+    return mpp, "given", notes
+
+
+def _decode_flat(path: Path, data: bytes) -> _Decoded:
+    """Decode PNG and JPEG; anything else that Pillow knows is refused, not guessed at."""
+    if data[:4] == b"\x89PNG" and data[24:25] == b"\x10":  # Pillow drops the lower 8 bits without a word
+        raise UnreadableImage(path, "has 16 bits per channel: export it as 8-bit RGB")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            with Image.open(io.BytesIO(data), formats=("PNG", "JPEG")) as image:
+                _check_size(path, image.width, image.height)
+                _check_mode(path, image)
+                image.load()
+                return _to_rgb(image)
+    except Image.DecompressionBombError as error:
+        raise UnreadableImage(path, f"is too large to decode whole ({error})") from None
+    except UnidentifiedImageError:
+        raise UnreadableImage(path, "is not a PNG, JPEG or TIFF image") from None
+    except (OSError, SyntaxError, ValueError) as error:
+        raise UnreadableImage(path, f"is truncated or damaged ({error}); write it again from its source") from None
+
+
+def _check_size(path: Path, width: int, height: int) -> None:
+    if width * height > LARGEST_PIXELS:
+        raise UnreadableImage(
+            path,
+            f"has {width} x {height} pixels; plain images are decoded whole, up to {LARGEST_PIXELS / 1e6:.0f} "
+            "megapixels: cut it into tiles",
+        )
+
+
+def _check_mode(path: Path, image: Image.Image) -> None:
+    if image.mode in ("RGB", "RGBA", "P"):
+        return
+    problem = {
+        "L": "is grey: stains cannot be told apart without color; export it in RGB",
+        "LA": "is grey: stains cannot be told apart without color; export it in RGB",
+        "1": "is black and white: stains cannot be told apart without color; export it in RGB",
+        "CMYK": "is CMYK, made for printing: export it from its source in RGB",
+    }.get(image.mode, f"has pixels of type {image.mode}: export it as 8-bit RGB")
+    raise UnreadableImage(path, problem)
+
+
+def _to_rgb(image: Image.Image) -> _Decoded:
+    if image.mode == "RGB":
+        return _Decoded(np.asarray(image))
+    notes = ["palette colors expanded"] if image.mode == "P" else []
+    rgba = np.asarray(image.convert("RGBA"))
+    rgb, opaque = _over_white(rgba)
+    return _Decoded(rgb, notes=notes + ([] if opaque else ["transparent pixels laid over white"]))
+
+
+def _over_white(rgba: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], bool]:
+    alpha = rgba[..., 3:]
+    if (alpha == 255).all():
+        return np.ascontiguousarray(rgba[..., :3]), True
+    share = alpha.astype(np.float32) / 255
+    blended = rgba[..., :3] * share + 255 * (1 - share)
+    return np.rint(blended).astype(np.uint8), False
+
+
+def _decode_tiff(path: Path, data: bytes) -> _Decoded:
+    try:
+        with tifffile.TiffFile(io.BytesIO(data)) as tiff:
+            series = tiff.series[0]
+            page = series.pages[0]
+            shape = dict(zip(series.axes, series.shape, strict=True))
+            _check_tiff(path, series, page, shape)
+            pixels = series.asarray()
+            axes = [axis for axis in series.axes if shape[axis] > 1 or axis in "YXS"]
+            pixels = pixels.reshape([shape[axis] for axis in axes])
+            if axes.index("S") == 0:
+                pixels = np.moveaxis(pixels, 0, -1)
+            mpp, origin = _tiff_pixel_size(tiff, page)
+    except UnreadableImage:
+        raise
+    except Exception as error:  # damaged tags and tiles raise whatever they lead to
+        raise UnreadableImage(path, f"is truncated or damaged ({error}); write it again from its source") from None
+    notes = []
+    if pixels.shape[-1] == 4:
+        pixels, opaque = _over_white(pixels)
+        notes += [] if opaque else ["transparent pixels laid over white"]
+    if len(tiff.series) > 1:
+        notes.append(f"first of {len(tiff.series)} images in the file")
+    return _Decoded(np.ascontiguousarray(pixels), mpp, origin, notes)
+
+
+def _check_tiff(path: Path, series: Any, page: Any, shape: dict[str, int]) -> None:
+    if page.photometric == tifffile.PHOTOMETRIC.SEPARATED:
+        raise UnreadableImage(path, "is CMYK, made for printing: export it from its source in RGB")
+    if shape.get("S", 1) not in (3, 4):
+        raise UnreadableImage(path, f"is not RGB (axes {series.axes}, shape {series.shape}): export it in 8-bit RGB")
+    if series.dtype != np.uint8:
+        raise UnreadableImage(path, f"has pixels of type {series.dtype}: export it as 8-bit RGB")
+    extra = {axis: size for axis, size in shape.items() if axis not in "YXS" and size > 1}
+    if extra:
+        raise UnreadableImage(path, f"holds a stack ({extra}): export one plane")
+    _check_size(path, shape["X"], shape["Y"])
+
+
+def _tiff_pixel_size(tiff: tifffile.TiffFile, page: Any) -> tuple[float | None, str]:
+    if tiff.ome_metadata:
+        found = _ome_pixel_size(tiff.ome_metadata)
+        if found is not None:
+            return found, "OME-XML PhysicalSizeX"
+    resolution = page.tags.get("XResolution")
+    if resolution is None:
+        return None, ""
+    numerator, denominator = resolution.value
+    if not numerator or not denominator:
+        return None, ""
+    um = _um_per_resolution_unit(tiff, page)
+    if um is None:
+        return None, ""
+    mpp = um * denominator / numerator
+    plausible = FINEST_PLAUSIBLE_MPP <= mpp <= 2 * COARSEST_MPP
+    return (mpp, "TIFF XResolution") if plausible else (None, "")
+
+
+def _um_per_resolution_unit(tiff: tifffile.TiffFile, page: Any) -> float | None:
+    unit = (tiff.imagej_metadata or {}).get("unit")
+    if unit is not None:
+        return UM_PER_UNIT.get(str(unit).replace("\\u00B5", "µ").strip().lower())
+    tag = page.tags.get("ResolutionUnit")
+    return {2: 25400.0, 3: 10000.0}.get(int(tag.value)) if tag is not None else None
+
+
+def _ome_pixel_size(xml: str) -> float | None:
+    """Read PhysicalSizeX; the attribute alone, so that nothing else of the metadata is parsed or kept."""
+    size = re.search(r'\bPhysicalSizeX="([^"]+)"', xml)
+    if size is None:
+        return None
+    unit = re.search(r'\bPhysicalSizeXUnit="([^"]+)"', xml)
+    try:
+        value = float(size.group(1)) * UM_PER_UNIT[unit.group(1) if unit else "µm"]
+    except (ValueError, KeyError):
+        return None
+    return value if math.isfinite(value) and value > 0 else None

@@ -1,0 +1,190 @@
+"""What the user named on the command line to a list of images with legal, different names."""
+
+import csv
+import glob
+import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from ihcscore.errors import IhcscoreError, InputError
+from ihcscore.io.images import SUFFIXES
+
+RESERVED = {"con", "prn", "aux", "nul", *(f"com{n}" for n in range(1, 10)), *(f"lpt{n}" for n in range(1, 10))}
+GLOB_CHARACTERS = "*?["
+
+
+@dataclass(frozen=True)
+class ImageInput:
+    """One image to score.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    name : str
+        Name of its result folder: the file's stem made legal, with a suffix where stems are equal.
+    group : str
+        Slide or case it belongs to; empty without grouping.
+    mpp : float or None
+        um per pixel from a manifest.
+    """
+
+    path: Path
+    name: str
+    group: str = ""
+    mpp: float | None = None
+
+
+def expand_inputs(inputs: Sequence[str | Path], group: str | None = None, out: Path | None = None) -> list[ImageInput]:
+    """List the images that files, folders, globs and manifests name.
+
+    Parameters
+    ----------
+    inputs : sequence of str or Path
+        Image files; folders, whose images are taken (not those of folders inside); globs (``**`` goes deeper); CSV
+        manifests with a column ``path`` (relative to the manifest) and, if wanted, ``mpp`` and columns to group by.
+    group : str, optional
+        Column of the manifests, or a regular expression for file stems: images that agree in its groups (without
+        groups, in what it matches) belong together.
+    out : Path, optional
+        Result folder, never an input.
+
+    Returns
+    -------
+    list of ImageInput
+        In order of naming, each file once.
+
+    Raises
+    ------
+    IhcscoreError
+        If an input does not exist or holds no images, a manifest lacks what is needed, or a name does not match
+        `group`.
+    """
+    rows: dict[Path, dict[str, str]] = {}
+    for given in inputs:
+        for path, row in _expand_one(str(given)):
+            if out is None or not out.is_dir() or not _inside(path, out):
+                rows.setdefault(path, row)
+    if not rows:
+        raise IhcscoreError(f"no images among {', '.join(map(str, inputs))}: looked for {', '.join(SUFFIXES)}")
+    names = legal_names(list(rows))
+    return [
+        ImageInput(path, name, _group_of(path, row, group), _manifest_mpp(path, row))
+        for (path, row), name in zip(rows.items(), names, strict=True)
+    ]
+
+
+def _expand_one(given: str) -> list[tuple[Path, dict[str, str]]]:
+    path = Path(given)
+    if path.is_dir():
+        found = sorted((p for p in path.iterdir() if _is_image(p)), key=_natural)
+        if not found:
+            raise IhcscoreError(f"folder {path.name or given} holds no images; for folders inside it, give '**/*.png'")
+        return [(p, {}) for p in found]
+    if path.is_file():
+        return _manifest(path) if path.suffix.lower() == ".csv" else [(path, {})]
+    if any(c in given for c in GLOB_CHARACTERS):
+        matches = sorted((Path(p) for p in glob.glob(given, recursive=True)), key=_natural)
+        found = [p for p in matches if _is_image(p)]
+        if not found:
+            raise IhcscoreError(f"'{given}' matches no images")
+        return [(p, {}) for p in found]
+    raise InputError(path, "does not exist")
+
+
+def _is_image(path: Path) -> bool:
+    return path.is_file() and path.suffix.lower() in SUFFIXES and not path.name.startswith(".")
+
+
+def _inside(path: Path, folder: Path) -> bool:
+    return path.resolve().is_relative_to(folder.resolve())
+
+
+def _natural(path: Path) -> list[tuple[int, int, str]]:
+    """Sort tile2 before tile10."""
+    parts = re.split(r"(\d+)", str(path).lower())
+    return [(0, int(part), "") if part.isdigit() else (1, 0, part) for part in parts]
+
+
+def _manifest(path: Path) -> list[tuple[Path, dict[str, str]]]:
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            rows = list(csv.DictReader(file))
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise InputError(path, f"is not a readable CSV manifest ({error})") from error
+    if not rows or not (rows[0].get("path") or "").strip():
+        raise InputError(path, "a manifest needs a column 'path' with an image in each row")
+    return [(path.parent / row["path"].strip(), row) for row in rows]
+
+
+def _manifest_mpp(path: Path, row: dict[str, str]) -> float | None:
+    text = (row.get("mpp") or "").strip()
+    if not text:
+        return None
+    try:
+        return float(text)
+    except ValueError:
+        raise InputError(path, f"the manifest's mpp '{text}' is not a number") from None
+
+
+def _group_of(path: Path, row: dict[str, str], group: str | None) -> str:
+    if not group:
+        return ""
+    if row:
+        value = (row.get(group) or "").strip()
+        if not value:
+            raise InputError(path, f"the manifest gives it no '{group}' to group by")
+        return value
+    try:
+        match = re.search(group, path.stem)
+    except re.error as error:
+        raise IhcscoreError(f"--group '{group}' is neither a manifest's column nor a pattern: {error}") from None
+    if match is None or not match.group():
+        raise InputError(path, f"its name does not match --group '{group}'")
+    return "_".join(part for part in match.groups() if part) if match.groups() else match.group()
+
+
+def legal_name(stem: str) -> str:
+    """Make a name that is legal as a folder on Linux, macOS and Windows.
+
+    Examples
+    --------
+    >>> legal_name('case 1: "ER"'), legal_name("con"), legal_name("")
+    ('case 1_ _ER_', 'con_', 'image')
+    """
+    name = re.sub(r'[<>:"/\\|?*\x00-\x1f]', "_", stem).rstrip(" .")[:120].rstrip(" .") or "image"
+    return f"{name}_" if name.split(".")[0].lower() in RESERVED else name
+
+
+def legal_names(paths: Sequence[Path]) -> list[str]:
+    """Give each path a different legal name, from its stem.
+
+    Equal stems (upper and lower case are equal on some systems) get the name of the folder they come from, and a number
+    where that is equal, too.
+
+    Examples
+    --------
+    >>> legal_names([Path("a/t.png"), Path("b/t.png"), Path("c/u.png")])
+    ['t__a', 't__b', 'u']
+    """
+    stems = [legal_name(_stem(path)) for path in paths]
+    often = Counter(stem.lower() for stem in stems)
+    names: list[str] = []
+    taken: set[str] = set()
+    for path, stem in zip(paths, stems, strict=True):
+        name = stem
+        if often[stem.lower()] > 1:
+            name = legal_name(f"{stem}__{path.resolve().parent.name}")
+        numbered, number = name, 2
+        while numbered.lower() in taken:
+            numbered, number = f"{name}__{number}", number + 1
+        taken.add(numbered.lower())
+        names.append(numbered)
+    return names
+
+
+def _stem(path: Path) -> str:
+    stem = path.stem
+    return stem[:-4] if stem.lower().endswith(".ome") else stem

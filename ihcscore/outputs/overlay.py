@@ -1,0 +1,139 @@
+"""The image with its cells drawn on it."""
+
+import math
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pandas as pd
+import shapely
+from numpy.typing import NDArray
+
+from ihcscore.outputs.atomic import write_bytes
+from ihcscore.outputs.colors import CLASS_COLORS, CUT_COLOR
+from ihcscore.schema import CLASS_COLUMN
+
+LARGEST_SIDE = 4096
+SHORTEST_SIDE = 1024
+FONT = cv2.FONT_HERSHEY_SIMPLEX
+SHIFT = 4
+"""Bits of a pixel's fraction in OpenCV's drawing coordinates."""
+BAR_LENGTHS_UM = (5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000)
+PAPER, INK = (255, 255, 255), (30, 30, 30)
+
+
+def overlay(rgb: NDArray[np.uint8], cells: pd.DataFrame, mpp: float) -> NDArray[np.uint8]:
+    """Draw the nuclei of classed cells onto their image, with legend and scale bar below it.
+
+    Parameters
+    ----------
+    rgb : ndarray of shape (M, N, 3), dtype uint8
+        Level-0 image. Not modified.
+    cells : DataFrame
+        Cell table with classes.
+    mpp : float
+        um per level-0 pixel.
+
+    Returns
+    -------
+    ndarray of shape (H, W, 3), dtype uint8
+        RGB; reduced to at most 4096 pixels a side, small images enlarged by a whole number. Cells cut by the image's
+        border are grey: they are classed, but not scored.
+    """
+    picture, zoom = _fitted(rgb)
+    colors = {**CLASS_COLORS, "cut": CUT_COLOR}
+    drawn = np.where(cells["cut_by_border"], "cut", cells[CLASS_COLUMN])
+    shapes = shapely.from_wkb(cells["nucleus_wkb"].to_numpy())
+    for name, color in colors.items():
+        rings = _rings(shapes[drawn == name], zoom)
+        cv2.polylines(picture, rings, True, color, max(1, round(zoom)), cv2.LINE_AA, SHIFT)
+    counts = {name: int((drawn == name).sum()) for name in colors}
+    return np.vstack([picture, _footer(picture.shape[1], counts, colors, mpp / zoom)])
+
+
+def write_overlay(path: Path, rgb: NDArray[np.uint8], cells: pd.DataFrame, mpp: float) -> None:
+    """Write the overlay as PNG.
+
+    Raises
+    ------
+    OutputError
+        If it cannot be written.
+    """
+    write_bytes(path, encode_png(overlay(rgb, cells, mpp)))
+
+
+def encode_png(rgb: NDArray[np.uint8]) -> bytes:
+    """Encode an RGB image as PNG, fast rather than small."""
+    _, data = cv2.imencode(".png", rgb[..., ::-1], [cv2.IMWRITE_PNG_COMPRESSION, 1])
+    return bytes(data)
+
+
+def _fitted(rgb: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], float]:
+    height, width = rgb.shape[:2]
+    longest = max(height, width)
+    if longest > LARGEST_SIDE:
+        zoom = LARGEST_SIDE / longest
+        size = (max(1, round(width * zoom)), max(1, round(height * zoom)))
+        return np.asarray(cv2.resize(rgb, size, interpolation=cv2.INTER_AREA), np.uint8), zoom
+    times = min(8, max(1, SHORTEST_SIDE // longest))
+    if times == 1:
+        return rgb.copy(), 1.0
+    size = (width * times, height * times)
+    return np.asarray(cv2.resize(rgb, size, interpolation=cv2.INTER_CUBIC), np.uint8), float(times)
+
+
+def _rings(shapes: NDArray[np.object_], zoom: float) -> list[NDArray[np.int32]]:
+    """Rings of polygons in OpenCV's drawing coordinates, where pixel centres are whole."""
+    boundary = shapely.get_parts(shapely.get_rings(shapes))
+    xy, of = shapely.get_coordinates(boundary, return_index=True)
+    fixed = np.rint((xy * zoom - 0.5) * 2**SHIFT).astype(np.int32)
+    return np.split(fixed, np.flatnonzero(np.diff(of)) + 1) if len(fixed) else []
+
+
+def _footer(
+    width: int, counts: dict[str, int], colors: dict[str, tuple[int, int, int]], mpp: float
+) -> NDArray[np.uint8]:
+    size = min(1.0, max(0.4, width / 1600))
+    line = round(34 * size)
+    entries = [
+        (f"{name} {counts[name]}", colors[name]) for name in colors if counts[name] or name in ("Negative", "3+")
+    ]
+    lines = _wrapped(entries, width, size, line)
+    footer = np.full((line * (len(lines) + 1) + line // 2, width, 3), PAPER, np.uint8)
+    for row, placed in enumerate(lines):
+        y = round(line * (row + 0.95))
+        for x, text, color in placed:
+            cv2.rectangle(footer, (x, y - round(16 * size)), (x + round(18 * size), y), color, -1)
+            cv2.putText(
+                footer, text, (x + round(26 * size), y), FONT, 0.7 * size, INK, max(1, round(size)), cv2.LINE_AA
+            )
+    _scale_bar(footer, mpp, size, line * len(lines) + line // 2)
+    return footer
+
+
+def _wrapped(
+    entries: list[tuple[str, tuple[int, int, int]]], width: int, size: float, line: int
+) -> list[list[tuple[int, str, tuple[int, int, int]]]]:
+    lines: list[list[tuple[int, str, tuple[int, int, int]]]] = [[]]
+    x = line // 2
+    for text, color in entries:
+        (length, _), _ = cv2.getTextSize(text, FONT, 0.7 * size, 1)
+        needed = round(26 * size) + length + line
+        if lines[-1] and x + needed > width:
+            lines.append([])
+            x = line // 2
+        lines[-1].append((x, text, color))
+        x += needed
+    return lines
+
+
+def _scale_bar(footer: NDArray[np.uint8], mpp: float, size: float, top: int) -> None:
+    """Draw a bar of a round length, about a fifth of the width; `footer` is the picture being made."""
+    target = footer.shape[1] * mpp / 5
+    um = max((length for length in BAR_LENGTHS_UM if length <= target), default=BAR_LENGTHS_UM[0])
+    left, right = round(17 * size), round(17 * size) + math.ceil(um / mpp)
+    y = top + round(10 * size)
+    cv2.rectangle(footer, (left, y - max(1, round(3 * size))), (right, y + max(1, round(3 * size))), INK, -1)
+    cv2.putText(
+        footer, f"{um} um", (right + round(10 * size), y + round(6 * size)), FONT, 0.6 * size, INK, 1, cv2.LINE_AA
+    )

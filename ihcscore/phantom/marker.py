@@ -1,0 +1,126 @@
+"""How much DAB lies where."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ihcscore.phantom.cells import Cells
+from ihcscore.phantom.fields import lognormal, smooth
+from ihcscore.phantom.labels import centroids_px, per_label
+from ihcscore.phantom.layout import TUMOR, Layout
+from ihcscore.phantom.scene import Scene
+
+COMPARTMENTS = ("cytoplasm", "membrane", "nucleus")
+ARC_END = 0.05
+"""Length over which a stained arc fades out, as a share of half the way round."""
+MAX_LEVEL_OD = 3.0
+"""Denser DAB lets through less than a grey level in every channel."""
+TARGET = {"nuclear": "nucleus", "membranous": "membrane", "cytoplasmic": "cytoplasm"}
+
+
+def levels(rng: np.random.Generator, scene: Scene) -> NDArray[np.float64]:
+    """Draw how strongly each cell expresses the marker.
+
+    Parameters
+    ----------
+    rng : numpy.random.Generator
+    scene : Scene
+        Uses `positive_share`, `stroma_positive_share`, `marker_od`, `marker_spread`, `patchiness`, `patch_um`.
+
+    Returns
+    -------
+    ndarray of shape (n,), dtype float64
+        DAB OD in the marker's compartment, at most `MAX_LEVEL_OD`; 0 for a negative cell and a negative marker.
+    """
+    grid, layout, drawn = scene.grid, scene.layout, scene.drawn
+    x, y = centroids_px(layout.nuclei)
+    where = grid.indices(x * grid.mpp, y * grid.mpp)
+    alike = drawn["patchiness"]
+    mood = np.sqrt(alike) * smooth(rng, grid, drawn["patch_um"])[where] + np.sqrt(1 - alike) * layout.normal(rng)
+    own = np.sqrt(alike) * smooth(rng, grid, drawn["patch_um"])[where] + np.sqrt(1 - alike) * layout.normal(rng)
+    tumor = layout.kind == TUMOR
+    positive = _highest(mood, tumor, drawn["positive_share"])
+    positive |= _highest(mood, ~tumor, drawn["positive_share"] * drawn["stroma_positive_share"])
+    level = np.minimum(drawn["marker_od"] * np.exp(drawn["marker_spread"] * own), MAX_LEVEL_OD)
+    return np.where(positive & (scene.marker != "negative"), level, 0.0)
+
+
+def deposit(
+    rng: np.random.Generator, scene: Scene, level: NDArray[np.float64], pattern: NDArray[np.float32]
+) -> NDArray[np.float32]:
+    """Lay down the DAB of all cells and the background.
+
+    Parameters
+    ----------
+    rng : numpy.random.Generator
+    scene : Scene
+        Uses `granularity`, `grain_um`, `completeness`, `nucleus_leak`, `cytoplasm_leak`, `membrane_leak`,
+        `background_dab_od`.
+    level : ndarray of shape (n,), dtype float64
+        From `levels`.
+    pattern : ndarray of shape (M, N), dtype float32
+        Relative density of chromatin, which the DAB of a nucleus follows in part.
+
+    Returns
+    -------
+    ndarray of shape (M, N), dtype float32
+        DAB OD. In each compartment of each cell the mean is its level times the share of that compartment, plus the
+        background and what a hidden neighbour adds; the unstained part of a
+        membrane counts as cytoplasm.
+    """
+    grid, layout, cells, drawn = scene.grid, scene.layout, scene.cells, scene.drawn
+    where = _compartments(layout, cells)
+    share = [0.0, *(drawn[f"{name}_leak"] for name in COMPARTMENTS)]
+    target = TARGET.get(scene.marker, "nucleus")
+    share[1 + COMPARTMENTS.index(target)] = 1.0
+    grain = lognormal(rng, grid, drawn["grain_um"], drawn["granularity"])
+    grain *= lognormal(rng, grid, 3 * drawn["grain_um"], 0.7 * drawn["granularity"])
+    texture = np.where(where == 3, grain * np.sqrt(np.maximum(pattern, 0.05)), grain)
+    texture = _even(texture, cells.cells, where)
+    if scene.marker == "membranous":
+        # where a membrane takes no stain it is as brown as the cytoplasm beside it
+        arcs = share[1] + (1 - share[1]) * _arcs(rng, layout, cells, drawn["completeness"])
+        texture = np.where(where == 2, texture * arcs, texture)
+    dab = per_label(level, cells.cells) * np.array(share, np.float32)[where] * texture
+    dab += per_label(0.6 * share[3] * level, layout.under)
+    unspecific = scene.on_tissue() * np.clip(1 + 0.35 * smooth(rng, grid, 5.0), 0, None)
+    return np.asarray(dab + drawn["background_dab_od"] * unspecific, dtype=np.float32)
+
+
+def _highest(values: NDArray[np.float64], among: NDArray[np.bool_], share: float) -> NDArray[np.bool_]:
+    """Mark the asked share of those `among` with the highest values."""
+    marked = np.zeros(len(values), np.bool_)
+    order = np.flatnonzero(among)[np.argsort(values[among], kind="stable")]
+    count = round(min(max(share, 0.0), 1.0) * len(order))
+    marked[order[len(order) - count :]] = True
+    return marked
+
+
+def _compartments(layout: Layout, cells: Cells) -> NDArray[np.uint8]:
+    """Number the compartments: 0 outside, then the place in `COMPARTMENTS` plus 1."""
+    where = (cells.cells > 0).astype(np.uint8)
+    where[cells.membranes > 0] = 2
+    where[layout.nuclei > 0] = 3
+    return where
+
+
+def _even(texture: NDArray[np.float32], cells: NDArray[np.int32], where: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Scale a texture to mean 1 in each compartment of each cell, so that a level is a mean."""
+    place = (cells * 4 + where).ravel()
+    total = np.bincount(place, texture.ravel())
+    count = np.bincount(place)
+    mean = np.maximum(total / np.maximum(count, 1), 1e-6)
+    return np.asarray(texture / mean[place].reshape(texture.shape), dtype=np.float32)
+
+
+def _arcs(rng: np.random.Generator, layout: Layout, cells: Cells, completeness: float) -> NDArray[np.float32]:
+    """Weight 1 where a cell's border is stained, 0 where not: an arc around a random direction."""
+    share = completeness ** np.exp(0.5 * layout.normal(rng))
+    middle = layout.uniform(rng, -np.pi, np.pi)
+    x, y = centroids_px(layout.nuclei)
+    arc = np.zeros(layout.nuclei.shape, np.float32)
+    rows, columns = np.nonzero(cells.membranes)
+    own = cells.membranes[rows, columns] - 1
+    angle = np.arctan2(rows + 0.5 - y[own], columns + 0.5 - x[own]) - middle[own]
+    away = np.abs(np.angle(np.exp(1j * angle))) / np.pi
+    arc[rows, columns] = np.clip((share[own] * (1 + ARC_END) - away) / ARC_END, 0, 1)
+    return arc

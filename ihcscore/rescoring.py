@@ -1,0 +1,105 @@
+"""Score a result folder again from its cell tables, without the images."""
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+from ihcscore.assay import INPUT_FIELDS, Assay, assay_from_dict
+from ihcscore.errors import IhcscoreError, ResultMismatch
+from ihcscore.outputs.geojson import write_geojson
+from ihcscore.outputs.summary import write_summary
+from ihcscore.outputs.tables import write_cells, write_scores
+from ihcscore.pipeline import context_for, digest, rescore
+from ihcscore.results import (
+    CELLS,
+    GEOJSON,
+    RUN,
+    SCORES,
+    SUMMARY,
+    RunReport,
+    load_measurement,
+    parameters_digest,
+    pooled_rows,
+    read_run,
+    results_in,
+    write_run,
+)
+from ihcscore.summarize import ScoreRow
+
+
+def rescore_folder(measured: str | Path, out: str | Path, assay: Assay | None = None, **changes: Any) -> RunReport:
+    """Score a result folder again by other rules, from its cell tables alone.
+
+    Parameters
+    ----------
+    measured : str or Path
+        Result folder of `score_files`.
+    out : str or Path
+        Folder of the new result; not the old one.
+    assay : Assay, optional
+        The assay to score by; that of the old result unless given.
+    **changes
+        Fields of `Assay` to change.
+
+    Returns
+    -------
+    RunReport
+
+    Raises
+    ------
+    IhcscoreError
+        If `measured` holds no results, `out` holds some, or the assay cannot be scored without pixels.
+    """
+    measured, out = Path(measured), Path(out)
+    old = assay_from_dict(read_run(measured).get("assay", {}))
+    new = assay or old
+    new = new.replace(**{name: getattr(old, name) for name in INPUT_FIELDS}, **changes)
+    found = list(results_in(measured))
+    if not found:
+        raise IhcscoreError(f"{measured.name} holds no results")
+    _refuse_used(out)
+    rows, warnings = [], []
+    for folder, summary in found:
+        row, notes = _rescore_one(folder, summary, old, new, out / folder.name)
+        rows.append(row)
+        warnings += [f"{folder.name}: {text}" for text in notes]
+    write_run(out, new, rescored_from=measured.name)
+    rows += pooled_rows(out, rows, new)
+    write_scores(out / SCORES, rows)
+    return RunReport(tuple(rows), warnings=tuple(warnings))
+
+
+def _refuse_used(out: Path) -> None:
+    if (out / RUN).exists() or any(out.glob(f"*/{SUMMARY}")):
+        raise ResultMismatch(f"{out.name} holds results already: choose a new folder")
+
+
+def _rescore_one(
+    folder: Path, summary: dict[str, Any], old: Assay, new: Assay, out: Path
+) -> tuple[ScoreRow, tuple[str, ...]]:
+    measurement = load_measurement(folder, summary)
+    scored = rescore(measurement, new, old, image=folder.name)
+    row = dataclasses.replace(scored.scores, group=summary["scores"]["group"])
+    context = context_for(measurement.context, new, old)
+    write_cells(out / CELLS, scored.cells)
+    write_geojson(out / GEOJSON, scored.cells)
+    kept = {key: value for key, value in summary.items() if key not in ("scores", "cells", "parameters", "assay")}
+    write_summary(
+        out / SUMMARY,
+        {
+            **kept,
+            "scores": row.to_dict(),
+            "context": context.to_dict(),
+            "parameters": parameters_digest(new),
+            "cells": {**summary["cells"], "sha256": digest(scored.cells)},
+            "assay": new.to_dict(),
+            "rescored_from": {
+                "result": folder.parent.name,
+                "image": folder.name,
+                "cells_sha256": summary["cells"]["sha256"],
+                "assay": old.to_dict(),
+                "context": summary["context"],
+            },
+        },
+    )
+    return row, context.warnings

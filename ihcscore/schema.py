@@ -1,0 +1,137 @@
+"""The cell table: its columns, their types, units and meaning.
+
+Names follow QuPath where it measures the same. Positions and outlines are in level-0 pixels, pixel (0, 0) covering
+[0, 1) x [0, 1); optical densities are base 10, not clipped.
+"""
+
+from dataclasses import dataclass
+
+SCHEMA_VERSION = 1
+COMPARTMENTS = ("Nucleus", "Cytoplasm", "Membrane", "Cell")
+STAINS = ("Hematoxylin", "DAB")
+CHANNELS = ("Red", "Green", "Blue")
+QUANTILES = {"p10": 0.1, "median": 0.5, "p90": 0.9}
+CLASS_COLUMN = "Classification"
+SCORED_COLUMN = "Scored OD"
+CLASSES = ("Negative", "1+", "2+", "3+")
+UNMEASURABLE = "Unmeasurable"
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column of the cell table.
+
+    Parameters
+    ----------
+    name, dtype, unit, meaning : str
+        As written to the table and to the documentation.
+    """
+
+    name: str
+    dtype: str
+    unit: str
+    meaning: str
+
+
+def _identity() -> list[Column]:
+    return [
+        Column("cell_id", "str", "", "UUID made of the nucleus centroid; the id of the cell in GeoJSON"),
+        Column("x_px", "float64", "level-0 px", "centroid of the nucleus, to the right"),
+        Column("y_px", "float64", "level-0 px", "centroid of the nucleus, downwards"),
+        Column("x_um", "float64", "um", "centroid of the nucleus from the image's left edge"),
+        Column("y_um", "float64", "um", "centroid of the nucleus from the image's upper edge"),
+        Column("block_row", "int32", "", "row of the canonical block that owns the cell"),
+        Column("block_col", "int32", "", "column of the canonical block that owns the cell"),
+        Column("cut_by_border", "bool", "", "the nucleus touches the image's edge, so part of it may lie outside"),
+    ]
+
+
+def _shapes() -> list[Column]:
+    return [
+        Column("Nucleus: Length µm", "float32", "um", "perimeter of the nucleus outline"),
+        Column("Nucleus: Circularity", "float32", "", "4 pi area / perimeter^2 of the nucleus outline"),
+        Column("Nucleus: Solidity", "float32", "", "area of the nucleus outline / area of its convex hull"),
+        Column("Nucleus: Major axis µm", "float32", "um", "long axis of the ellipse with the nucleus' second moments"),
+        Column("Nucleus: Minor axis µm", "float32", "um", "short axis of that ellipse"),
+        Column("Nucleus/Cell area ratio", "float32", "", "nucleus area / cell area"),
+    ]
+
+
+def stain_column(compartment: str, stain: str, statistic: str) -> str:
+    """Name the column of a stain's statistic.
+
+    Examples
+    --------
+    >>> stain_column("Nucleus", "DAB", "mean")
+    'Nucleus: DAB OD mean'
+    """
+    return f"{compartment}: {stain} OD {statistic}"
+
+
+def channel_column(compartment: str, channel: str) -> str:
+    """Name the column of a colour channel's mean optical density."""
+    return f"{compartment}: {channel} OD mean"
+
+
+def area_column(compartment: str) -> str:
+    """Name the column of a compartment's area."""
+    return f"{compartment}: Area µm^2"
+
+
+def saturated_column(compartment: str) -> str:
+    """Name the column of a compartment's share of saturated pixels."""
+    return f"{compartment}: Saturated share"
+
+
+def _measurements(compartment: str) -> list[Column]:
+    where = {
+        "Nucleus": "the nucleus inside its edge",
+        "Cytoplasm": "the cell without nucleus and membrane band",
+        "Membrane": "the band inside the cell border, without nucleus",
+        "Cell": "the whole cell",
+    }[compartment]
+    area = "the nucleus with its edge" if compartment == "Nucleus" else where
+    columns = [Column(area_column(compartment), "float32", "um^2", f"area of {area}, from its pixels")]
+    for stain in STAINS:
+        columns.append(Column(stain_column(compartment, stain, "mean"), "float32", "OD", f"mean over {where}"))
+        columns.append(Column(stain_column(compartment, stain, "std dev"), "float32", "OD", "standard deviation there"))
+        columns += [
+            Column(stain_column(compartment, stain, name), "float32", "OD", meaning)
+            for name, meaning in (
+                ("min", "lowest there"),
+                ("p10", "10 % of its pixels are below, to 0.01 OD"),
+                ("median", "half of its pixels are below, to 0.01 OD"),
+                ("p90", "90 % of its pixels are below, to 0.01 OD"),
+                ("max", "highest there"),
+            )
+        ]
+    columns += [
+        Column(channel_column(compartment, channel), "float32", "OD", f"mean of the {channel.lower()} channel there")
+        for channel in CHANNELS
+    ]
+    columns.append(
+        Column(saturated_column(compartment), "float32", "share", "pixels with a channel at 1.5 OD or more / pixels")
+    )
+    return columns
+
+
+def _outlines() -> list[Column]:
+    return [
+        Column("nucleus_wkb", "bytes", "level-0 px", "outline of the nucleus as well-known binary"),
+        Column("cell_wkb", "bytes", "level-0 px", "outline of the cell as well-known binary"),
+    ]
+
+
+COLUMNS: tuple[Column, ...] = (
+    *_identity(),
+    *_shapes(),
+    *(column for compartment in COMPARTMENTS for column in _measurements(compartment)),
+    *_outlines(),
+)
+"""Every column of a measured cell table, in order."""
+
+SCORED_COLUMNS: tuple[Column, ...] = (
+    Column(SCORED_COLUMN, "float64", "OD", "mean DAB OD over the compartments that are scored"),
+    Column(CLASS_COLUMN, "str", "", "Negative, 1+, 2+, 3+ or Unmeasurable, by the assay's thresholds"),
+)
+"""What scoring adds."""

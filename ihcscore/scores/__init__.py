@@ -1,0 +1,1 @@
+"""Scores: pure arithmetic on counts. Nothing here sees an image."""

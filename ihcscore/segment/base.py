@@ -1,0 +1,76 @@
+"""What a nucleus segmenter gets, gives and declares."""
+
+from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class BlockPixels:
+    """The pixels of one block with its halo, at the working pixel size.
+
+    Parameters
+    ----------
+    rgb : ndarray of shape (M, N, 3), dtype uint8
+        The light as recorded.
+    stains : ndarray of shape (M, N, 3), dtype float32
+        Optical density of hematoxylin, DAB and residual, not clipped.
+    background : ndarray of shape (3,), dtype float64
+        Light without tissue, the slide's own.
+    mpp : float
+        Micrometres per pixel of these pixels.
+    origin : tuple of int, default (0, 0)
+        Row and column of the first pixel in the working image; what is found must not depend on it.
+    """
+
+    rgb: NDArray[np.uint8]
+    stains: NDArray[np.float32]
+    background: NDArray[np.float64]
+    mpp: float
+    origin: tuple[int, int] = (0, 0)
+
+
+@runtime_checkable
+class Segmenter(Protocol):
+    """Find nuclei in a block.
+
+    Attributes
+    ----------
+    name, version : str
+        Recorded in every result.
+    mpp : float
+        Pixel size it works at, in um.
+    largest_object_um : float
+        No nucleus it returns is longer than this.
+    influence_um : float
+        A pixel farther than this from a pixel of a nucleus cannot change that nucleus. The halo of a block is at least
+        `influence_um` plus `largest_object_um`.
+    """
+
+    @property
+    def name(self) -> str: ...  # noqa: D102
+    @property
+    def version(self) -> str: ...  # noqa: D102
+    @property
+    def mpp(self) -> float: ...  # noqa: D102
+    @property
+    def largest_object_um(self) -> float: ...  # noqa: D102
+    @property
+    def influence_um(self) -> float: ...  # noqa: D102
+
+    def segment(self, block: BlockPixels) -> NDArray[np.int32]:
+        """Label the nuclei of a block.
+
+        Parameters
+        ----------
+        block : BlockPixels
+            Not modified.
+
+        Returns
+        -------
+        ndarray of shape (M, N), dtype int32
+            0 is background, nuclei are 1..n without gaps, each one connected and without holes.
+        """
+        ...

@@ -1,0 +1,76 @@
+"""Nuclei found elsewhere, given as a label image."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ihcscore.geometry import Frame
+from ihcscore.segment.base import BlockPixels
+
+
+@dataclass(frozen=True)
+class GivenNuclei:
+    """Take nuclei from a label image instead of finding them.
+
+    Parameters
+    ----------
+    labels : ndarray of shape (M, N), integer
+        0 is background, each other number a nucleus, in level-0 pixels of the image.
+    frame : Frame
+        How working pixels lie on it; a working pixel takes the label at its centre.
+
+    Raises
+    ------
+    ValueError
+        If the labels do not fit the image or are not integers >= 0.
+    """
+
+    labels: NDArray[np.integer]
+    frame: Frame
+    name: str = "given"
+    version: str = "1"
+    influence_um: float = 0.0
+    mpp: float = field(init=False)
+    largest_object_um: float = field(init=False)
+    _sampled: NDArray[np.int64] = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        expected = (self.frame.height, self.frame.width)
+        if self.labels.shape != expected:
+            raise ValueError(f"nuclei have shape {self.labels.shape}, the image has {expected}")
+        if not np.issubdtype(self.labels.dtype, np.integer) or self.labels.min(initial=0) < 0:
+            raise ValueError(f"nuclei must be labels, integers from 0; found {self.labels.dtype}")
+        rows, cols = (
+            np.minimum(((np.arange(count) + 0.5) * self.frame.scale).astype(int), length - 1)
+            for count, length in zip(self.frame.shape, expected, strict=True)
+        )
+        sampled = self.labels[np.ix_(rows, cols)].astype(np.int64)
+        object.__setattr__(self, "_sampled", sampled)
+        object.__setattr__(self, "mpp", self.frame.working_mpp)
+        object.__setattr__(self, "largest_object_um", _longest_px(sampled) * self.frame.working_mpp)
+
+    def segment(self, block: BlockPixels) -> NDArray[np.int32]:
+        """Give the labels of a block, renumbered 1..n."""
+        row, col = block.origin
+        height, width = block.rgb.shape[:2]
+        part = self._sampled[row : row + height, col : col + width]
+        values, labels = np.unique(part, return_inverse=True)
+        shift = 0 if len(values) and values[0] == 0 else 1
+        return (labels.reshape(part.shape) + shift).astype(np.int32)
+
+
+def _longest_px(labels: NDArray[np.int64]) -> float:
+    """Longest diagonal of a label's bounding box, in px."""
+    rows, cols = np.nonzero(labels)
+    if not len(rows):
+        return 0.0
+    _, label = np.unique(labels[rows, cols], return_inverse=True)
+    reach = []
+    for position in (rows, cols):
+        low = np.full(label.max() + 1, np.iinfo(np.int64).max)
+        high = np.zeros_like(low)
+        np.minimum.at(low, label, position)
+        np.maximum.at(high, label, position)
+        reach.append(high - low + 1)
+    return float(np.hypot(*reach).max())

@@ -1,0 +1,168 @@
+"""Stains to one integer plane in which nuclei are high: hematoxylin plus the DAB that lies in blobs.
+
+Everything after `quantise` is integer arithmetic without running float sums, so that a pixel's value depends on the
+pixels within reach alone and is bit for bit the same in every window that holds them.
+"""
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+STEP_OD = 0.005
+"""Optical density of one grey level of a quantised plane."""
+
+BAND_ROWS = 64
+"""Rows worked on at once where a step makes several passes, so that they stay in the processor's cache."""
+
+Plane = NDArray[np.uint8]
+
+
+def quantise(stains: NDArray[np.float32], channel: int, cap_od: float) -> Plane:
+    """Round the optical density of one stain to steps of `STEP_OD` between 0 and `cap_od`.
+
+    Parameters
+    ----------
+    stains : ndarray of shape (M, N, C), dtype float32
+        Optical density per stain. Not modified.
+    channel : int
+        Which stain.
+    cap_od : float
+        What is denser counts as this; 0 < `cap_od` <= 1.275.
+
+    Returns
+    -------
+    ndarray of shape (M, N), dtype uint8
+
+    Examples
+    --------
+    >>> quantise(np.array([[[-0.1, 0], [0.1, 0], [9, 0]]], np.float32), 0, cap_od=1.0)
+    array([[  0,  20, 200]], dtype=uint8)
+    """
+    out = np.empty(stains.shape[:2], np.uint8)
+    for top in range(0, len(out), BAND_ROWS):
+        od = np.maximum(cv2.extractChannel(stains[top : top + BAND_ROWS], channel), np.float32(0))
+        cv2.convertScaleAbs(od, out[top : top + BAND_ROWS], 1 / STEP_OD)
+    return np.minimum(out, np.uint8(levels_of(cap_od)))
+
+
+def levels_of(od: float) -> int:
+    """Optical density as a whole number of steps.
+
+    Examples
+    --------
+    >>> levels_of(0.04)
+    8
+    """
+    return round(od / STEP_OD)
+
+
+def disc(radius: int) -> Plane:
+    """Structuring element of ``2 * radius + 1`` pixels, nearly round.
+
+    Examples
+    --------
+    >>> disc(1)
+    array([[0, 1, 0],
+           [1, 1, 1],
+           [0, 1, 0]], dtype=uint8)
+    """
+    side = 2 * radius + 1
+    return np.asarray(cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side)), np.uint8)
+
+
+def local_mean(plane: Plane | NDArray[np.uint16], radius: int, divisor: float = 1.0) -> Plane:
+    """Mean of a square of ``2 * radius + 1`` pixels over `divisor`, rounded down; the image is mirrored at its border.
+
+    Parameters
+    ----------
+    plane : ndarray of shape (M, N), dtype uint8 or uint16
+        At most ``255 * divisor``. Not modified.
+    radius : int
+        In pixels; at most 31.
+    divisor : float, default 1
+
+    Returns
+    -------
+    ndarray of shape (M, N), dtype uint8
+
+    Notes
+    -----
+    Sums are whole numbers and the division is a multiplication by ``floor(2 ** 22 / n)`` and a shift, so that a mean of
+    a constant may come out one level low. OpenCV's own mean rounds differently in the last columns of a row.
+
+    Examples
+    --------
+    >>> local_mean(np.array([[0, 0, 90, 0, 0]], np.uint8), 1)
+    array([[ 0, 29, 29, 29,  0]], dtype=uint8)
+    """
+    side = 2 * radius + 1
+    total = np.asarray(cv2.boxFilter(plane, cv2.CV_32S, (side, side), normalize=False), np.int32)
+    total *= np.int32((1 << 22) / (side * side * divisor))
+    total >>= 22
+    return total.astype(np.uint8)
+
+
+def blobs(dab: Plane, width: int, window: int, share: float) -> Plane:
+    """Keep the DAB that lies in blobs wider than a membrane and denser than around them.
+
+    Parameters
+    ----------
+    dab : ndarray of shape (M, N), dtype uint8
+        Quantised DAB. Not modified.
+    width : int
+        Radius in pixels of the disc that has to fit in: membranes are thinner and vanish.
+    window : int
+        Half side in pixels of the square whose mean is taken off.
+    share : float
+        How often that mean is taken off; 1 to 2. Stained cytoplasm is as dense as its surroundings and vanishes, a
+        nucleus in unstained cytoplasm keeps most of its DAB.
+
+    Returns
+    -------
+    ndarray of shape (M, N), dtype uint8
+
+    Examples
+    --------
+    >>> blobs(np.full((9, 9), 100, np.uint8), 2, 4, 1.25).max()
+    np.uint8(0)
+    """
+    around = local_mean(dab, window)
+    taken = np.minimum(np.arange(256) * share, 255).astype(np.uint8)
+    wide = cv2.morphologyEx(dab, cv2.MORPH_OPEN, disc(width))
+    return np.asarray(cv2.subtract(wide, cv2.LUT(around, taken)), np.uint8)
+
+
+def contrast(plane: Plane, smooth_px: float, reach: int, window: int) -> Plane:
+    """How far a plane rises above its surroundings, half way between their mean and their floor.
+
+    Parameters
+    ----------
+    plane : ndarray of shape (M, N), dtype uint8
+        Not modified.
+    smooth_px : float
+        Standard deviation in pixels of the Gaussian that takes off noise.
+    reach : int
+        Half side in pixels of the square in which the floor, the lowest value, is looked for.
+    window : int
+        Half side in pixels of the square over which floor and plane are averaged.
+
+    Returns
+    -------
+    ndarray of shape (M, N), dtype uint8
+        0 where the plane is no higher.
+
+    Notes
+    -----
+    A threshold at the mean alone loses pale nuclei in crowds, where nuclei are most of the mean; at the floor alone it
+    takes in cytoplasm.
+
+    Examples
+    --------
+    >>> contrast(np.full((9, 9), 100, np.uint8), 1.0, 2, 4).max() <= 1
+    np.True_
+    """
+    smooth = cv2.GaussianBlur(plane, (0, 0), smooth_px)
+    side = 2 * reach + 1
+    floor = cv2.erode(smooth, np.ones((side, side), np.uint8))
+    both = np.add(plane, floor, dtype=np.uint16)
+    return np.asarray(cv2.subtract(smooth, local_mean(both, window, 2.0)), np.uint8)

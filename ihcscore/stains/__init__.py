@@ -1,0 +1,1 @@
+"""Light to optical density, optical density to stains."""

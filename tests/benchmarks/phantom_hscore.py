@@ -1,0 +1,89 @@
+"""H-score on the frozen nuclear phantoms: with the true nuclei given, and found end to end.
+
+python tests/benchmarks/phantom_hscore.py [--seeds 60] [--segmenter watershed] [--background auto] [--json FILE]
+
+Truth is relative to the light of the glass, so the background is "auto"; the assay's own 255 is shown with
+``--background default``.
+"""
+
+import argparse
+import json
+from pathlib import Path
+
+import numpy as np
+
+from ihcscore import load_assay, score_image
+from ihcscore.phantom import load_parameters, render
+
+PARAMETERS = Path(__file__).resolve().parents[2] / "fixtures" / "phantoms" / "nuclear_benchmark.toml"
+
+
+def near_a_threshold(od, thresholds=(0.2, 0.4, 0.6), reach=0.05):
+    return (np.abs(np.asarray(od)[:, None] - thresholds) <= reach).any(axis=1)
+
+
+def measure(seed, parameters, assay):
+    phantom = render(parameters, seed)
+    true = phantom.h_score("nucleus", assay.thresholds)
+    given = score_image(phantom.rgb, mpp=0.5, assay=assay, nuclei=phantom.nuclei)
+    found = score_image(phantom.rgb, mpp=0.5, assay=assay)
+    od = phantom.table["nucleus_dab_od"]
+    return {
+        "seed": seed,
+        "cells": int(phantom.nuclei.max()),
+        "found": len(found.cells),
+        "touching": float(np.mean(phantom.table["touching"])),
+        "near": int(near_a_threshold(od).sum()),
+        "true": true,
+        "given": given.scores.h_score,
+        "end_to_end": found.scores.h_score,
+        "background": list(given.measurement.context.background),
+        "true_background": [round(float(v), 1) for v in phantom.background],
+    }
+
+
+def summary(rows):
+    def errors(key):
+        return np.abs([row[key] - row["true"] for row in rows])
+
+    def spread(values):
+        return {
+            "median": float(np.median(values)),
+            "p95": float(np.percentile(values, 95)),
+            "worst": float(np.max(values)),
+        }
+
+    cells = sum(row["cells"] for row in rows)
+    return {
+        "tiles": len(rows),
+        "fewest_cells": min(row["cells"] for row in rows),
+        "least_touching": min(row["touching"] for row in rows),
+        "near_a_threshold": sum(row["near"] for row in rows) / cells,
+        "true_h": [min(row["true"] for row in rows), max(row["true"] for row in rows)],
+        "given": spread(errors("given")),
+        "end_to_end": spread(errors("end_to_end")),
+        "bias": {key: float(np.mean([row[key] - row["true"] for row in rows])) for key in ("given", "end_to_end")},
+        "found_per_true": float(sum(row["found"] for row in rows) / cells),
+    }
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seeds", type=int, default=60)
+    parser.add_argument("--segmenter", default="watershed")
+    parser.add_argument("--background", default="auto")
+    parser.add_argument("--json", type=Path)
+    options = parser.parse_args()
+    assay = load_assay("generic-nuclear").replace(segmenter=options.segmenter)
+    if options.background != "default":
+        assay = assay.replace(background=options.background)
+    parameters = load_parameters(PARAMETERS)
+    rows = [measure(seed, parameters, assay) for seed in range(options.seeds)]
+    result = {**summary(rows), "rows": rows}
+    print(json.dumps({key: value for key, value in result.items() if key != "rows"}, indent=1))
+    if options.json:
+        options.json.write_text(json.dumps(result, indent=1))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,130 @@
+"""Speed and memory on a 4096 x 4096 image at 0.5 um/px, one thread, as ratios measured side by side in one run.
+
+python tests/benchmarks/speed.py [--side 4096] [--repeats 3] [--segmenter watershed]
+
+Beside scikit-image's `rgb2hed` (warm) and a straightforward scikit-image pipeline on the same pixels. The image is a
+mosaic of frozen phantoms. The whole command is measured as a process: CPU time and peak memory.
+"""
+
+import argparse
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "OPENCV_FOR_THREADS_NUM"):
+    os.environ[variable] = "1"
+
+import cv2
+import numpy as np
+from phantom_hscore import PARAMETERS
+from scipy import ndimage as ndi
+from skimage.color import rgb2hed
+from skimage.feature import peak_local_max
+from skimage.filters import gaussian, threshold_otsu
+from skimage.measure import regionprops_table
+from skimage.segmentation import expand_labels, watershed
+
+from ihcscore import load_assay, measure_image
+from ihcscore.phantom import load_parameters, render
+
+cv2.setNumThreads(1)
+MEASURE = (
+    "import resource, subprocess, sys; code = subprocess.run(sys.argv[1:], stdout=subprocess.DEVNULL).returncode;"
+    "use = resource.getrusage(resource.RUSAGE_CHILDREN);"
+    "print(code, use.ru_utime + use.ru_stime, use.ru_maxrss)"
+)
+
+
+def mosaic(side):
+    parameters = load_parameters(PARAMETERS)
+    count = -(-side // 512)
+    rows = [[render(parameters, seed).rgb for seed in range(r * count, (r + 1) * count)] for r in range(count)]
+    return np.ascontiguousarray(np.vstack([np.hstack(row) for row in rows])[:side, :side])
+
+
+def straightforward(rgb):
+    """What a home-made script does: rgb2hed, Otsu, distance watershed, region properties of nuclei and cells."""
+    hed = rgb2hed(rgb)
+    signal = gaussian(hed[..., 0] + hed[..., 2], 1.5)
+    mask = ndi.binary_opening(signal > threshold_otsu(signal), iterations=2)
+    distance = gaussian(ndi.distance_transform_edt(mask), 1)
+    peaks = peak_local_max(distance, min_distance=5, labels=mask.astype(int))
+    markers = np.zeros(mask.shape, int)
+    markers[tuple(peaks.T)] = np.arange(1, len(peaks) + 1)
+    nuclei = watershed(-distance, markers, mask=mask)
+    properties = (
+        "label",
+        "centroid",
+        "area",
+        "perimeter",
+        "solidity",
+        "mean_intensity",
+        "min_intensity",
+        "max_intensity",
+    )
+    for labels in (nuclei, expand_labels(nuclei, 10)):
+        regionprops_table(labels, hed[..., 2], properties=properties)
+    return nuclei
+
+
+def cpu(work):
+    start = time.process_time()
+    work()
+    return time.process_time() - start
+
+
+def command(arguments):
+    done = subprocess.run([sys.executable, "-c", MEASURE, *arguments], capture_output=True, text=True, check=True)
+    code, seconds, peak = done.stdout.split()
+    if code != "0":
+        sys.exit(f"{' '.join(arguments)} ended with {code}: {done.stderr}")
+    return float(seconds), int(peak) / 1024
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--side", type=int, default=4096)
+    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--segmenter", default="watershed")
+    options = parser.parse_args()
+    rgb = mosaic(options.side)
+    megapixels = rgb.shape[0] * rgb.shape[1] / 1e6
+    assay = load_assay("generic-nuclear").replace(segmenter=options.segmenter)
+    cells = len(measure_image(rgb[:1024, :1024].copy(), mpp=0.5, assay=assay).cells)
+    rgb2hed(rgb[:1024, :1024])
+    rows = []
+    with tempfile.TemporaryDirectory() as folder:
+        tile = Path(folder) / "tile.png"
+        cv2.imwrite(str(tile), rgb[..., ::-1], [cv2.IMWRITE_PNG_COMPRESSION, 1])
+        for repeat in range(options.repeats):
+            hed = cpu(lambda: rgb2hed(rgb))
+            measured = cpu(lambda: measure_image(rgb, mpp=0.5, assay=assay))
+            out = str(Path(folder) / f"out{repeat}")
+            base = [sys.executable, "-m", "ihcscore.cli.app"]
+            whole, peak = command(
+                [*base, "score", str(tile), "--mpp", "0.5", "-o", out, "--segmenter", options.segmenter]
+            )
+            start, _ = command([*base, "--version"])
+            rows.append((hed, measured, whole, peak, start))
+            print(
+                f"rgb2hed {1e3 * hed / megapixels:.0f} ms/MP, pixels to table {1e3 * measured / megapixels:.0f} ms/MP "
+                f"= {measured / hed:.1f} x, command {whole:.1f} s CPU = {whole / hed:.1f} x, peak {peak:.0f} MB, "
+                f"--version {start:.2f} s",
+                flush=True,
+            )
+        quarter = rgb[: options.side // 2, : options.side // 2].copy()
+        simple = cpu(lambda: straightforward(quarter)) * 4
+    table = np.array(rows)
+    ratio = np.median(table[:, 1:3] / table[:, :1], axis=0)
+    print(f"{megapixels:.1f} MP, {cells} cells in the first one")
+    print(f"median: pixels to table {ratio[0]:.1f} x rgb2hed, whole command {ratio[1]:.1f} x")
+    print(
+        f"straightforward scikit-image pipeline {simple / np.median(table[:, 1]):.1f} x the time from pixels to table"
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,220 @@
+"""Every command as a user calls it, and its exit code."""
+
+import csv
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import typer
+from conftest import discs
+from PIL import Image
+
+from ihcscore.cli.app import app, main
+
+COMMANDS = {command.name for command in app.registered_commands}
+
+
+@pytest.fixture
+def tile(tmp_path):
+    path = tmp_path / "tile.png"
+    rgb, _ = discs((80, 140), [(30, 40), (70, 40), (110, 40)], 8, 0.35, (0.0, 0.3, 0.7))
+    Image.fromarray(rgb).save(path)
+    return path
+
+
+@pytest.fixture
+def call(monkeypatch, capsys, tmp_path):
+    monkeypatch.chdir(tmp_path)
+
+    def run(*arguments):
+        monkeypatch.setattr(sys, "argv", ["ihcscore", *map(str, arguments)])
+        try:
+            main()
+            code = 0
+        except SystemExit as stop:
+            code = stop.code or 0
+        done = capsys.readouterr()
+        return code, done.out, done.err
+
+    return run
+
+
+def rows(out):
+    with (out / "scores.csv").open(encoding="utf-8-sig") as file:
+        return list(csv.DictReader(file))
+
+
+def test_every_command_has_a_test():
+    here = Path(__file__).read_text("utf-8")
+    assert COMMANDS
+    for name in COMMANDS:
+        assert f'call("{name}"' in here, name
+
+
+def test_help_of_every_command(call):
+    for name in COMMANDS:
+        code, out, _ = call(name, "--help")
+        assert code == 0
+        assert "Usage" in out
+
+
+def test_demo(call, tmp_path):
+    code, out, err = call("demo", "shown")
+    assert (code, err) == (0, "")
+    assert "H-score" in out
+    row = rows(tmp_path / "shown")[0]
+    assert row["status"] == "ok"
+    assert int(row["cells"]) > 250
+    assert (tmp_path / "shown" / "immunohistochemistry" / "overlay.png").exists()
+    assert call("demo", "shown")[0] == 0
+
+
+def test_score_and_its_options(call, tile, tmp_path):
+    code, out, _ = call("score", tile, "--mpp", 0.5, "-o", "plain")
+    assert code == 0
+    assert "tile" in out
+    assert rows(tmp_path / "plain")[0]["h_score"] == "133.333333"
+    stated = {
+        ("--thresholds", "0.1,0.2,0.9"): {"weak": "0", "moderate": "2"},
+        ("--compartment", "membrane+cytoplasm"): {"compartment": "membrane+cytoplasm"},
+        ("--background", "240,240,240"): {},
+        ("--background", "auto"): {},
+        ("--stains", "estimate"): {},
+        ("--segmenter", "watershed"): {},
+        ("--group", "tile"): {"group": "tile"},
+        ("--assay", "generic-nuclear"): {},
+    }
+    for number, (option, expected) in enumerate(stated.items()):
+        out = tmp_path / f"out{number}"
+        assert call("score", tile, "--mpp", 0.5, "-o", out, *option)[0] == 0
+        row = rows(out)[0]
+        assert {key: row[key] for key in expected} == expected
+    assert call("score", tile, "--mpp", 0.5, "-o", "csv", "--cells-csv")[0] == 0
+    assert (tmp_path / "csv" / "tile" / "cells.csv").exists()
+
+
+def test_score_refuses_and_overwrites(call, tile):
+    assert call("score", tile, "--mpp", 0.5, "-o", "out")[0] == 0
+    code, _, err = call("score", tile, "--mpp", 0.5, "-o", "out", "--thresholds", "0.1,0.2,0.3")
+    assert code == 1
+    assert err.startswith("ihcscore: ")
+    assert err.count("\n") == 1
+    assert call("score", tile, "--mpp", 0.5, "-o", "out", "--thresholds", "0.1,0.2,0.3", "--overwrite")[0] == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (["tile.png", "-o", "out"], 1, "tile.png: states no pixel size"),
+        (["tile.png", "-o", "out", "--mpp", "2"], 1, "coarse"),
+        (["nothing.png", "-o", "out", "--mpp", "0.5"], 1, "nothing.png: does not exist"),
+        (["tile.png", "-o", "out", "--mpp", "0.5", "--assay", "nope"], 1, "unknown assay 'nope'"),
+        (["tile.png", "-o", "out", "--mpp", "0.5", "--segmenter", "nope"], 1, "unknown segmenter 'nope'"),
+        (["tile.png", "-o", "out", "--mpp", "0.5", "--thresholds", "0.4,0.2,0.6"], 1, "rise"),
+        (["tile.png", "-o", "out", "--mpp", "0.5", "--thresholds", "0.4,0.6"], 2, "expected 3 numbers"),
+        (["tile.png", "-o", "out", "--mpp", "0.5", "--compartment", "nukleus"], 1, "nukleus"),
+        (["tile.png", "-o", "out", "--mpp", "0.5", "--background", "white"], 2, "expected 3 numbers"),
+        (["tile.png", "-o", "out", "--mpp", "0.5", "--stains", "none.json"], 1, "none.json"),
+        (["tile.png", "-o", "out", "--mpp", "0.5", "--context", "none.json"], 1, "none.json"),
+        (["tile.png", "-o", "tile.png", "--mpp", "0.5"], 1, "cannot write"),
+        (["tile.png", "--mpp", "0.5"], 2, "--out"),
+        ([], 2, "Missing argument"),
+    ],
+)
+def test_mistakes_are_one_line_with_a_remedy(call, tile, arguments, code, message):
+    found, _, err = call("score", *arguments)
+    assert found == code
+    assert message in err
+    if code == 1:
+        assert "Traceback" not in err
+        assert err.strip().count("\n") == 0
+
+
+def test_some_failed_inputs_are_exit_code_3(call, tile, tmp_path):
+    (tmp_path / "broken.png").write_text("no image")
+    code, out, err = call("score", tile, "broken.png", "--mpp", 0.5, "-o", "out")
+    assert code == 3
+    assert "broken.png: is not a PNG" in err
+    assert [row["status"] for row in rows(tmp_path / "out")] == ["ok", "failed"]
+    assert "failed" in out
+
+
+def test_warnings_are_shown_and_recorded(call, tmp_path):
+    rng = np.random.default_rng(0)
+    od = rng.uniform(0, 0.6, (64, 64, 1)) * [0.07, 0.99, 0.11] + rng.uniform(0, 0.4, (64, 64, 1)) * [0.65, 0.7, 0.29]
+    Image.fromarray((250 * 10**-od).astype(np.uint8)).save(tmp_path / "he.png")
+    code, _, err = call("score", "he.png", "--mpp", 0.5, "-o", "out")
+    assert code == 0
+    assert "does not look like H-DAB" in err
+    assert "H-DAB" in json.loads((tmp_path / "out" / "he" / "summary.json").read_text())["warnings"][0]
+
+
+def test_rescore(call, tile, tmp_path):
+    call("score", tile, "--mpp", 0.5, "-o", "out")
+    code, out, _ = call("rescore", "out", "-o", "new", "--thresholds", "0.5,0.6,0.65")
+    assert code == 0
+    assert rows(tmp_path / "new")[0]["h_score"] == "100.0"
+    assert "H-score" in out
+    assert call("rescore", "out", "-o", "new")[0] == 1
+    assert call("rescore", "tile.png", "-o", "x")[0] == 1
+
+
+def test_stains(call, tmp_path):
+    call("demo", "shown")
+    code, out, _ = call("stains", "shown/immunohistochemistry.png", "-o", "stains.json")
+    assert code == 0
+    assert "hematoxylin" in out
+    context = json.loads((tmp_path / "stains.json").read_text())
+    assert 230 < context["background"][0] < 240
+    assert (tmp_path / "stains.png").stat().st_size > 1000
+    image = "shown/immunohistochemistry.png"
+    assert call("score", image, "--mpp", 0.5, "-o", "a", "--stains", "stains.json")[0] == 0
+    assert call("score", image, "--mpp", 0.5, "-o", "b", "--context", "stains.json")[0] == 0
+    used = [json.loads((tmp_path / n / "immunohistochemistry" / "summary.json").read_text())["context"] for n in "ab"]
+    assert used[0]["stains"] == used[1]["stains"] == context["stains"]
+    assert used[0]["background"] == [255, 255, 255]
+    assert used[1]["background"] == context["background"]
+
+
+def test_replay(call, tile, tmp_path):
+    call("score", tile, "--mpp", 0.5, "-o", "out")
+    code, out, _ = call("replay", "out/tile/summary.json")
+    assert (code, out.startswith("same")) == (0, True)
+    summary = json.loads((tmp_path / "out/tile/summary.json").read_text())
+    summary["scores"]["cells"] += 1
+    (tmp_path / "out/tile/summary.json").write_text(json.dumps(summary))
+    code, out, _ = call("replay", "out/tile/summary.json", "--input", tile)
+    assert (code, "differs: cells" in out) == (1, True)
+
+
+def test_assay_is_written_from_a_result_and_used_again(call, tile, tmp_path):
+    call("score", tile, "--mpp", 0.5, "-o", "out", "--thresholds", "0.1,0.3,0.5", "--background", "auto")
+    assert call("assay", "out/tile/summary.json", "-o", "mine.toml")[0] == 0
+    assert call("score", tile, "--assay", "mine.toml", "-o", "again")[0] == 0
+    assert rows(tmp_path / "again") == rows(tmp_path / "out")
+    code, out, _ = call("assay", "generic-nuclear")
+    assert code == 0
+    assert "thresholds" in out
+    assert call("assay", "nope")[0] == 1
+
+
+def test_phantom(call, tmp_path):
+    code, out, _ = call("phantom", "made", "--parameters", "negative", "--seed", 4, "--count", 2)
+    assert code == 0
+    assert "negative_0005.png" in out
+    assert json.loads((tmp_path / "made" / "negative_0004_truth.json").read_text())["seed"] == 4
+    assert call("phantom", "made", "--parameters", "nope")[0] == 1
+
+
+def test_version_and_module():
+    done = subprocess.run(
+        [sys.executable, "-m", "ihcscore.cli.app", "--version"], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.startswith("ihcscore ")
+
+
+def test_app_is_a_typer():
+    assert isinstance(app, typer.Typer)

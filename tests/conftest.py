@@ -1,0 +1,45 @@
+"""Fixtures shared by the tests: small images with known content."""
+
+import numpy as np
+import pytest
+from skimage.data import immunohistochemistry
+
+from ihcscore.phantom import load_parameters, render
+from ihcscore.stains.unmix import mix
+
+WHITE = 240
+
+
+def light(hematoxylin, dab, white=WHITE):
+    """Render amounts of stain as 8-bit light."""
+    amounts = np.stack([hematoxylin, dab, np.zeros_like(dab)], axis=-1).astype(np.float32)
+    return np.clip(np.rint(white * 10.0 ** -mix(amounts)), 0, 255).astype(np.uint8)
+
+
+def discs(shape, places, radius, hematoxylin=0.5, dab=()):
+    """Draw round nuclei at (x, y) with the given DAB each, 0 where none is given; image and labels."""
+    yy, xx = np.mgrid[: shape[0], : shape[1]] + 0.5
+    labels = np.zeros(shape, np.int32)
+    h, d = np.zeros(shape), np.zeros(shape)
+    for number, (x, y) in enumerate(places, 1):
+        inside = np.hypot(xx - x, yy - y) < radius
+        labels[inside] = number
+        h[inside] = hematoxylin
+        d[inside] = dab[number - 1] if number <= len(dab) else 0
+    return light(h, d), labels
+
+
+def read_only(array):
+    array = array.copy()
+    array.flags.writeable = False
+    return array
+
+
+@pytest.fixture(scope="session")
+def ihc():
+    return read_only(immunohistochemistry())
+
+
+@pytest.fixture(scope="session")
+def nuclear():
+    return render(load_parameters("nuclear"), 3)

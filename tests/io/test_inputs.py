@@ -1,0 +1,85 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+
+from ihcscore.errors import IhcscoreError
+from ihcscore.io.inputs import RESERVED, expand_inputs, legal_name
+
+
+@pytest.fixture
+def tiles(tmp_path):
+    for name in ("a/t1.png", "a/t2.png", "a/t10.png", "b/t1.png", "b/T2.tif", "b/notes.txt", "b/.hidden.png"):
+        path = tmp_path / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text("") if path.suffix == ".txt" else Image.fromarray(np.zeros((4, 4, 3), np.uint8)).save(path)
+    return tmp_path
+
+
+def names(inputs):
+    return [item.name for item in inputs]
+
+
+def test_folders_files_and_globs(tiles):
+    assert names(expand_inputs([tiles / "a"])) == ["t1", "t2", "t10"]
+    assert names(expand_inputs([tiles / "a" / "t2.png", tiles / "a"])) == ["t2", "t1", "t10"]
+    assert len(expand_inputs([f"{tiles}/**/*.*"])) == 5
+
+
+def test_equal_stems_get_their_folder(tiles):
+    assert names(expand_inputs([tiles / "a", tiles / "b"])) == ["t1__a", "t2__a", "t10", "t1__b", "T2__b"]
+
+
+def test_results_are_no_input(tiles):
+    assert names(expand_inputs([f"{tiles}/**/*.png"], out=tiles / "b")) == ["t1", "t2", "t10"]
+
+
+@pytest.mark.parametrize(("given", "message"), [("nowhere.png", "does not exist"), ("*.none", "matches no images")])
+def test_what_is_not_there_is_an_error(tiles, given, message, monkeypatch):
+    monkeypatch.chdir(tiles)
+    with pytest.raises(IhcscoreError, match=message):
+        expand_inputs([given])
+
+
+def test_a_folder_without_images_hints_at_globs(tiles):
+    with pytest.raises(IhcscoreError, match=r"\*\*/\*\.png"):
+        expand_inputs([tiles])
+
+
+def test_manifests_give_paths_pixel_sizes_and_groups(tiles):
+    manifest = tiles / "list.csv"
+    manifest.write_text("path,mpp,case\na/t1.png,0.25,c1\nb/t1.png,,c2\n", encoding="utf-8-sig")
+    inputs = expand_inputs([manifest], group="case")
+    assert [(i.mpp, i.group) for i in inputs] == [(0.25, "c1"), (None, "c2")]
+    with pytest.raises(IhcscoreError, match="no 'slide' to group by"):
+        expand_inputs([manifest], group="slide")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [("file,mpp\nx.png,1\n", "column 'path'"), ("", "column 'path'"), ("path,mpp\na/t1.png,x\n", "number")],
+)
+def test_bad_manifests_say_what_is_wrong(tiles, text, message):
+    manifest = tiles / "list.csv"
+    manifest.write_text(text)
+    with pytest.raises(IhcscoreError, match=message):
+        expand_inputs([manifest])
+
+
+def test_patterns_group_by_name(tiles):
+    assert [i.group for i in expand_inputs([tiles / "a"], group=r"(t)(\d)")] == ["t_1", "t_2", "t_1"]
+    assert [i.group for i in expand_inputs([tiles / "a"], group="t")] == ["t"] * 3
+    with pytest.raises(IhcscoreError, match="does not match"):
+        expand_inputs([tiles / "a"], group="case")
+    with pytest.raises(IhcscoreError, match="pattern"):
+        expand_inputs([tiles / "a"], group="(")
+
+
+@given(st.text(max_size=200))
+def test_names_are_legal_everywhere(stem):
+    name = legal_name(stem)
+    assert 0 < len(name) <= 121
+    assert not set(name) & set('<>:"/\\|?*')
+    assert name == name.rstrip(" .")
+    assert name.split(".")[0].lower() not in RESERVED

@@ -1,0 +1,94 @@
+import numpy as np
+import pytest
+
+from ihcscore.phantom import load_parameters, render
+from ihcscore.stains.background import find_glass
+from ihcscore.stains.estimate import KNOWN, estimate_stains
+from ihcscore.stains.vectors import angle_deg, unit
+
+
+def stained(first, second, share_first=0.5, share_second=0.5, white=240, noise=2.0):
+    """Pixels of two stains, overlapping, with camera noise."""
+    rng = np.random.default_rng(0)
+    n = 20_000
+    a = rng.uniform(0, 0.6, n) * (rng.random(n) < share_first)
+    b = rng.uniform(0, 1.0, n) * (rng.random(n) < share_second)
+    od = a[:, None] * unit(first) + b[:, None] * unit(second)
+    return np.clip(white * 10**-od + rng.normal(0, noise, od.shape), 0, 255).astype(np.uint8)[None]
+
+
+H, D = KNOWN["hematoxylin"], KNOWN["DAB"]
+
+
+@pytest.mark.parametrize(
+    ("h", "d"),
+    [(H, D), ((0.80, 0.58, 0.12), (0.30, 0.51, 0.81)), ((0.60, 0.70, 0.39), (0.24, 0.47, 0.85))],
+)
+def test_vectors_of_mixed_stains_are_found(h, d):
+    found = estimate_stains(stained(h, d), 240)
+    assert found.status == "estimated"
+    assert angle_deg(found.stains.hematoxylin, h) < 2
+    assert angle_deg(found.stains.dab, d) < 2
+
+
+@pytest.mark.parametrize(
+    ("pixels", "status", "reason"),
+    [
+        (stained(H, D, share_second=0), "DAB nearly absent", "100.0% hematoxylin"),
+        (stained(H, D, share_first=0), "hematoxylin nearly absent", "100.0% DAB"),
+        (stained(H, KNOWN["AEC"]), "not H-DAB", "nearest to AEC"),
+        (stained(H, KNOWN["Fast Red"]), "not H-DAB", "nearest to Fast Red"),
+        (stained(H, KNOWN["eosin"]), "not H-DAB", "nearest to eosin"),
+        (stained((1, 1, 1), (1, 1, 1), noise=0), "no color", "from grey"),
+        (np.full((1, 9000, 3), 238, np.uint8), "too little tissue", "0 stained pixels"),
+    ],
+)
+def test_what_is_not_there_is_said(pixels, status, reason):
+    found = estimate_stains(pixels, 240)
+    assert found.status == status
+    assert reason in found.reason
+    assert found.stains is None
+    assert found.looks_like_hdab == (status not in ("not H-DAB", "no color"))
+
+
+def test_a_real_image_is_estimated_near_the_default(ihc):
+    found = estimate_stains(ihc, find_glass(ihc).background)
+    assert found.status == "estimated"
+    assert angle_deg(found.stains.dab, D) < 10
+
+
+def test_the_estimate_follows_a_phantom():
+    parameters = load_parameters("nuclear")
+    away = []
+    for seed in range(3):
+        phantom = render(parameters, seed)
+        found = estimate_stains(phantom.rgb, phantom.background)
+        if found.stains is not None:
+            away.append(angle_deg(found.stains.dab, phantom.stains.dab))
+    assert len(away) >= 2
+    assert np.median(away) < 8  # Macenko's extremes lie outside the bulk when noise is added
+
+
+def test_too_few_pixels_are_no_glass():
+    image = np.full((100, 100, 3), (120, 80, 60), np.uint8)
+    image[:5, :5] = 250
+    assert find_glass(image).background is None
+
+
+def test_glass_is_found_beside_tissue():
+    rng = np.random.default_rng(1)
+    image = rng.integers(90, 200, (200, 200, 3), dtype=np.uint8)
+    image[:60] = np.clip(rng.normal((238, 236, 230), 1.5, (60, 200, 3)), 0, 255).astype(np.uint8)
+    found = find_glass(image)
+    np.testing.assert_allclose(found.background, (238, 236, 230), atol=1.5)
+    assert found.share == pytest.approx(0.3, abs=0.05)
+
+
+def test_a_tile_full_of_tissue_has_no_glass(ihc):
+    assert find_glass(ihc[150:220, 280:420]).background is None
+
+
+def test_glass_of_a_large_image_is_found_on_a_reduced_one():
+    image = np.full((2500, 1500, 3), 150, np.uint8)
+    image[:, :700] = (241, 240, 238)
+    assert find_glass(image).background == (241, 240, 238)

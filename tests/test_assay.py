@@ -1,0 +1,143 @@
+import dataclasses
+
+import numpy as np
+import pytest
+import tomli_w
+from conftest import discs
+
+from ihcscore.assay import Assay, assay_from_dict, load_assay, preset_names
+from ihcscore.context import SlideContext
+from ihcscore.errors import AssayError, UnknownName
+from ihcscore.pipeline import score_image
+from ihcscore.stains.vectors import StainMatrix
+
+CHANGES = {
+    "name": "other",
+    "version": 2,
+    "description": "another text",
+    "compartment": ("cytoplasm",),
+    "thresholds": (0.1, 0.3, 0.5),
+    "population": None,  # one choice only, so far
+    "include_cut": True,
+    "atm_max_od": 1.0,
+    "background": (240.0, 240.0, 240.0),
+    "stains": StainMatrix((0.75, 0.6, 0.28), (0.24, 0.5, 0.83)),
+    "segmenter": None,  # one choice only, so far
+    "segmenter_parameters": {"contrast_od": 0.1},
+    "expansion_um": 2.0,
+    "membrane_um": 2.0,
+    "nucleus_edge_um": 0.0,
+    "mpp": 0.5,
+    "group": "case",
+    "context": SlideContext((230.0, 231.0, 232.0), "given", StainMatrix(), "given").to_dict(),
+    "sources": {"thresholds": "somewhere"},
+}
+
+
+@pytest.fixture(scope="module")
+def image():
+    places = [(1, 40)] + [(30 + 30 * k, 40) for k in range(6)]
+    return discs((80, 230), places, 8, 0.3, (0.9, 0.0, 0.15, 0.3, 0.5, 0.8, 1.2))[0]
+
+
+def outcome(assay, image):
+    result = score_image(image, mpp=0.5, assay=assay)
+    return {**dataclasses.asdict(result.scores), **result.provenance}
+
+
+@pytest.mark.parametrize("field", [f.name for f in dataclasses.fields(Assay)])
+def test_every_field_changes_a_result_or_its_provenance(field, image):
+    change = CHANGES[field]
+    if change is None:
+        with pytest.raises((AssayError, UnknownName)):
+            outcome(load_assay("generic-nuclear").replace(**{field: "no such choice"}), image)
+        return
+    base = load_assay("generic-nuclear")
+    before, after = outcome(base, image), outcome(base.replace(**{field: change}), image)
+    assert before != after
+
+
+@pytest.mark.parametrize("field", ["thresholds", "background", "stains", "include_cut", "atm_max_od", "compartment"])
+def test_scoring_fields_change_a_score(field, image):
+    base = load_assay("generic-nuclear")
+    before = score_image(image, mpp=0.5, assay=base).scores
+    after = score_image(image, mpp=0.5, assay=base.replace(**{field: CHANGES[field]})).scores
+    numbers = ("h_score", "atm", "mean_dab_od", "cells")
+    assert [getattr(before, n) for n in numbers] != [getattr(after, n) for n in numbers]
+
+
+@pytest.mark.parametrize("name", preset_names())
+def test_presets_load_and_say_where_their_values_come_from(name):
+    assay = load_assay(name)
+    assert assay.name == name
+    assert assay.description
+    assert {"thresholds", "background", "stains", "nucleus_edge_um"} <= set(assay.sources)
+
+
+def test_the_preset_is_the_default():
+    preset = load_assay("generic-nuclear")
+    assert dataclasses.replace(preset, sources={}, description="") == Assay()
+    assert preset.thresholds == (0.2, 0.4, 0.6)
+    assert preset.compartment == ("nucleus",)
+
+
+def test_an_assay_survives_a_file(tmp_path):
+    assay = load_assay("generic-nuclear").replace(**{k: v for k, v in CHANGES.items() if v is not None})
+    path = tmp_path / "mine.toml"
+    path.write_text(tomli_w.dumps(assay.to_dict()))
+    assert load_assay(path) == assay
+
+
+def test_a_changed_value_loses_its_source():
+    changed = load_assay("generic-nuclear").replace(thresholds=(0.1, 0.2, 0.3))
+    assert "thresholds" not in changed.sources
+    assert "background" in changed.sources
+
+
+def test_all_problems_are_listed_at_once():
+    wrong = {
+        "name": "bad",
+        "tresholds": [1, 2, 3],
+        "thresholds": [0.4, 0.2, 0.6],
+        "compartment": ["nucleus", "nukleus"],
+        "background": [0, 255, 255],
+        "stains": {"hematoxylin": [1, 0, 0]},
+        "expansion_um": -1,
+        "membrane_um": "wide",
+        "mpp": -3,
+        "include_cut": "yes",
+        "population": "tumor",
+    }
+    with pytest.raises(AssayError) as caught:
+        assay_from_dict(wrong)
+    text = str(caught.value)
+    for word in ("tresholds", "rise", "nukleus", "background", "lack dab", "expansion_um", "membrane_um", "mpp"):
+        assert word in text
+    for word in ("include_cut", "population"):
+        assert word in text
+
+
+@pytest.mark.parametrize(
+    "thresholds", [(0.2, 0.2, 0.4), (0, 0.2, 0.4), (0.2, 0.4), (0.2, 0.4, np.nan), (0.2, 0.4, 9), ("a", "b", "c"), 0.2]
+)
+def test_impossible_thresholds_are_refused(thresholds):
+    with pytest.raises(AssayError, match="thresholds"):
+        assay_from_dict({"thresholds": thresholds})
+
+
+def test_cell_holds_the_other_compartments():
+    with pytest.raises(AssayError, match="holds the others"):
+        Assay(compartment=("cell", "nucleus"))
+    with pytest.raises(AssayError, match="different"):
+        Assay(compartment=("nucleus", "nucleus"))
+
+
+def test_unknown_names_say_what_there_is(tmp_path):
+    with pytest.raises(UnknownName, match="generic-nuclear"):
+        load_assay("ki76")
+    with pytest.raises(AssayError, match="cannot be read"):
+        load_assay(tmp_path / "missing.toml")
+    broken = tmp_path / "broken.toml"
+    broken.write_text("name = ")
+    with pytest.raises(AssayError, match="not TOML"):
+        load_assay(broken)

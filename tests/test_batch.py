@@ -1,0 +1,273 @@
+import csv
+import json
+import shutil
+
+import numpy as np
+import pytest
+from conftest import discs
+from PIL import Image
+
+from ihcscore import load_assay, read_image, score_image
+from ihcscore.batch import score_files
+from ihcscore.errors import IhcscoreError, InputError, OutputError, ResultMismatch
+from ihcscore.io.inputs import expand_inputs
+from ihcscore.outputs.tables import read_cells
+from ihcscore.replaying import replay
+from ihcscore.rescoring import rescore_folder
+
+ASSAY = load_assay("generic-nuclear").replace(mpp=0.5)
+
+
+def save(path, dab, white=240, size=(80, 140)):
+    places = [(30 + 40 * k, 40) for k in range(3)]
+    rgb, _ = discs(size, places, 8, 0.35, dab)
+    rgb = np.clip(rgb.astype(float) * white / 240, 0, 255).round().astype(np.uint8)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(rgb).save(path)
+    return path
+
+
+@pytest.fixture
+def tiles(tmp_path):
+    folder = tmp_path / "tiles"
+    save(folder / "case1_a.png", (0.0, 0.3, 0.5))
+    save(folder / "case1_b.png", (0.7, 0.7, 0.9))
+    save(folder / "case2_a.png", (0.0, 0.0, 0.3))
+    return folder
+
+
+@pytest.fixture
+def out(tmp_path):
+    return tmp_path / "out"
+
+
+def run(tiles, out, assay=ASSAY, **options):
+    return score_files(expand_inputs([tiles], assay.group, out), assay, out, **options)
+
+
+def rows_of(out):
+    with (out / "scores.csv").open(encoding="utf-8-sig") as file:
+        return list(csv.DictReader(file))
+
+
+def snapshot(out):
+    return {
+        p.relative_to(out).as_posix(): (p.read_bytes(), p.stat().st_mtime_ns) for p in out.rglob("*") if p.is_file()
+    }
+
+
+def test_every_image_has_a_row_and_a_folder(tiles, out):
+    report = run(tiles, out, cells_csv=True)
+    rows = rows_of(out)
+    assert [row["image"] for row in rows] == ["case1_a", "case1_b", "case2_a"]
+    assert [row["h_score"] for row in rows] == [
+        str(row.h_score if row.h_score is None else round(row.h_score, 6)) for row in report.rows
+    ]
+    for row in rows:
+        names = {p.name for p in (out / row["image"]).iterdir()}
+        assert names == {"cells.parquet", "cells.csv", "cells.geojson", "overlay.png", "summary.json"}
+        table = read_cells(out / row["image"] / "cells.parquet")
+        assert int(row["cells"]) + int(row["unmeasurable"]) + int(row["cut_by_border"]) == len(table)
+
+
+def test_files_score_as_arrays_do(tiles, out):
+    run(tiles, out)
+    for name in ("case1_a", "case1_b", "case2_a"):
+        summary = json.loads((out / name / "summary.json").read_text())
+        result = score_image(read_image(tiles / f"{name}.png", 0.5).rgb, mpp=0.5)
+        expected = {**result.scores.to_dict(), "image": name}
+        assert summary["scores"] == expected
+        assert summary["cells"]["sha256"] == result.provenance["cells"]["sha256"]
+
+
+def test_the_same_command_again_leaves_everything(tiles, out):
+    run(tiles, out)
+    before = snapshot(out)
+    report = run(tiles, out)
+    assert report.kept == 3
+    after = snapshot(out)
+    rewritten = {name for name in after if after[name][1] != before[name][1]}
+    assert rewritten <= {"scores.csv", "run.json"}
+    assert {n: v[0] for n, v in after.items()} == {n: v[0] for n, v in before.items()}
+
+
+@pytest.mark.parametrize("lost", ["overlay.png", "cells.geojson", "cells.parquet", "summary.json"])
+def test_what_is_missing_is_completed(tiles, out, lost):
+    run(tiles, out)
+    before = snapshot(out)
+    (out / "case1_b" / lost).unlink()
+    report = run(tiles, out)
+    assert report.kept == 2
+    after = snapshot(out)
+    assert {n: v[0] for n, v in after.items()} == {n: v[0] for n, v in before.items()}
+    assert after["case1_a/overlay.png"][1] == before["case1_a/overlay.png"][1]
+
+
+def test_images_can_be_added(tiles, out):
+    assay = ASSAY
+    score_files(expand_inputs([tiles / "case2_a.png"]), assay, out)
+    run(tiles, out)
+    assert len(rows_of(out)) == 3
+
+
+def test_other_parameters_are_refused_unless_told(tiles, out):
+    run(tiles, out)
+    before = snapshot(out)
+    other = ASSAY.replace(thresholds=(0.1, 0.2, 0.3))
+    with pytest.raises(ResultMismatch, match=r"thresholds.*--overwrite"):
+        run(tiles, out, other)
+    assert snapshot(out) == before
+    score_files(expand_inputs([tiles / "case1_a.png"]), other, out, overwrite=True)
+    assert [row["image"] for row in rows_of(out)] == ["case1_a"]
+    assert not (out / "case2_a").exists()
+
+
+def test_a_changed_image_is_refused_unless_told(tiles, out):
+    run(tiles, out)
+    save(tiles / "case1_a.png", (0.9, 0.9, 0.9))
+    report = run(tiles, out)
+    assert len(report.failed) == 1
+    assert "case1_a.png" in report.failed[0]
+    assert "--overwrite" in report.failed[0]
+    assert run(tiles, out, overwrite=True).failed == ()
+    assert rows_of(out)[0]["h_score"] == "300.0"
+
+
+def test_a_failed_image_is_a_row_with_its_reason(tiles, out):
+    (tiles / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\n")
+    Image.new("L", (40, 40)).save(tiles / "grey.png")
+    report = run(tiles, out)
+    assert len(report.failed) == 2
+    rows = {row["image"]: row for row in rows_of(out)}
+    assert rows["broken"]["status"] == "failed"
+    assert "not a PNG" in rows["broken"]["reason"]
+    assert rows["grey"]["h_score"] == ""
+    assert rows["case1_a"]["status"] == "ok"
+    assert not (out / "broken").exists()
+
+
+def test_a_repaired_image_replaces_its_failure(tiles, out):
+    good = (tiles / "case1_a.png").read_bytes()
+    (tiles / "case1_a.png").write_bytes(good[:60])
+    assert len(run(tiles, out).failed) == 1
+    (tiles / "case1_a.png").write_bytes(good)
+    assert run(tiles, out).failed == ()
+    assert [row["status"] for row in rows_of(out)] == ["ok"] * 3
+
+
+def test_a_missing_pixel_size_fails_each_image_clearly(tiles, out):
+    report = run(tiles, out, load_assay("generic-nuclear"))
+    assert len(report.failed) == 3
+    assert all("--mpp" in line for line in report.failed)
+
+
+def test_groups_share_a_context_and_have_a_pooled_row(tiles, out):
+    assay = ASSAY.replace(group=r"case\d", background="auto")
+    save(tiles / "case1_a.png", (0.0, 0.3, 0.5), white=236)
+    report = run(tiles, out, assay)
+    rows = {(row["image"], row["region"]): row for row in rows_of(out)}
+    assert set(rows) == {(n, "image") for n in ("case1_a", "case1_b", "case2_a")} | {
+        ("case1", "pooled"),
+        ("case2", "pooled"),
+    }
+    for column in ("cells", "negative", "weak", "moderate", "strong", "unmeasurable", "cut_by_border"):
+        parts = [int(rows[(name, "image")][column]) for name in ("case1_a", "case1_b")]
+        assert int(rows[("case1", "pooled")][column]) == sum(parts)
+    contexts = [json.loads((out / name / "summary.json").read_text())["context"] for name in ("case1_a", "case1_b")]
+    assert contexts[0] == contexts[1]
+    assert 236 < contexts[0]["background"][0] < 240
+    assert report.failed == ()
+    assert run(tiles, out, assay).kept == 3
+
+
+def test_a_new_tile_of_a_group_does_not_mix_with_its_old_results(tiles, out):
+    assay = ASSAY.replace(group=r"case\d", background="auto")
+    run(tiles, out, assay)
+    save(tiles / "case1_c.png", (0.0, 0.3, 0.5), white=230)
+    report = run(tiles, out, assay)
+    assert len(report.failed) == 2
+    assert "another background or stains of its group" in report.failed[0]
+
+
+def test_a_given_context_is_used(tiles, out):
+    run(tiles, out, ASSAY.replace(background="auto"))
+    context = json.loads((out / "case1_a" / "summary.json").read_text())["context"]
+    context["background"] = [200.0, 200.0, 200.0]
+    other = out.with_name("other")
+    run(tiles, other, ASSAY.replace(context=context))
+    assert json.loads((other / "case2_a" / "summary.json").read_text())["context"] == context
+
+
+def test_results_hold_no_path_of_the_machine(tiles, out, tmp_path):
+    run(tiles, out, ASSAY.replace(group=r"case\d"), cells_csv=True)
+    for path in out.rglob("*"):
+        if path.is_file():
+            assert str(tmp_path).encode() not in path.read_bytes(), path.name
+
+
+def test_an_unwritable_place_is_said(tiles, tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(OutputError, match="cannot write"):
+        run(tiles, tmp_path / "file")
+
+
+def test_rescoring_a_folder(tiles, out, tmp_path):
+    run(tiles, out, ASSAY.replace(group=r"case\d"))
+    new = tmp_path / "new"
+    report = rescore_folder(out, new, thresholds=(0.4, 0.6, 0.8))
+    direct = tmp_path / "direct"
+    run(tiles, direct, ASSAY.replace(group=r"case\d", thresholds=(0.4, 0.6, 0.8)))
+    assert rows_of(new) == rows_of(direct)
+    assert len(report.rows) == 5
+    summary = json.loads((new / "case1_a" / "summary.json").read_text())
+    measured = json.loads((out / "case1_a" / "summary.json").read_text())
+    assert summary["rescored_from"]["cells_sha256"] == measured["cells"]["sha256"]
+    assert summary["rescored_from"]["result"] == "out"
+    with pytest.raises(ResultMismatch, match="holds results already"):
+        rescore_folder(out, new)
+    with pytest.raises(InputError, match=r"run\.json"):
+        rescore_folder(tmp_path / "tiles", tmp_path / "x")
+
+
+def test_rescoring_twice_and_changing_the_background(tiles, out, tmp_path):
+    run(tiles, out)
+    first = rescore_folder(out, tmp_path / "one", background=(240.0, 240.0, 240.0))
+    second = rescore_folder(tmp_path / "one", tmp_path / "two", background=(255.0, 255.0, 255.0))
+    before = [row["mean_dab_od"] for row in rows_of(out)]
+    assert [round(row.mean_dab_od, 5) for row in second.rows] == [round(float(v), 5) for v in before]
+    assert [row.mean_dab_od for row in first.rows] < [float(v) for v in before]
+
+
+def test_a_wrong_table_is_not_rescored(tiles, out, tmp_path):
+    run(tiles, out)
+    shutil.copy(out / "case1_a" / "cells.parquet", out / "case1_b" / "cells.parquet")
+    with pytest.raises(InputError, match="not the table its summary"):
+        rescore_folder(out, tmp_path / "new")
+
+
+def test_results_repeat_from_their_own_record(tiles, out, tmp_path):
+    run(tiles, out, ASSAY.replace(group=r"case\d", background="auto"))
+    assert replay(out / "case1_a" / "summary.json", tiles).same
+    rescore_folder(out, tmp_path / "new", compartment=("cell",))
+    assert replay(tmp_path / "new" / "case1_b" / "summary.json").same
+
+
+def test_a_changed_record_does_not_repeat(tiles, out):
+    run(tiles, out)
+    path = out / "case1_a" / "summary.json"
+    summary = json.loads(path.read_text())
+    summary["scores"]["h_score"] += 1
+    summary["libraries"]["numpy"] = "1.0"
+    path.write_text(json.dumps(summary))
+    done = replay(path, tiles)
+    assert not done.same
+    assert any("h_score" in line for line in done.differences)
+    assert any("numpy" in line for line in done.notes)
+
+
+def test_another_image_is_not_replayed(tiles, out):
+    run(tiles, out)
+    with pytest.raises(InputError, match="not the image that was scored"):
+        replay(out / "case1_a" / "summary.json", tiles / "case1_b.png")
+    with pytest.raises(IhcscoreError, match="--input"):
+        replay(out / "case1_a" / "summary.json")

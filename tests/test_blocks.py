@@ -1,0 +1,143 @@
+"""Same pixels, same cells: whatever the blocks, the crop or the order."""
+
+import dataclasses
+
+import numpy as np
+import pandas as pd
+import pytest
+import shapely
+from conftest import discs
+
+from ihcscore import load_assay
+from ihcscore.blocks import Job, cell_ids, measure_block, settle
+from ihcscore.context import settle_context, survey
+from ihcscore.geometry import frame_for
+from ihcscore.io.working import WorkingImage
+from ihcscore.phantom import load_parameters, render
+from ihcscore.schema import COLUMNS
+from ihcscore.segment.registry import load_segmenter
+
+ASSAY = load_assay("generic-nuclear")
+BLOCK_COLUMNS = ["block_row", "block_col"]
+
+
+@pytest.fixture(scope="module")
+def tissue():
+    parameters = dataclasses.replace(load_parameters("nuclear"), size_px=(600, 700))
+    return render(parameters, 11).rgb
+
+
+def job_for(rgb, core_px, segmenter=None, context=None):
+    context = context or settle_context([survey(rgb)], ASSAY)
+    image = WorkingImage(rgb, frame_for(rgb.shape[1], rgb.shape[0], mpp=0.5))
+    job = Job.of(image, context, segmenter or load_segmenter("watershed"), ASSAY)
+    return dataclasses.replace(job, core_px=core_px)
+
+
+def cells_of(job, order=None):
+    blocks = list(job.grid)
+    return settle([measure_block(job, blocks[k]) for k in (order or range(len(blocks)))])
+
+
+def plain(cells):
+    """Cells without their block, sorted by place."""
+    return cells.drop(columns=BLOCK_COLUMNS).sort_values(["y_px", "x_px"], ignore_index=True)
+
+
+def test_blocks_of_any_size_give_the_same_cells(tissue):
+    whole = plain(cells_of(job_for(tissue, 1024)))
+    assert len(whole) > 300
+    for core in (128, 200, 256, 333):
+        pd.testing.assert_frame_equal(plain(cells_of(job_for(tissue, core))), whole, check_exact=True)
+
+
+def test_the_order_of_blocks_changes_nothing(tissue):
+    job = job_for(tissue, 200)
+    count = len(job.grid)
+    there = cells_of(job)
+    back = cells_of(job, order=list(reversed(range(count))))
+    pd.testing.assert_frame_equal(back, there, check_exact=True)
+
+
+def test_a_crop_of_whole_blocks_has_the_same_cells(tissue):
+    job = job_for(tissue, 200)
+    crop = job_for(np.ascontiguousarray(tissue[:400, :400]), 200, context=job.context)
+    reach = job.grid.halo
+    far = 400 - reach
+    inside = [
+        plain(cells[(cells.x_px < far) & (cells.y_px < far)]).reset_index(drop=True)
+        for cells in (cells_of(job), cells_of(crop))
+    ]
+    assert len(inside[0]) > 50
+    pd.testing.assert_frame_equal(*inside, check_exact=True)
+
+
+def test_nuclei_on_block_borders_stand_once():
+    places = [(x, y) for y in range(20, 400, 40) for x in range(20, 400, 40)]
+    rgb, _ = discs((400, 400), places, 8)
+    cells = cells_of(job_for(rgb, 100))
+    assert len(cells) == len(places)
+    np.testing.assert_allclose(sorted(zip(cells.x_px, cells.y_px, strict=True)), sorted(places), atol=0.6)
+
+
+@dataclasses.dataclass(frozen=True)
+class Disagreeing:
+    """Sees the nucleus on the border of two blocks farther left or right, depending on the window."""
+
+    left: float
+    right: float
+    name: str = "disagreeing"
+    version: str = "1"
+    mpp: float = 0.5
+    largest_object_um: float = 10.0
+    influence_um: float = 10.0
+
+    def segment(self, block):
+        row, col = block.origin
+        height, width = block.rgb.shape[:2]
+        yy, xx = np.mgrid[:height, :width] + 0.5
+        x = self.left if col == 0 else self.right
+        if np.isnan(x):
+            return np.zeros((height, width), np.int32)
+        return (np.hypot(yy + row - 50, xx + col - x) < 8).astype(np.int32)
+
+
+@pytest.mark.parametrize(
+    ("left", "right", "block_col"),
+    [
+        (99, 99, 0),  # they agree
+        (99, 101, 0),  # each owns its own: the earlier block's stands
+        (101, 99, 0),  # each thinks it the other's
+        (101, 101, 1),
+        (98, np.nan, 0),  # only one sees it
+        (102, np.nan, 0),  # only one sees it, and thinks it the other's
+    ],
+)
+def test_what_two_blocks_see_differently_is_settled_once(left, right, block_col):
+    rgb = np.full((100, 200, 3), 200, np.uint8)
+    cells = cells_of(job_for(rgb, 100, segmenter=Disagreeing(left, right)))
+    assert cells["block_col"].tolist() == [block_col]
+
+
+def test_table_has_the_columns_of_the_schema(tissue):
+    cells = cells_of(job_for(tissue[:200, :200], 1024))
+    assert list(cells.columns) == [c.name for c in COLUMNS]
+    assert cells["cell_id"].is_unique
+    shapes = shapely.from_wkb(cells["nucleus_wkb"].to_numpy())
+    whole = shapely.from_wkb(cells["cell_wkb"].to_numpy())
+    assert shapely.is_valid(shapes).all()
+    assert shapely.covers(shapely.buffer(whole, 1e-9), shapes).all()
+    np.testing.assert_allclose(shapely.area(shapes) * 0.25, cells["Nucleus: Area µm^2"], atol=0.13)
+
+
+def test_an_image_without_nuclei_has_an_empty_table():
+    cells = cells_of(job_for(np.full((300, 300, 3), 240, np.uint8), 100))
+    assert len(cells) == 0
+    assert list(cells.columns) == [c.name for c in COLUMNS]
+
+
+def test_ids_are_uuids_of_the_place():
+    ids = cell_ids(np.array([0.0, 123456.75]), np.array([1.5, 98765.25]))
+    assert len({len(i) for i in ids} | {36}) == 1
+    assert ids == cell_ids(np.array([0.0, 123456.75]), np.array([1.5, 98765.25]))
+    assert len(set(ids)) == 2

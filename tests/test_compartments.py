@@ -1,0 +1,66 @@
+import numpy as np
+from conftest import discs, read_only
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import ndimage as ndi
+
+from ihcscore.compartments import CYTOPLASM, EDGE, MEMBRANE, NUCLEUS, expand, partition
+
+PLACES = st.lists(st.tuples(st.integers(0, 60), st.integers(0, 50)), min_size=1, max_size=6, unique=True)
+
+
+@settings(max_examples=30)
+@given(PLACES, st.floats(0.5, 8))
+def test_cells_hold_their_nuclei_and_reach_no_farther(places, distance_um):
+    _, nuclei = discs((50, 60), places, 5)
+    cells = expand(read_only(nuclei), distance_um, 0.5)
+    inside = nuclei > 0
+    np.testing.assert_array_equal(cells[inside], nuclei[inside])
+    if inside.any():
+        reach = ndi.distance_transform_edt(~inside) * 0.5
+        assert (reach[cells > 0] <= distance_um * 1.03 + 0.02).all()
+        assert (cells[reach <= distance_um * 0.97 - 0.02] > 0).all()
+
+
+def test_neighbours_meet_halfway():
+    nuclei = np.zeros((1, 21), np.int32)
+    nuclei[0, 5], nuclei[0, 15] = 1, 2
+    cells = expand(nuclei, 20, 0.5)
+    assert (cells[0, :10] == 1).all()
+    assert (cells[0, 11:] == 2).all()
+
+
+def test_no_distance_leaves_the_nuclei():
+    _, nuclei = discs((20, 20), [(10, 10)], 4)
+    np.testing.assert_array_equal(expand(nuclei, 0, 0.5), nuclei)
+
+
+@settings(max_examples=30)
+@given(PLACES)
+def test_parts_lie_where_they_belong(places):
+    _, nuclei = discs((50, 60), places, 6)
+    cells = expand(nuclei, 5, 0.5)
+    part = partition(nuclei, cells, 0.5, membrane_um=1.0, nucleus_edge_um=1.0)
+    np.testing.assert_array_equal(np.isin(part, (NUCLEUS, EDGE)), nuclei > 0)
+    assert (part[cells == 0] == CYTOPLASM).all()
+    assert (cells[part == MEMBRANE] > 0).all()
+    for label in np.unique(nuclei[nuclei > 0]):
+        assert (part[nuclei == label] == NUCLEUS).any()
+
+
+def test_the_edge_is_as_wide_as_asked():
+    nuclei = np.zeros((30, 30), np.int32)
+    nuclei[5:25, 5:25] = 1
+    cells = expand(nuclei, 5, 0.5)
+    for um, inner in ((0, 400), (0.5, 18 * 18), (1.0, 16 * 16)):
+        part = partition(nuclei, cells, 0.5, membrane_um=1, nucleus_edge_um=um)
+        assert (part == NUCLEUS).sum() == inner
+
+
+def test_the_border_of_the_image_is_no_membrane():
+    nuclei = np.zeros((20, 20), np.int32)
+    nuclei[:6, :6] = 1
+    cells = expand(nuclei, 3, 0.5)
+    part = partition(nuclei, cells, 0.5, membrane_um=1, nucleus_edge_um=0)
+    assert (part[0, :6] == NUCLEUS).all()
+    assert part[0, 8] == CYTOPLASM
