@@ -1,6 +1,7 @@
 """Assays: what is scored, and how, for a marker. Everything an option sets, an assay sets."""
 
 import dataclasses
+import math
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -13,9 +14,11 @@ from ihcscore.stains.vectors import StainMatrix
 
 COMPARTMENT_NAMES = ("nucleus", "cytoplasm", "membrane", "cell")
 POPULATIONS = ("all",)
+DARKEST_BACKGROUND = 100
+"""No microscope records glass darker than this."""
 MEASURED_FIELDS = ("segmenter", "segmenter_parameters", "expansion_um", "membrane_um", "nucleus_edge_um")
 """Fields that decide what is measured; the others can change afterwards, from the cell table alone."""
-INPUT_FIELDS = ("mpp", "group", "context")
+INPUT_FIELDS = ("mpp", "group")
 """Fields that belong to the images, not to the marker."""
 
 
@@ -59,8 +62,6 @@ class Assay:
         um per pixel of the images, where no manifest gives it; checked against the limits as each is read.
     group : str, optional
         What tiles of one slide or case have in common: a manifest's column, or a pattern for file names.
-    context : mapping, optional
-        Background and stains settled before, as `SlideContext.to_dict` gives them.
     sources : mapping of str to str
         Where each value comes from.
 
@@ -87,7 +88,6 @@ class Assay:
     nucleus_edge_um: float = 1.0
     mpp: float | None = None
     group: str | None = None
-    context: Mapping[str, Any] | None = None
     sources: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -106,14 +106,15 @@ class Assay:
     def replace(self, **changes: Any) -> "Assay":
         """Give a copy with other values.
 
-        A changed value loses its source: it is no longer where that came from.
+        A value that changes loses its source: it is no longer where that came from.
 
         Raises
         ------
         AssayError
             If the result does not make sense.
         """
-        sources = {key: text for key, text in self.sources.items() if key not in changes}
+        kept = {key for key in self.sources if key not in changes or changes[key] == getattr(self, key)}
+        sources = {key: text for key, text in self.sources.items() if key in kept}
         return dataclasses.replace(self, **{"sources": sources, **changes})
 
 
@@ -150,6 +151,8 @@ def assay_from_dict(data: Mapping[str, Any]) -> Assay:
             values[key] = _typed(key, value)
         except (TypeError, ValueError) as error:
             problems.append(f"{key}: {error}")
+        except KeyError:
+            problems.append(f"{key}: {_EXPECTED[key]}, found {value!r}")
     try:
         assay = Assay(**values)
     except AssayError as error:
@@ -203,20 +206,67 @@ def load_assay(source: str | Path | Assay) -> Assay:
         raise AssayError(path.name, [f"cannot be read: {error.__class__.__name__}"]) from error
     except tomllib.TOMLDecodeError as error:
         raise AssayError(path.name, [f"is not TOML: {error}"]) from error
-    return assay_from_dict(data)
+    try:
+        return assay_from_dict(data)
+    except AssayError as error:
+        raise AssayError(path.name, error.problems) from None
+
+
+_EXPECTED = {
+    "name": "a text",
+    "version": "a whole number",
+    "description": "a text",
+    "compartment": "a list of compartments, or a text such as 'membrane+cytoplasm'",
+    "thresholds": "three optical densities",
+    "population": "a text",
+    "include_cut": "true or false",
+    "atm_max_od": "a number",
+    "background": "'auto' or three numbers",
+    "stains": "'default', 'estimate', or hematoxylin and dab with three numbers each",
+    "segmenter": "a text",
+    "segmenter_parameters": "names and numbers",
+    "expansion_um": "a number",
+    "membrane_um": "a number",
+    "nucleus_edge_um": "a number",
+    "mpp": "a number",
+    "group": "a text",
+    "sources": "names and texts",
+}
+_TEXTS = ("name", "description", "population", "segmenter", "group")
+_FLOATS = ("expansion_um", "membrane_um", "nucleus_edge_um", "atm_max_od", "mpp")
 
 
 def _typed(key: str, value: Any) -> Any:
-    """Bring a value from TOML or JSON into the type of its field."""
-    if key == "stains" and isinstance(value, Mapping):
-        return StainMatrix.from_dict(dict(value))
-    if key == "compartment":
-        return tuple(value.split("+")) if isinstance(value, str) else tuple(value)
-    if key == "thresholds" or (key == "background" and not isinstance(value, str)):
-        return tuple(float(v) for v in value)
-    if key in ("expansion_um", "membrane_um", "nucleus_edge_um", "atm_max_od", "mpp") and isinstance(value, int):
+    """Bring a value from TOML or JSON into the type of its field; KeyError where it is of another."""
+    if key in _TEXTS and isinstance(value, str):
+        return value
+    if key in _FLOATS and _number(value):
         return float(value)
-    return value
+    if key == "version" and isinstance(value, int) and not isinstance(value, bool):
+        return value
+    if key == "include_cut" and isinstance(value, bool):
+        return value
+    if key == "compartment" and (isinstance(value, str) or _list_of(value, str)):
+        return tuple(value.split("+")) if isinstance(value, str) else tuple(value)
+    if key in ("thresholds", "background") and isinstance(value, list | tuple) and all(map(_number, value)):
+        return tuple(float(v) for v in value)
+    if key in ("background", "stains") and isinstance(value, str):
+        return value
+    if key == "stains" and isinstance(value, Mapping):
+        return StainMatrix.from_dict(value)
+    if key == "segmenter_parameters" and isinstance(value, Mapping) and all(map(_number, value.values())):
+        return dict(value)
+    if key == "sources" and isinstance(value, Mapping) and _list_of(list(value.values()), str):
+        return dict(value)
+    raise KeyError(key)
+
+
+def _number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _list_of(values: Any, kind: type) -> bool:
+    return isinstance(values, list | tuple) and all(isinstance(v, kind) for v in values)
 
 
 def _problems(assay: Assay) -> list[str]:
@@ -258,8 +308,10 @@ def _stain_problems(assay: Assay) -> list[str]:
     if isinstance(assay.background, str):
         if assay.background != "auto":
             problems.append(f"background: 'auto' or three numbers, found '{assay.background}'")
-    elif not _numbers(assay.background, 3) or not all(0 < v <= 255 for v in assay.background):
-        problems.append(f"background: 'auto' or three numbers above 0 up to 255, found {assay.background!r}")
+    elif not _numbers(assay.background, 3) or not all(DARKEST_BACKGROUND <= v <= 255 for v in assay.background):
+        problems.append(
+            f"background: 'auto' or three numbers from {DARKEST_BACKGROUND} up to 255, found {assay.background!r}"
+        )
     if not isinstance(assay.stains, StainMatrix) and assay.stains not in ("default", "estimate"):
         problems.append(f"stains: 'default', 'estimate' or vectors, found {assay.stains!r}")
     return problems
@@ -279,6 +331,4 @@ def _number_problems(assay: Assay) -> list[str]:
 
 
 def _numbers(values: Any, count: int) -> bool:
-    if not isinstance(values, tuple | list) or len(values) != count:
-        return False
-    return all(isinstance(v, int | float) and not isinstance(v, bool) and v == v for v in values)
+    return isinstance(values, tuple | list) and len(values) == count and all(map(_number, values))

@@ -4,31 +4,33 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+
 import ihcscore
 from ihcscore.assay import Assay
 from ihcscore.context import SlideContext, settle_context, survey
-from ihcscore.errors import IhcscoreError, InputError, OutputError, ResultMismatch
+from ihcscore.errors import DamagedResult, IhcscoreError, InputError, OutputError, ResultMismatch
 from ihcscore.io.images import SourceImage, read_image
 from ihcscore.io.inputs import ImageInput
 from ihcscore.outputs.geojson import write_geojson
 from ihcscore.outputs.overlay import write_overlay
-from ihcscore.outputs.summary import read_summary, write_summary
-from ihcscore.outputs.tables import read_cells, write_cells, write_cells_csv, write_scores
-from ihcscore.pipeline import CellScores, Measurement, measure_image, score_cells
+from ihcscore.outputs.summary import write_summary
+from ihcscore.outputs.tables import write_cells, write_cells_csv, write_scores
+from ihcscore.pipeline import Measurement, measure_image, score_cells
 from ihcscore.results import (
     CELLS,
     CELLS_CSV,
     GEOJSON,
     OVERLAY,
-    RUN,
     SCORES,
     SUMMARY,
+    ImageFolder,
     RunReport,
-    discard_results,
+    discard_result,
     file_sha256,
+    load_measurement,
     parameters_digest,
     pooled_rows,
-    read_run,
     results_in,
     write_run,
 )
@@ -77,7 +79,7 @@ def score_files(
         If the folder cannot be written.
     """
     run = _Run(Path(out), assay, cells_csv, overwrite, progress or (lambda what, done: None))
-    run.claim()
+    run.claim(inputs)
     for position, members in _by_group(inputs):
         run.score_group(members, position)
     rows = run.all_rows()
@@ -103,28 +105,34 @@ class _Run:
         self.out, self.assay, self.overwrite, self.progress = out, assay, overwrite, progress
         self.wanted = [CELLS, GEOJSON, OVERLAY] + [CELLS_CSV] * cells_csv
         self.parameters = parameters_digest(assay)
+        self.names: set[str] = set()
         self.failed: list[str] = []
         self.failures: list[ScoreRow] = []
         self.warnings: list[str] = []
         self.kept = 0
 
-    def claim(self) -> None:
-        """Mark the folder with the parameters, or refuse one that is marked with others."""
-        if (self.out / RUN).exists():
-            found = read_run(self.out)
-            if found.get("parameters") != self.parameters:
-                if not self.overwrite:
-                    raise ResultMismatch(
-                        f"{self.out.name} holds results of other parameters ({_differences(found, self.assay)}): "
-                        "choose another folder, or --overwrite"
-                    )
-                discard_results(self.out)
+    def claim(self, inputs: Sequence[ImageInput]) -> None:
+        """Mark the folder with the parameters, or refuse one that holds results of others."""
+        if self.out.exists() and not self.out.is_dir():
+            raise OutputError(f"cannot write results into {self.out}: it is a file, give a folder")
+        self.names = {item.name for item in inputs}
+        results, _ = results_in(self.out)
+        for result in results:
+            foreign = result.summary["parameters"] != self.parameters or "rescored_from" in result.summary
+            if foreign and not self.overwrite:
+                raise ResultMismatch(
+                    f"{self.out.name} holds results of other parameters ({_differences(result.summary, self.assay)}): "
+                    "choose another folder, or --overwrite"
+                )
+            if foreign:
+                discard_result(result.folder)
+        self.by_input = {r.summary["input"]["sha256"]: r.folder for r in results if r.folder.name not in self.names}
         write_run(self.out, self.assay)
 
     def score_group(self, members: list[ImageInput], before: int) -> None:
         """Score images that share a context."""
         try:
-            context = self._shared_context(members) if members[0].group and self.assay.context is None else None
+            context = self._shared_context(members) if members[0].group else None
         except IhcscoreError as error:
             for item in members:
                 self._fail(item, f"its group has no context: {error}")
@@ -147,7 +155,7 @@ class _Run:
         surveys = []
         for item in members:
             try:
-                surveys.append(survey(self._read(item).rgb))
+                surveys.append(survey(self._read(item).rgb, self.assay))
             except InputError:
                 continue  # reported when it is scored
         return settle_context(surveys, self.assay) if surveys else None
@@ -160,6 +168,7 @@ class _Run:
         if (folder / SUMMARY).exists() and self._stays(item, folder, shared):
             return
         source = self._read(item)
+        self._refuse_second_name(item, source)
         measurement = measure_image(
             source.rgb,
             mpp=source.mpp,
@@ -168,47 +177,69 @@ class _Run:
             progress=lambda done, all_: self.progress(item.name, number + 0.9 * done / all_),
         )
         scored = score_cells(measurement.cells, self.assay, image=item.name, group=item.group)
-        self._write(folder, source, scored, measurement.context)
+        self._write(folder, source, scored.cells, self.wanted)
         write_summary(folder / SUMMARY, _summary(item, source, measurement, scored.scores, self))
         self.warnings += [f"{item.name}: {text}" for text in (*source.notes, *measurement.context.warnings)]
 
+    def _refuse_second_name(self, item: ImageInput, source: SourceImage) -> None:
+        """Keep an image from standing in the results twice because other inputs now give it another name."""
+        other = self.by_input.get(source.sha256)
+        if other is None or not (other / SUMMARY).exists():
+            return
+        if not self.overwrite:
+            raise ResultMismatch(
+                f"{item.path.name}: is in the results as {other.name} already: name the same inputs as then, "
+                "or --overwrite"
+            )
+        discard_result(other)
+
     def _stays(self, item: ImageInput, folder: Path, shared: SlideContext | None) -> bool:
         """Complete what is there, if it is this image's; False if it has to be scored again."""
-        summary = read_summary(folder / SUMMARY)
-        same_context = shared is None or summary["context"] == shared.to_dict()
-        if summary["input"]["sha256"] != file_sha256(item.path) or not same_context:
-            if self.overwrite:
-                return False
-            what = "another file" if same_context else "another background or stains of its group"
-            raise ResultMismatch(f"{item.path.name}: {item.name} was scored from {what}: --overwrite replaces it")
-        missing = [name for name in self.wanted if not (folder / name).exists()]
-        if CELLS in missing:
+        try:
+            result = ImageFolder.read(folder)
+            cells = load_measurement(result).cells
+        except DamagedResult:
             return False
+        changed = self._changed(item, result, shared)
+        if changed and self.overwrite:
+            return False
+        if changed:
+            raise ResultMismatch(f"{item.path.name}: {item.name} was scored with another {changed}: --overwrite it")
+        missing = [name for name in self.wanted if not (folder / name).exists()]
         if missing:
             source = self._read(item)
-            cells = read_cells(folder / CELLS)
-            self._write(folder, source, CellScores(cells, ScoreRow(**summary["scores"])), None)
+            self._write(folder, source, score_cells(cells, self.assay).cells, missing)
         self.kept += not missing
         return True
 
-    def _write(self, folder: Path, source: SourceImage, scored: CellScores, context: SlideContext | None) -> None:
-        """Write what is wanted; when completing (no `context`), only what is missing."""
-        writers: dict[str, Callable[[Path], None]] = {
-            CELLS: lambda path: write_cells(path, scored.cells),
-            CELLS_CSV: lambda path: write_cells_csv(path, scored.cells),
-            GEOJSON: lambda path: write_geojson(path, scored.cells),
-            OVERLAY: lambda path: write_overlay(path, source.rgb, scored.cells, source.mpp),
+    def _changed(self, item: ImageInput, result: ImageFolder, shared: SlideContext | None) -> str:
+        """Name what differs between an input and its result; empty if nothing does."""
+        mpp = item.mpp if item.mpp is not None else self.assay.mpp
+        differs = {
+            "input file": result.summary["input"]["sha256"] != file_sha256(item.path),
+            "pixel size": mpp is not None and result.summary["image"]["mpp"] != mpp,
+            "group": result.row.group != item.group,
+            "background or stains of its group": shared is not None and result.summary["context"] != shared.to_dict(),
         }
-        for name in self.wanted:
-            if context is not None or not (folder / name).exists():
-                writers[name](folder / name)
+        return ", ".join(name for name, different in differs.items() if different)
+
+    def _write(self, folder: Path, source: SourceImage, cells: pd.DataFrame, names: Sequence[str]) -> None:
+        writers: dict[str, Callable[[Path], None]] = {
+            CELLS: lambda path: write_cells(path, cells),
+            CELLS_CSV: lambda path: write_cells_csv(path, cells),
+            GEOJSON: lambda path: write_geojson(path, cells),
+            OVERLAY: lambda path: write_overlay(path, source.rgb, cells, source.mpp),
+        }
+        for name in names:
+            writers[name](folder / name)
 
     def all_rows(self) -> list[ScoreRow]:
         """Give the rows of every image in the folder, then of the groups."""
-        rows = [ScoreRow(**summary["scores"]) for _, summary in results_in(self.out, self.parameters)]
-        again = {row.image for row in rows}
-        rows += [row for row in self.failures if row.image not in again]
-        return rows + pooled_rows(self.out, rows, self.assay)
+        results, damaged = results_in(self.out)
+        self.warnings += [f"{text} (left out of {SCORES})" for text in damaged]
+        failed = {row.image for row in self.failures}
+        good = [result for result in results if result.row.image not in failed]
+        return [r.row for r in good] + self.failures + pooled_rows(good, self.failures, self.assay)
 
 
 def _summary(
@@ -229,9 +260,13 @@ def _summary(
     }
 
 
-def _differences(found: dict[str, Any], assay: Assay) -> str:
-    old, new = found.get("assay", {}), assay.to_dict()
-    names = sorted(key for key in {*old, *new} if old.get(key) != new.get(key) and key != "sources")
-    if found.get("ihcscore") != ihcscore.__version__:
-        names.append(f"ihcscore {found.get('ihcscore')}")
-    return ", ".join(names) or "sources"
+def _differences(summary: dict[str, Any], assay: Assay) -> str:
+    if "rescored_from" in summary:
+        return "they are rescored"
+    old, new = summary["assay"], assay.to_dict()
+    names = sorted(
+        key for key in {*old, *new} if old.get(key) != new.get(key) and key not in ("sources", "description")
+    )
+    if summary["ihcscore"] != ihcscore.__version__:
+        names.append(f"ihcscore {summary['ihcscore']}")
+    return ", ".join(names)

@@ -52,10 +52,11 @@ def expand(nuclei: NDArray[np.int32], distance_um: float, mpp: float) -> NDArray
         return nuclei.copy()
     outside = (nuclei == 0).astype(np.uint8)
     distance, nearest = cv2.distanceTransformWithLabels(outside, cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL)
-    label_of = np.zeros(int(nearest.max()) + 1, np.int32)
-    label_of[nearest[outside == 0]] = nuclei[outside == 0]
+    at = np.flatnonzero(nuclei)
+    label_of = np.zeros(len(at) + 1, np.int32)
+    label_of[nearest.ravel()[at]] = nuclei.ravel()[at]
     cells = label_of[nearest]
-    cells[distance > um_to_px(distance_um, mpp) + 1e-3] = 0
+    cells *= distance <= um_to_px(distance_um, mpp) + 1e-3
     return cells
 
 
@@ -90,13 +91,13 @@ def partition(
     array([[1, 3, 0, 3, 1, 1, 2, 1]], dtype=uint8)
     """
     code = np.full(cells.shape, CYTOPLASM, np.uint8)
-    code[_near_border(cells, max(1, round(um_to_px(membrane_um, mpp)))) & (cells > 0)] = MEMBRANE
-    code[nuclei > 0] = NUCLEUS
+    np.putmask(code, _near_border(cells, max(1, round(um_to_px(membrane_um, mpp)))) & (cells > 0), MEMBRANE)
+    np.putmask(code, nuclei > 0, NUCLEUS)
     width = round(um_to_px(nucleus_edge_um, mpp))
     if width > 0 and nuclei.any():
         edge = _near_border(nuclei, width) & (nuclei > 0)
-        has_interior = np.bincount(nuclei[~edge], minlength=int(nuclei.max()) + 1) > 0
-        code[edge & has_interior[nuclei]] = EDGE
+        has_interior = np.bincount((nuclei * ~edge).ravel(), minlength=int(nuclei.max()) + 1) > 0
+        np.putmask(code, edge & has_interior[nuclei], EDGE)
     return code
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ihcscore.assay import Assay
+from ihcscore.assay import DARKEST_BACKGROUND, Assay
 from ihcscore.errors import IhcscoreError
 from ihcscore.stains.background import FALLBACK, Glass, find_glass
 from ihcscore.stains.estimate import StainEstimate, estimate_stains
@@ -66,12 +66,9 @@ class SlideContext:
             If background or stains are missing or make no sense.
         """
         background = data.get("background")
-        if (
-            not isinstance(background, list | tuple)
-            or len(background) != 3
-            or not all(0 < v <= 255 for v in background)
-        ):
-            raise ValueError(f"background must be three numbers above 0 up to 255, found {background!r}")
+        usable = isinstance(background, list | tuple) and len(background) == 3 and all(map(_is_light, background))
+        if not usable or background is None:
+            raise ValueError(f"background must be three numbers from {DARKEST_BACKGROUND} to 255, found {background!r}")
         red, green, blue = (float(v) for v in background)
         return cls(
             (red, green, blue),
@@ -79,8 +76,12 @@ class SlideContext:
             StainMatrix.from_dict(data.get("stains", {})),
             str(data.get("stains_origin", "given")),
             str(data.get("appearance", "")),
-            tuple(data.get("warnings", ())),
+            tuple(str(text) for text in data.get("warnings", ())),
         )
+
+
+def _is_light(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and DARKEST_BACKGROUND <= value <= 255
 
 
 def load_context(path: str | Path) -> SlideContext:
@@ -95,8 +96,12 @@ def load_context(path: str | Path) -> SlideContext:
     try:
         data = json.loads(path.read_text("utf-8"))
         return SlideContext.from_dict(data.get("context", data))
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError, ValueError, AttributeError) as error:
-        raise IhcscoreError(f"{path.name}: holds no background and stains ({error})") from error
+    except OSError as error:
+        raise IhcscoreError(f"{path.name}: cannot be read ({error.strerror or error})") from error
+    except (ValueError, TypeError, AttributeError, RecursionError) as error:
+        raise IhcscoreError(
+            f"{path.name}: holds no background and stains ({error}); write one with 'ihcscore stains'"
+        ) from error
 
 
 @dataclass(frozen=True)
@@ -106,7 +111,7 @@ class Survey:
     Parameters
     ----------
     glass : Glass
-        Its glass, if it has any.
+        Its glass, if it has any and the background depends on it.
     pixels : ndarray of shape (1, n, 3), dtype uint8
         About 100,000 of its pixels, evenly spread.
     """
@@ -115,13 +120,15 @@ class Survey:
     pixels: NDArray[np.uint8]
 
 
-def survey(rgb: NDArray[np.uint8]) -> Survey:
+def survey(rgb: NDArray[np.uint8], assay: Assay) -> Survey:
     """Look at an image for its context.
 
     Parameters
     ----------
     rgb : ndarray of shape (M, N, 3), dtype uint8
         Not modified.
+    assay : Assay
+        Its rule for the background.
 
     Returns
     -------
@@ -130,7 +137,8 @@ def survey(rgb: NDArray[np.uint8]) -> Survey:
     step = max(1, rgb.shape[0] * rgb.shape[1] // SAMPLE_PIXELS)
     while np.gcd(step, rgb.shape[1]) > 1:  # else only some columns would be sampled
         step += 1
-    return Survey(find_glass(rgb), rgb.reshape(-1, 3)[::step][None].copy())
+    glass = find_glass(rgb) if assay.background == "auto" else Glass(None, 0.0)
+    return Survey(glass, rgb.reshape(-1, 3)[::step][None].copy())
 
 
 def settle_context(surveys: Sequence[Survey], assay: Assay) -> SlideContext:
@@ -149,8 +157,6 @@ def settle_context(surveys: Sequence[Survey], assay: Assay) -> SlideContext:
         Where "auto" finds no glass, the background is 255; where "estimate" finds no two stains, the vectors are those
         of Ruifrok and Johnston: both are recorded with the reason and warned of.
     """
-    if assay.context is not None:
-        return SlideContext.from_dict(assay.context)
     background, origin, notes = _settle_background([each.glass for each in surveys], assay.background)
     estimate = estimate_stains(np.concatenate([each.pixels for each in surveys], axis=1), background)
     stains, stains_origin, more = _settle_stains(estimate, assay.stains)

@@ -7,7 +7,8 @@ One root, so that ``except IhcscoreError`` catches whatever the user's data or m
     │   ├── UnreadableImage      not an image, truncated, or of a kind that is not read
     │   ├── MissingPixelSize     no trustworthy pixel size, and none given
     │   ├── PixelSizeError       a pixel size outside what can be scored
-    │   └── EmptyImage           nothing in it to score
+    │   ├── EmptyImage           nothing in it to score
+    │   └── DamagedResult        a file of a result that cannot be read
     ├── UnknownName           a named choice that does not exist (also KeyError)
     ├── AssayError            an assay whose fields do not make sense (also ValueError)
     ├── ResultMismatch        a result folder that belongs to other parameters or inputs
@@ -54,6 +55,14 @@ class MissingPixelSize(InputError):
 
 class PixelSizeError(InputError, ValueError):
     """The pixel size is outside what can be scored."""
+
+
+class DamagedResult(InputError):
+    """A file of a result cannot be read; it is named with its folder, since its own name is that of many."""
+
+    def __init__(self, path: str | Path, problem: str) -> None:
+        super().__init__(path, problem)
+        self.args = (f"{self.path.parent.name}/{self.path.name}: {problem}",)
 
 
 class EmptyImage(InputError):

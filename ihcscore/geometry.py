@@ -19,6 +19,9 @@ WORKING_MPP = 0.5
 COARSEST_MPP = 1.0
 """Coarser pixels than this do not resolve nuclei, in um."""
 
+FINEST_MPP = 0.02
+"""Finer pixels than this come from no light microscope, in um: the number is of another unit."""
+
 SNAP = 0.02
 """A scale this close to a whole number, relatively, is taken as that number."""
 
@@ -111,10 +114,12 @@ def check_mpp(mpp: float) -> None:
     Raises
     ------
     ValueError
-        If it is not a positive number, or coarser than 1.0 um.
+        If it is not a positive number, finer than 0.02 um or coarser than 1.0 um.
     """
     if not np.isfinite(mpp) or mpp <= 0:
         raise ValueError(f"pixel size must be a positive number of um per pixel, found {mpp}")
+    if mpp < FINEST_MPP:
+        raise ValueError(f"pixel size {mpp:g} um is finer than any light microscope's: give it in um per pixel")
     if mpp > COARSEST_MPP:
         raise ValueError(
             f"pixel size {mpp:g} um is too coarse: nuclei need {COARSEST_MPP:g} um/px or finer; use a higher resolution"
@@ -160,8 +165,9 @@ def centroids(labels: NDArray[np.int32], count: int, origin: tuple[int, int] = (
     array([[1. , 0.5],
            [1.5, 1.5]])
     """
-    rows, cols = np.nonzero(labels)
-    of = labels[rows, cols]
+    at = np.flatnonzero(labels)
+    rows, cols = np.divmod(at.astype(np.int32), np.int32(max(1, labels.shape[1])))
+    of = labels.ravel()[at]
     area = np.bincount(of, minlength=count + 1)[1:].astype(np.float64)
     area[area == 0] = np.nan
     x = np.bincount(of, cols + origin[1], minlength=count + 1)[1:] / area + 0.5

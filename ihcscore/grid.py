@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 CORE_PX = 1024
-"""Side of a block's core in working pixels (512 um at 0.5 um/px)."""
+"""Side of a block's core in working pixels (512 um at 0.5 um/px). Larger ones read less for halos, and take more
+memory."""
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import Any
 
+import cv2
 import numpy as np
 import shapely
 from numpy.typing import NDArray
@@ -40,11 +41,14 @@ class CellPixels:
     ----------
     at : ndarray of shape (n,), int
         Where they are in the flattened block.
+    part : ndarray of shape (n,), dtype uint8
+        Part of the cell, as `ihcscore.compartments.partition` gives them.
     sizes : ndarray of shape (4 * count,), int
         Number of pixels of each cell's nucleus, cytoplasm, membrane and nucleus edge.
     """
 
     at: NDArray[np.intp]
+    part: NDArray[np.uint8]
     sizes: NDArray[np.intp]
 
     @classmethod
@@ -64,7 +68,8 @@ class CellPixels:
         group = (cells.ravel()[at] - 1) * PARTS + part.ravel()[at]
         # A stable sort of 16-bit numbers is a radix sort.
         order = np.argsort(group.astype(np.uint16) if PARTS * count < 2**16 else group, kind="stable")
-        return cls(at[order], np.bincount(group, minlength=PARTS * count))
+        at = at[order]
+        return cls(at, part.ravel()[at], np.bincount(group, minlength=PARTS * count))
 
     @property
     def count(self) -> int:
@@ -72,24 +77,24 @@ class CellPixels:
         return len(self.sizes) // PARTS
 
     @cached_property
-    def group(self) -> NDArray[np.intp]:
-        """Part of a cell that each pixel belongs to: ``4 * cell + part``."""
-        return np.repeat(np.arange(len(self.sizes)), self.sizes)
+    def starts(self) -> NDArray[np.intp]:
+        """Where each part of each cell begins."""
+        return np.asarray(np.cumsum(self.sizes) - self.sizes, np.intp)
 
-    def take(self, plane: NDArray[Any]) -> NDArray[Any]:
-        """Give the values of the pixels from an image of shape (M, N)."""
-        return plane.ravel()[self.at]
+    def take(self, image: NDArray[np.float32], channel: int) -> NDArray[np.float32]:
+        """Give the pixels of one channel of an image of shape (M, N, K); shape (n,)."""
+        return np.asarray(cv2.extractChannel(image, channel).ravel().take(self.at), np.float32)
 
     def reduce(self, how: np.ufunc, values: NDArray[Any]) -> NDArray[np.float64]:
         """Reduce pixel values over each part of each cell; NaN where it has no pixel."""
         out = np.full(len(self.sizes), np.nan)
         filled = self.sizes > 0
         if filled.any():
-            out[filled] = how.reduceat(values, (np.cumsum(self.sizes) - self.sizes)[filled])
+            out[filled] = how.reduceat(values, self.starts[filled])
         return out
 
     def total(self, values: NDArray[Any]) -> NDArray[np.float64]:
-        """Add pixel values up over each part of each cell; 0 where it has no pixel."""
+        """Add pixel values up over each part of each cell, in float64; 0 where it has no pixel."""
         return np.nan_to_num(self.reduce(np.add, values.astype(np.float64)))
 
 
@@ -121,13 +126,14 @@ def measure_stains(pixels: CellPixels, od: NDArray[np.float32], stains: NDArray[
     area = pixels.sizes.astype(np.float64)
     columns = _by_compartment(area_column, px2_to_um2(area, mpp), np.add)
     columns[area_column("Nucleus")] += px2_to_um2(area[EDGE::PARTS], mpp).astype(np.float32)
-    channels = [pixels.take(od[..., channel]) for channel in range(len(CHANNELS))]
+    channels = [pixels.take(od, channel) for channel in range(len(CHANNELS))]
     for name, values in zip(CHANNELS, channels, strict=True):
         columns |= _means(partial(channel_column, channel=name), pixels.total(values), area)
-    dark = np.maximum(np.maximum(channels[0], channels[1]), channels[2]) >= SATURATED_OD
-    columns |= _means(saturated_column, pixels.total(dark), area)
+    dark = np.flatnonzero(np.maximum(np.maximum(channels[0], channels[1]), channels[2]) >= SATURATED_OD)
+    saturated = np.bincount(np.searchsorted(np.cumsum(pixels.sizes), dark, side="right"), minlength=len(area))
+    columns |= _means(saturated_column, saturated.astype(np.float64), area)
     for number, stain in enumerate(STAINS):
-        columns |= _measure_stain(stain, pixels, pixels.take(stains[..., number]), area)
+        columns |= _measure_stain(stain, pixels, pixels.take(stains, number), area)
     columns["Nucleus/Cell area ratio"] = columns[area_column("Nucleus")] / columns[area_column("Cell")]
     return columns
 
@@ -137,15 +143,16 @@ def _measure_stain(stain: str, pixels: CellPixels, values: NDArray[np.float32], 
         return partial(stain_column, stain=stain, statistic=statistic)
 
     exact = values.astype(np.float64)
-    means = _means(named("mean"), pixels.total(exact), area)
-    squares = _means(named("std dev"), pixels.total(exact**2), area, np.float64)
-    mean_of = _means(named("std dev"), pixels.total(exact), area, np.float64)
+    sums, squares = pixels.total(exact), pixels.total(exact * exact)
+    centre = _means(named("std dev"), sums, area, np.float64)
     spread = {
-        name: np.sqrt(np.maximum(value - mean_of[name] ** 2, 0)).astype(np.float32) for name, value in squares.items()
+        name: np.sqrt(np.maximum(square - centre[name] ** 2, 0)).astype(np.float32)
+        for name, square in _means(named("std dev"), squares, area, np.float64).items()
     }
     lowest = _by_compartment(named("min"), pixels.reduce(np.minimum, values), np.fmin)
     highest = _by_compartment(named("max"), pixels.reduce(np.maximum, values), np.fmax)
-    return means | spread | lowest | highest | _quantiles(stain, pixels, values, lowest, highest)
+    quantiles = _quantiles(stain, pixels, values, lowest, highest)
+    return _means(named("mean"), sums, area) | spread | lowest | highest | quantiles
 
 
 def _by_compartment(named: Named, by_group: NDArray[np.float64], join: np.ufunc, dtype: Any = np.float32) -> Columns:
@@ -164,29 +171,39 @@ def _means(named: Named, sums: NDArray[np.float64], area: NDArray[np.float64], d
 def _quantiles(
     stain: str, pixels: CellPixels, values: NDArray[np.float32], lowest: Columns, highest: Columns
 ) -> Columns:
-    bins = ((values - np.float32(LOWEST_OD)) / np.float32(BIN_OD)).clip(0, BINS - 1).astype(np.intp)
-    counts = np.bincount(pixels.group * BINS + bins, minlength=len(pixels.sizes) * BINS)
-    table = counts.reshape(-1, PARTS, BINS)
+    steps = np.clip((values - np.float32(LOWEST_OD)) * np.float32(1 / BIN_OD), 0, BINS - 1)
+    bins = np.repeat(np.arange(len(pixels.sizes)) * BINS, pixels.sizes)
+    bins += steps.astype(np.uint8)
+    table = np.bincount(bins, minlength=len(pixels.sizes) * BINS).reshape(-1, PARTS, BINS)
+    by_part = _quantiles_of(table.reshape(-1, BINS)).reshape(-1, PARTS, len(QUANTILES))
+    by_cell = _quantiles_of(table.sum(axis=1))
     columns: Columns = {}
     for number, where in enumerate(COMPARTMENTS):
-        histogram = table.sum(axis=1) if where == "Cell" else table[:, number]
+        found = by_cell if where == "Cell" else by_part[:, number]
         low, high = lowest[stain_column(where, stain, "min")], highest[stain_column(where, stain, "max")]
-        for name, share in QUANTILES.items():
-            found = np.clip(_quantile(histogram, share), low, high)
-            columns[stain_column(where, stain, name)] = found.astype(np.float32)
+        for nth, name in enumerate(QUANTILES):
+            columns[stain_column(where, stain, name)] = np.clip(found[:, nth], low, high).astype(np.float32)
     return columns
 
 
-def _quantile(histogram: NDArray[np.intp], share: float) -> NDArray[np.float64]:
-    """Give the value below which `share` of each row's counts lie; NaN for an empty row."""
-    below = np.cumsum(histogram, axis=1)
-    wanted = share * below[:, -1]
-    bin_ = np.minimum((below < wanted[:, None]).sum(axis=1), BINS - 1)
-    rows = np.arange(len(histogram))
-    inside = histogram[rows, bin_]
-    with np.errstate(invalid="ignore", divide="ignore"):
-        part = (wanted - (below[rows, bin_] - inside)) / inside
-    return np.asarray(LOWEST_OD + BIN_OD * (bin_ + part), np.float64)
+def _quantiles_of(histograms: NDArray[np.intp]) -> NDArray[np.float64]:
+    """Give the values below which the shares of `QUANTILES` of each row's counts lie; NaN for an empty row."""
+    below = np.cumsum(histograms)  # over all rows: each row is a stretch of it
+    first = np.arange(len(histograms)) * BINS
+    ends = below[first + BINS - 1]
+    before = np.concatenate([[0], ends[:-1]])
+    found = np.full((len(histograms), len(QUANTILES)), np.nan)
+    filled = ends > before
+    for nth, share in enumerate(QUANTILES.values()):
+        wanted = before + share * (ends - before)
+        at = first.copy()
+        for half in (BINS >> k for k in range(1, BINS.bit_length())):  # the first bin with `wanted` below its end
+            at += half * (below[at + half - 1] < wanted)
+        inside = histograms.ravel()[at]
+        with np.errstate(invalid="ignore", divide="ignore"):
+            value = LOWEST_OD + BIN_OD * (at - first + 1 - (below[at] - wanted) / inside)
+        found[filled, nth] = value[filled]
+    return found
 
 
 def measure_shapes(pixels: CellPixels, width: int, nuclei: NDArray[np.object_], mpp: float) -> Columns:
@@ -226,14 +243,17 @@ def _axes(pixels: CellPixels, width: int) -> tuple[NDArray[np.float64], NDArray[
     """Axes of the ellipse with the same second moments (a pixel is a square: 1/12 along each axis)."""
     parts = pixels.sizes.reshape(-1, PARTS)
     sizes = parts[:, NUCLEUS] + parts[:, EDGE]
-    at = pixels.at[np.isin(pixels.group % PARTS, (NUCLEUS, EDGE))]
-    inside = CellPixels(at, sizes)
-    first = np.repeat(at[np.minimum(np.cumsum(sizes) - sizes, max(0, len(at) - 1))], sizes)
+    chosen = np.flatnonzero((pixels.part == NUCLEUS) | (pixels.part == EDGE))
+    starts = np.minimum(np.cumsum(sizes) - sizes, max(0, len(chosen) - 1))
+    row, col = np.divmod(pixels.at[chosen].astype(np.int32), np.int32(width))
     # Whole numbers from the nucleus' own first pixel: their sums are exact, wherever the block lies.
-    x, y = at % width - first % width, at // width - first // width
+    x, y = (way - np.repeat(way[starts], sizes) for way in (col, row))
 
-    def mean(values: NDArray[np.intp]) -> NDArray[np.float64]:
-        return np.asarray(inside.total(values) / np.maximum(sizes, 1), np.float64)
+    def mean(values: NDArray[np.int32]) -> NDArray[np.float64]:
+        if not len(values):
+            return np.zeros(len(sizes))
+        sums = np.where(sizes > 0, np.add.reduceat(values, starts, dtype=np.int64), 0)
+        return np.asarray(sums / np.maximum(sizes, 1), np.float64)
 
     mean_x, mean_y = mean(x), mean(y)
     xx, yy = mean(x * x) - mean_x**2 + 1 / 12, mean(y * y) - mean_y**2 + 1 / 12

@@ -141,7 +141,7 @@ def measure_image(
     _check_rgb(rgb)
     assay = load_assay(assay)
     segmenter, frame = _segmenter(assay, nuclei, rgb.shape, mpp)
-    settled = context or settle_context([survey(rgb)], assay)
+    settled = context or settle_context([survey(rgb, assay)], assay)
     job = Job.of(WorkingImage(rgb, frame), settled, segmenter, assay)
     cells = settle(_run(job, progress))
     return Measurement(cells, settled, _provenance(job, assay, cells))

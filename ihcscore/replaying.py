@@ -15,7 +15,7 @@ from ihcscore.io.images import read_image
 from ihcscore.io.inputs import legal_name
 from ihcscore.outputs.summary import read_summary
 from ihcscore.pipeline import Measurement, digest, measure_image, rescore, score_cells
-from ihcscore.results import SUMMARY, file_sha256, load_measurement
+from ihcscore.results import SUMMARY, ImageFolder, file_sha256, load_measurement
 from ihcscore.summarize import ScoreRow
 
 
@@ -59,13 +59,13 @@ def replay(path: str | Path, source: str | Path | None = None) -> Replay:
         If the source cannot be found or is not the one that was scored.
     """
     path = Path(path)
-    summary = read_summary(path)
+    result = ImageFolder.read(path.parent) if path.name == SUMMARY else ImageFolder.read(path)
+    summary, name, group = result.summary, result.row.image, result.row.group
     assay = assay_from_dict(summary["assay"])
-    name, group = summary["scores"]["image"], summary["scores"]["group"]
     if "rescored_from" in summary:
         origin = summary["rescored_from"]
         folder = _find_measurement(path, origin, source)
-        measurement = load_measurement(folder, read_summary(folder / SUMMARY))
+        measurement = load_measurement(ImageFolder.read(folder))
         again = rescore(measurement, assay, assay_from_dict(origin["assay"]), image=name)
     else:
         image = read_image(_find_image(path, summary["input"], source), summary["image"]["mpp"])

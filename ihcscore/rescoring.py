@@ -4,7 +4,7 @@ import dataclasses
 from pathlib import Path
 from typing import Any
 
-from ihcscore.assay import INPUT_FIELDS, Assay, assay_from_dict
+from ihcscore.assay import INPUT_FIELDS, Assay
 from ihcscore.errors import IhcscoreError, ResultMismatch
 from ihcscore.outputs.geojson import write_geojson
 from ihcscore.outputs.summary import write_summary
@@ -16,6 +16,7 @@ from ihcscore.results import (
     RUN,
     SCORES,
     SUMMARY,
+    ImageFolder,
     RunReport,
     load_measurement,
     parameters_digest,
@@ -51,35 +52,28 @@ def rescore_folder(measured: str | Path, out: str | Path, assay: Assay | None = 
         If `measured` holds no results, `out` holds some, or the assay cannot be scored without pixels.
     """
     measured, out = Path(measured), Path(out)
-    old = assay_from_dict(read_run(measured).get("assay", {}))
-    new = assay or old
-    new = new.replace(**{name: getattr(old, name) for name in INPUT_FIELDS}, **changes)
-    found = list(results_in(measured))
+    old = read_run(measured)
+    new = (assay or old).replace(**{name: getattr(old, name) for name in INPUT_FIELDS}, **changes)
+    found, damaged = results_in(measured)
     if not found:
-        raise IhcscoreError(f"{measured.name} holds no results")
-    _refuse_used(out)
-    rows, warnings = [], []
-    for folder, summary in found:
-        row, notes = _rescore_one(folder, summary, old, new, out / folder.name)
+        raise IhcscoreError(f"{measured} holds no results that can be read")
+    if (out / RUN).exists():
+        raise ResultMismatch(f"{out} holds results already: choose a new folder")
+    rows, warnings = [], [f"{text} (left out)" for text in damaged]
+    for result in found:
+        row, notes = _rescore_one(result, old, new, out / result.folder.name)
         rows.append(row)
-        warnings += [f"{folder.name}: {text}" for text in notes]
-    write_run(out, new, rescored_from=measured.name)
-    rows += pooled_rows(out, rows, new)
+        warnings += [f"{result.folder.name}: {text}" for text in notes]
+    rows += pooled_rows(results_in(out)[0], [], new)
     write_scores(out / SCORES, rows)
+    write_run(out, new, rescored_from=measured.name)  # last: without it, the folder can be written again
     return RunReport(tuple(rows), warnings=tuple(warnings))
 
 
-def _refuse_used(out: Path) -> None:
-    if (out / RUN).exists() or any(out.glob(f"*/{SUMMARY}")):
-        raise ResultMismatch(f"{out.name} holds results already: choose a new folder")
-
-
-def _rescore_one(
-    folder: Path, summary: dict[str, Any], old: Assay, new: Assay, out: Path
-) -> tuple[ScoreRow, tuple[str, ...]]:
-    measurement = load_measurement(folder, summary)
-    scored = rescore(measurement, new, old, image=folder.name)
-    row = dataclasses.replace(scored.scores, group=summary["scores"]["group"])
+def _rescore_one(result: ImageFolder, old: Assay, new: Assay, out: Path) -> tuple[ScoreRow, tuple[str, ...]]:
+    measurement, summary = load_measurement(result), result.summary
+    scored = rescore(measurement, new, old, image=result.folder.name)
+    row = dataclasses.replace(scored.scores, group=result.row.group)
     context = context_for(measurement.context, new, old)
     write_cells(out / CELLS, scored.cells)
     write_geojson(out / GEOJSON, scored.cells)
@@ -94,8 +88,8 @@ def _rescore_one(
             "cells": {**summary["cells"], "sha256": digest(scored.cells)},
             "assay": new.to_dict(),
             "rescored_from": {
-                "result": folder.parent.name,
-                "image": folder.name,
+                "result": result.folder.parent.resolve().name,
+                "image": result.folder.name,
                 "cells_sha256": summary["cells"]["sha256"],
                 "assay": old.to_dict(),
                 "context": summary["context"],

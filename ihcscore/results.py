@@ -2,22 +2,22 @@
 
 import hashlib
 import json
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 import ihcscore
-from ihcscore.assay import Assay
+from ihcscore.assay import Assay, assay_from_dict
 from ihcscore.context import SlideContext
-from ihcscore.errors import InputError
+from ihcscore.errors import DamagedResult, IhcscoreError, InputError, OutputError
 from ihcscore.outputs.atomic import write_bytes
-from ihcscore.outputs.summary import read_summary
+from ihcscore.outputs.summary import is_summary, read_summary
 from ihcscore.outputs.tables import read_cells
 from ihcscore.pipeline import Measurement, digest
-from ihcscore.summarize import FAILED, ScoreRow, summarize
+from ihcscore.summarize import OK, ScoreRow, failed_row, summarize
 
 CELLS, CELLS_CSV, GEOJSON, OVERLAY, SUMMARY = (
     "cells.parquet",
@@ -54,26 +54,83 @@ class RunReport:
 
 
 def parameters_digest(assay: Assay) -> str:
-    """Give the SHA-256 of everything that decides a result but its input: the version and the assay."""
-    text = json.dumps([ihcscore.__version__, assay.to_dict()], sort_keys=True)
+    """Give the SHA-256 of everything that decides a result but its input: the version and the assay's values."""
+    values = {key: value for key, value in assay.to_dict().items() if key not in ("description", "sources")}
+    text = json.dumps([ihcscore.__version__, values], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def results_in(out: Path, parameters: str | None = None) -> Iterator[tuple[Path, dict[str, Any]]]:
-    """List the images' folders in a result folder, with their summaries; those of `parameters` if given."""
+@dataclass(frozen=True)
+class ImageFolder:
+    """The result of one image.
+
+    Parameters
+    ----------
+    folder : Path
+    summary : dict
+        Its summary.json.
+    row : ScoreRow
+        Its scores.
+    """
+
+    folder: Path
+    summary: dict[str, Any]
+    row: ScoreRow
+
+    @classmethod
+    def read(cls, folder: Path) -> "ImageFolder":
+        """Read an image's result.
+
+        Raises
+        ------
+        DamagedResult
+            If its summary is missing or damaged.
+        """
+        summary = read_summary(folder / SUMMARY)
+        try:
+            return cls(folder, summary, ScoreRow.from_dict(summary["scores"]))
+        except ValueError as error:
+            raise DamagedResult(folder / SUMMARY, f"is damaged ({error}): score its image again") from None
+
+
+def results_in(out: Path) -> tuple[list[ImageFolder], list[str]]:
+    """List the images' results in a result folder, and what is wrong with those that cannot be read.
+
+    A summary.json of something else than ihcscore is not a result.
+    """
+    found, damaged = [], []
     for path in sorted(out.glob(f"*/{SUMMARY}")):
-        summary = read_summary(path)
-        if parameters is None or summary["parameters"] == parameters:
-            yield path.parent, summary
+        try:
+            found.append(ImageFolder.read(path.parent))
+        except DamagedResult as error:
+            if _is_ours(path):
+                damaged.append(str(error))
+    return found, damaged
 
 
-def discard_results(out: Path) -> None:
-    """Remove the files that an earlier run wrote into a result folder, and nothing else."""
-    for path in out.glob(f"*/{SUMMARY}"):
+def _is_ours(path: Path) -> bool:
+    """Tell whether a summary that cannot be read was ours: it says so, or is damaged beside a cell table."""
+    try:
+        return is_summary(json.loads(path.read_text("utf-8")))
+    except (OSError, ValueError, RecursionError):
+        return (path.parent / CELLS).exists()
+
+
+def discard_result(folder: Path) -> None:
+    """Remove the files of an image's result, and nothing else.
+
+    Raises
+    ------
+    OutputError
+        If they cannot be removed.
+    """
+    try:
         for name in FILES:
-            (path.parent / name).unlink(missing_ok=True)
-        if not any(path.parent.iterdir()):
-            path.parent.rmdir()
+            (folder / name).unlink(missing_ok=True)
+        if not any(folder.iterdir()):
+            folder.rmdir()
+    except OSError as error:
+        raise OutputError(f"cannot replace the result in {folder}: {error.strerror or error}") from error
 
 
 def write_run(out: Path, assay: Assay, **more: str) -> None:
@@ -88,20 +145,21 @@ def write_run(out: Path, assay: Assay, **more: str) -> None:
     write_bytes(out / RUN, (json.dumps(head, indent=1, ensure_ascii=False) + "\n").encode())
 
 
-def read_run(out: Path) -> dict[str, Any]:
-    """Read what a result folder says of its run.
+def read_run(out: Path) -> Assay:
+    """Read the assay that a result folder was made with.
 
     Raises
     ------
-    InputError
-        If it is missing or damaged.
+    IhcscoreError
+        If the folder holds no results, or its record is damaged.
     """
     path = out / RUN
     try:
-        data = json.loads(path.read_text("utf-8"))
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise InputError(path, f"is damaged ({error.__class__.__name__})") from error
-    return data if isinstance(data, dict) else {}
+        return assay_from_dict(json.loads(path.read_text("utf-8"))["assay"])
+    except FileNotFoundError:
+        raise IhcscoreError(f"{out} holds no results: it has no {RUN}") from None
+    except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+        raise DamagedResult(path, f"is damaged ({error}): score again") from None
 
 
 def file_sha256(path: Path) -> str:
@@ -118,33 +176,53 @@ def file_sha256(path: Path) -> str:
         raise InputError(path, f"cannot be read: {error.strerror or error}") from error
 
 
-def load_measurement(folder: Path, summary: dict[str, Any]) -> Measurement:
+def load_measurement(result: ImageFolder) -> Measurement:
     """Read an image's measurement from its result folder.
 
     Raises
     ------
-    InputError
+    DamagedResult
         If the cell table is missing or is not the one its summary speaks of.
     """
-    cells = read_cells(folder / CELLS)
-    if digest(cells) != summary["cells"]["sha256"]:
-        raise InputError(folder / CELLS, f"in {folder.name} is not the table its summary.json speaks of: score again")
-    return Measurement(cells, SlideContext.from_dict(summary["context"]), summary)
+    path = result.folder / CELLS
+    cells = read_cells(path)
+    if digest(cells) != result.summary["cells"]["sha256"]:
+        raise DamagedResult(path, f"is not the table its {SUMMARY} speaks of: score again")
+    try:
+        context = SlideContext.from_dict(result.summary["context"])
+    except ValueError as error:
+        raise DamagedResult(result.folder / SUMMARY, f"is damaged ({error}): score its image again") from None
+    return Measurement(cells, context, result.summary)
 
 
-def pooled_rows(out: Path, rows: Sequence[ScoreRow], assay: Assay) -> list[ScoreRow]:
-    """Give one row for each group: all its cells as if from one image."""
-    groups: dict[str, list[str]] = {}
-    for row in rows:
-        if row.group and row.status != FAILED:
-            groups.setdefault(row.group, []).append(row.image)
-    return [
-        summarize(
-            pd.concat([read_cells(out / name / CELLS) for name in names], ignore_index=True),
-            assay,
-            image=group,
-            group=group,
-            region=POOLED,
-        )
-        for group, names in groups.items()
-    ]
+def pooled_rows(results: Sequence[ImageFolder], failed: Sequence[ScoreRow], assay: Assay) -> list[ScoreRow]:
+    """Give one row for each group: all its cells as if from one image.
+
+    Parameters
+    ----------
+    results : sequence of ImageFolder
+        All images that were scored.
+    failed : sequence of ScoreRow
+        Rows of those that failed.
+    assay : Assay
+
+    Returns
+    -------
+    list of ScoreRow
+        A group whose tiles were measured with different backgrounds or stains is a failed row, not a mixture.
+    """
+    groups: dict[str, list[ImageFolder]] = {}
+    for result in results:
+        if result.row.group:
+            groups.setdefault(result.row.group, []).append(result)
+    rows = []
+    for group, members in groups.items():
+        missing = sum(row.group == group for row in failed)
+        if any(member.summary["context"] != members[0].summary["context"] for member in members):
+            reason = "its tiles were measured with different background or stains: score them together"
+            rows.append(failed_row(group, group, assay, reason, region=POOLED))
+            continue
+        cells = pd.concat([read_cells(member.folder / CELLS) for member in members], ignore_index=True)
+        row = summarize(cells, assay, image=group, group=group, region=POOLED)
+        rows.append(replace(row, reason=f"{missing} of its tiles failed") if missing and row.status == OK else row)
+    return rows

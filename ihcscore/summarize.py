@@ -1,6 +1,7 @@
 """Classed cells to a row of scores."""
 
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from ihcscore.scores.hscore import h_score
 from ihcscore.scores.outcome import Unscorable
 from ihcscore.scores.percent import percent_positive
 
+TEXT_FIELDS = ("image", "group", "region", "population", "compartment", "status", "reason")
 OK, UNSCORABLE, FAILED = "ok", "unscorable", "failed"
 
 
@@ -62,6 +64,24 @@ class ScoreRow:
     status: str = OK
     reason: str = ""
 
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> "ScoreRow":
+        """Read what `to_dict` gave.
+
+        Raises
+        ------
+        ValueError
+            If a field is missing, unknown or of another type.
+        """
+        names = {field.name for field in fields(cls)}
+        if set(data) != names:
+            raise ValueError(f"fields of the scores differ: {', '.join(sorted(names ^ set(data)))}")
+        for name, value in data.items():
+            kind = (str,) if name in TEXT_FIELDS else (int, float, type(None))
+            if not isinstance(value, kind) or isinstance(value, bool):
+                raise ValueError(f"scores: {name} cannot be {value!r}")
+        return cls(**data)
+
     def to_dict(self) -> dict[str, Any]:
         """Give the fields as plain values."""
         return asdict(self)
@@ -94,6 +114,7 @@ def summarize(
     counts = ClassCounts(*numbers)
     od = scored[SCORED_COLUMN].to_numpy(np.float64)
     outcomes = (percent_positive(*numbers), h_score(*numbers), atm(od, assay.atm_max_od))
+    left_out = int((unmeasurable & (True if assay.include_cut else ~cut)).sum())
     reasons = [outcome.reason for outcome in outcomes if isinstance(outcome, Unscorable)]
     percent, h, average = (None if isinstance(outcome, Unscorable) else outcome for outcome in outcomes)
     return ScoreRow(
@@ -111,17 +132,17 @@ def summarize(
         h_score=h,
         atm=average,
         mean_dab_od=float(od.mean()) if len(od) else None,
-        unmeasurable=int((unmeasurable & (True if assay.include_cut else ~cut)).sum()),
+        unmeasurable=left_out,
         cut_by_border=int(cut.sum()),
         saturated_share=_saturated(scored, assay.compartment),
         status=UNSCORABLE if reasons else OK,
-        reason=reasons[0] + _left_out(int(cut.sum()), int(unmeasurable.sum())) if reasons else "",
+        reason=reasons[0] + _left_out(int(cut.sum()), left_out) if reasons else "",
     )
 
 
-def failed_row(image: str, group: str, assay: Assay, reason: str) -> ScoreRow:
-    """Give the row of an image that could not be scored."""
-    return ScoreRow(image, group, "image", assay.population, "+".join(assay.compartment), status=FAILED, reason=reason)
+def failed_row(image: str, group: str, assay: Assay, reason: str, *, region: str = "image") -> ScoreRow:
+    """Give the row of an image or group that could not be scored."""
+    return ScoreRow(image, group, region, assay.population, "+".join(assay.compartment), status=FAILED, reason=reason)
 
 
 def _left_out(cut: int, unmeasurable: int) -> str:

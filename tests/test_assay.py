@@ -6,7 +6,6 @@ import tomli_w
 from conftest import discs
 
 from ihcscore.assay import Assay, assay_from_dict, load_assay, preset_names
-from ihcscore.context import SlideContext
 from ihcscore.errors import AssayError, UnknownName
 from ihcscore.pipeline import score_image
 from ihcscore.stains.vectors import StainMatrix
@@ -29,7 +28,6 @@ CHANGES = {
     "nucleus_edge_um": 0.0,
     "mpp": 0.5,
     "group": "case",
-    "context": SlideContext((230.0, 231.0, 232.0), "given", StainMatrix(), "given").to_dict(),
     "sources": {"thresholds": "somewhere"},
 }
 
@@ -92,6 +90,7 @@ def test_a_changed_value_loses_its_source():
     changed = load_assay("generic-nuclear").replace(thresholds=(0.1, 0.2, 0.3))
     assert "thresholds" not in changed.sources
     assert "background" in changed.sources
+    assert "thresholds" in load_assay("generic-nuclear").replace(thresholds=(0.2, 0.4, 0.6)).sources
 
 
 def test_all_problems_are_listed_at_once():
@@ -123,6 +122,48 @@ def test_all_problems_are_listed_at_once():
 def test_impossible_thresholds_are_refused(thresholds):
     with pytest.raises(AssayError, match="thresholds"):
         assay_from_dict({"thresholds": thresholds})
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("name", 5),
+        ("version", "two"),
+        ("version", True),
+        ("description", ["x"]),
+        ("compartment", 5),
+        ("compartment", [1]),
+        ("thresholds", ["0.2", "0.4", "0.6"]),
+        ("background", [True, True, True]),
+        ("background", 255),
+        ("background", [1, 1, 1]),
+        ("background", "white"),
+        ("stains", 5),
+        ("stains", "stains.json"),
+        ("stains", {"hematoxylin": 5, "dab": [1, 0, 0]}),
+        ("stains", {"hematoxylin": [0.65, 0.7, 0.29], "dab": [0.27, 0.57, 0.78], "eosin": [0, 1, 0]}),
+        ("segmenter", ["watershed"]),
+        ("segmenter_parameters", 5),
+        ("segmenter_parameters", {"contrast_od": float("nan")}),
+        ("expansion_um", True),
+        ("group", 5),
+        ("sources", 5),
+        ("sources", {"thresholds": 5}),
+        ("mpp", "0.5"),
+        ("include_cut", "yes"),
+        ("nothing_like_it", 1),
+    ],
+)
+def test_values_of_another_type_are_refused_by_name(field, value):
+    with pytest.raises(AssayError, match=field):
+        assay_from_dict({field: value})
+
+
+def test_problems_name_the_file(tmp_path):
+    path = tmp_path / "lab.toml"
+    path.write_text("thresholds = [0.4, 0.2, 0.6]")
+    with pytest.raises(AssayError, match=r"assay 'lab\.toml': thresholds"):
+        load_assay(path)
 
 
 def test_cell_holds_the_other_compartments():

@@ -9,7 +9,7 @@ from PIL import Image
 
 from ihcscore import load_assay, read_image, score_image
 from ihcscore.batch import score_files
-from ihcscore.errors import IhcscoreError, InputError, OutputError, ResultMismatch
+from ihcscore.errors import DamagedResult, IhcscoreError, InputError, OutputError, ResultMismatch
 from ihcscore.io.inputs import expand_inputs
 from ihcscore.outputs.tables import read_cells
 from ihcscore.replaying import replay
@@ -42,7 +42,7 @@ def out(tmp_path):
 
 
 def run(tiles, out, assay=ASSAY, **options):
-    return score_files(expand_inputs([tiles], assay.group, out), assay, out, **options)
+    return score_files(expand_inputs([tiles], assay.group), assay, out, **options)
 
 
 def rows_of(out):
@@ -86,9 +86,7 @@ def test_the_same_command_again_leaves_everything(tiles, out):
     report = run(tiles, out)
     assert report.kept == 3
     after = snapshot(out)
-    rewritten = {name for name in after if after[name][1] != before[name][1]}
-    assert rewritten <= {"scores.csv", "run.json"}
-    assert {n: v[0] for n, v in after.items()} == {n: v[0] for n, v in before.items()}
+    assert after == before
 
 
 @pytest.mark.parametrize("lost", ["overlay.png", "cells.geojson", "cells.parquet", "summary.json"])
@@ -129,6 +127,7 @@ def test_a_changed_image_is_refused_unless_told(tiles, out):
     assert len(report.failed) == 1
     assert "case1_a.png" in report.failed[0]
     assert "--overwrite" in report.failed[0]
+    assert {row["image"]: row["status"] for row in rows_of(out)}["case1_a"] == "failed"
     assert run(tiles, out, overwrite=True).failed == ()
     assert rows_of(out)[0]["h_score"] == "300.0"
 
@@ -187,15 +186,108 @@ def test_a_new_tile_of_a_group_does_not_mix_with_its_old_results(tiles, out):
     report = run(tiles, out, assay)
     assert len(report.failed) == 2
     assert "another background or stains of its group" in report.failed[0]
+    pooled = {row["image"]: row for row in rows_of(out) if row["region"] == "pooled"}
+    assert pooled["case1"]["reason"] == "2 of its tiles failed"
 
 
-def test_a_given_context_is_used(tiles, out):
-    run(tiles, out, ASSAY.replace(background="auto"))
-    context = json.loads((out / "case1_a" / "summary.json").read_text())["context"]
-    context["background"] = [200.0, 200.0, 200.0]
-    other = out.with_name("other")
-    run(tiles, other, ASSAY.replace(context=context))
-    assert json.loads((other / "case2_a" / "summary.json").read_text())["context"] == context
+def test_a_pool_is_not_mixed_of_different_backgrounds(tiles, out):
+    assay = ASSAY.replace(group=r"case\d", background="auto")
+    save(tiles / "case1_b.png", (0.7, 0.7, 0.9), white=230)
+    for name in ("case1_a", "case1_b"):
+        score_files(expand_inputs([tiles / f"{name}.png"], assay.group), assay, out)
+    pooled = [row for row in rows_of(out) if row["region"] == "pooled"]
+    assert [row["status"] for row in pooled] == ["failed"]
+    assert "score them together" in pooled[0]["reason"]
+
+
+@pytest.mark.parametrize("change", ["case,mpp\nA,0.25", "case,mpp\nB,0.5"])
+def test_a_changed_manifest_does_not_keep_the_old_result(tiles, out, change):
+    manifest = tiles / "list.csv"
+    manifest.write_text("path,case,mpp\ncase1_a.png,A,0.5\n")
+    assay = load_assay("generic-nuclear").replace(group="case")
+    score_files(expand_inputs([manifest], "case"), assay, out)
+    manifest.write_text(change.replace("case,", "path,case,").replace("\n", "\ncase1_a.png,"))
+    report = score_files(expand_inputs([manifest], "case"), assay, out)
+    assert "--overwrite" in report.failed[0]
+    assert score_files(expand_inputs([manifest], "case"), assay, out, overwrite=True).failed == ()
+
+
+def test_an_image_does_not_stand_twice_under_two_names(tiles, out):
+    first = expand_inputs([tiles / "case1_a.png"])
+    score_files(first, ASSAY, out)
+    other = save(tiles.with_name("more") / "case1_a.png", (0.9, 0.9, 0.9))
+    both = expand_inputs([tiles / "case1_a.png", other])
+    report = score_files(both, ASSAY, out)
+    assert len(report.failed) == 1
+    assert "in the results as case1_a already" in report.failed[0]
+    assert score_files(both, ASSAY, out, overwrite=True).failed == ()
+    assert sorted(row["image"] for row in rows_of(out)) == ["case1_a__more", "case1_a__tiles"]
+
+
+def test_a_folder_is_claimed_by_its_results_not_by_its_mark(tiles, out):
+    run(tiles, out)
+    (out / "run.json").unlink()
+    with pytest.raises(ResultMismatch, match="thresholds"):
+        run(tiles, out, ASSAY.replace(thresholds=(0.1, 0.2, 0.3)))
+
+
+def test_a_rescored_folder_is_not_completed(tiles, out, tmp_path):
+    run(tiles, out)
+    rescore_folder(out, tmp_path / "new", thresholds=(0.1, 0.2, 0.3))
+    with pytest.raises(ResultMismatch, match="rescored"):
+        run(tiles, tmp_path / "new", ASSAY.replace(thresholds=(0.1, 0.2, 0.3)))
+
+
+def test_files_of_others_are_left_alone(tiles, out):
+    run(tiles, out)
+    mine = out / "mine"
+    mine.mkdir()
+    (mine / "summary.json").write_text('{"mine": 1}')
+    (mine / "overlay.png").write_bytes(b"x")
+    assert run(tiles, out).kept == 3
+    run(tiles, out, ASSAY.replace(thresholds=(0.1, 0.2, 0.3)), overwrite=True)
+    assert (mine / "summary.json").read_text() == '{"mine": 1}'
+    assert (mine / "overlay.png").read_bytes() == b"x"
+
+
+@pytest.mark.parametrize("damage", ["", "{", '{"format": "ihcscore-result", "format_version": 9}', "[]"])
+def test_a_damaged_summary_is_scored_again(tiles, out, damage):
+    run(tiles, out)
+    before = snapshot(out)
+    (out / "case1_b" / "summary.json").write_text(damage)
+    score_files(expand_inputs([tiles / "case1_a.png"]), ASSAY, out)
+    report = run(tiles, out)
+    assert (report.kept, report.failed) == (2, ())
+    assert {n: v[0] for n, v in snapshot(out).items()} == {n: v[0] for n, v in before.items()}
+
+
+def test_a_damaged_summary_of_another_image_is_said(tiles, out):
+    run(tiles, out)
+    (out / "case1_b" / "summary.json").write_text("{")
+    report = score_files(expand_inputs([tiles / "case1_a.png"]), ASSAY, out)
+    assert any("case1_b/summary.json" in text for text in report.warnings)
+    assert len(rows_of(out)) == 2
+
+
+@pytest.mark.parametrize("key", ["scores", "input", "parameters", "cells", "context", "assay", "image", "libraries"])
+def test_a_summary_without_its_parts_is_refused_by_all(tiles, out, key):
+    run(tiles, out)
+    path = out / "case1_b" / "summary.json"
+    summary = json.loads(path.read_text())
+    summary[key] = 5
+    path.write_text(json.dumps(summary))
+    with pytest.raises(DamagedResult, match=r"case1_b/summary\.json: is damaged"):
+        replay(path, tiles)
+    assert any("case1_b" in text for text in rescore_folder(out, out.with_name(f"new-{key}")).warnings)
+
+
+def test_a_truncated_cell_table_is_scored_again(tiles, out):
+    run(tiles, out)
+    before = snapshot(out)
+    table = out / "case1_b" / "cells.parquet"
+    table.write_bytes(table.read_bytes()[:200])
+    assert run(tiles, out).kept == 2
+    assert {n: v[0] for n, v in snapshot(out).items()} == {n: v[0] for n, v in before.items()}
 
 
 def test_results_hold_no_path_of_the_machine(tiles, out, tmp_path):
@@ -225,7 +317,7 @@ def test_rescoring_a_folder(tiles, out, tmp_path):
     assert summary["rescored_from"]["result"] == "out"
     with pytest.raises(ResultMismatch, match="holds results already"):
         rescore_folder(out, new)
-    with pytest.raises(InputError, match=r"run\.json"):
+    with pytest.raises(IhcscoreError, match="holds no results"):
         rescore_folder(tmp_path / "tiles", tmp_path / "x")
 
 

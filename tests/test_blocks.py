@@ -28,7 +28,7 @@ def tissue():
 
 
 def job_for(rgb, core_px, segmenter=None, context=None):
-    context = context or settle_context([survey(rgb)], ASSAY)
+    context = context or settle_context([survey(rgb, ASSAY)], ASSAY)
     image = WorkingImage(rgb, frame_for(rgb.shape[1], rgb.shape[0], mpp=0.5))
     job = Job.of(image, context, segmenter or load_segmenter("watershed"), ASSAY)
     return dataclasses.replace(job, core_px=core_px)

@@ -1,5 +1,6 @@
 """The command `ihcscore` and its exit codes: 0 done, 1 failed, 2 usage, 3 some inputs failed."""
 
+import logging
 import sys
 from typing import Annotated
 
@@ -37,6 +38,7 @@ def _root(
 
 def main() -> None:
     """Run the command line; an error of the user's data or machine is one line on stderr."""
+    logging.getLogger("tifffile").addHandler(logging.NullHandler())  # what matters is raised
     try:
         app()
     except IhcscoreError as error:

@@ -15,9 +15,13 @@ def command(
     count: Annotated[int, typer.Option("--count", min=1, help="How many images, with seeds counting up.")] = 1,
 ) -> None:
     """Render H-DAB images with known cells: the image, nucleus and cell labels, and the true values."""
+    from ihcscore.errors import IhcscoreError
     from ihcscore.phantom import load_parameters, render
 
-    chosen = load_parameters(parameters)
+    try:
+        chosen = load_parameters(parameters)
+    except (OSError, ValueError) as error:
+        raise IhcscoreError(f"{Path(parameters).name}: no parameters of a phantom ({error})") from None
     for number in range(seed, seed + count):
         phantom = render(chosen, number)
         stem = f"{Path(parameters).stem}_{number:04d}"

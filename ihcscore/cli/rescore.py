@@ -18,7 +18,7 @@ def command(
     background: Background = None,
 ) -> None:
     """Score a result again with other thresholds, compartments, stains or background, without its images."""
-    from ihcscore.assay import assay_from_dict, load_assay
+    from ihcscore.assay import load_assay
     from ihcscore.cli.show import show_scores
     from ihcscore.rescoring import rescore_folder
     from ihcscore.results import read_run
@@ -27,5 +27,5 @@ def command(
     report = rescore_folder(measured, out, chosen, **changes(thresholds, compartment, stains, background))
     for text in report.warnings:
         typer.echo(f"warning: {text}", err=True)
-    show_scores(report.rows, assay_from_dict(read_run(out)["assay"]))
+    show_scores(report.rows, read_run(out))
     print(f"Results are in {out}; overlays need the images and stay with {measured}")

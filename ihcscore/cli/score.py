@@ -46,18 +46,19 @@ def command(
     """Score images: find cells, measure stains, class, aggregate. Writes OUT/scores.csv and a folder for each image."""
     if context is not None and (stains is not None or background is not None):
         raise typer.BadParameter("it settles stains and background already", param_hint="--context")
-    fields = changes(thresholds, compartment, stains, background, mpp=mpp, segmenter=segmenter, group=group)
+    fields = changes(thresholds, compartment, stains, background, mpp=mpp, segmenter=segmenter, group=group or None)
     if context is not None:
         from ihcscore.context import load_context
 
-        fields["context"] = load_context(context).to_dict()
+        loaded = load_context(context)
+        fields |= {"background": loaded.background, "stains": loaded.stains}
     chosen = assay_with(assay, fields)
 
     from ihcscore.io.inputs import expand_inputs
     from ihcscore.segment.registry import load_segmenter
 
     load_segmenter(chosen.segmenter, chosen.segmenter_parameters)
-    images = expand_inputs(inputs, chosen.group, out)
+    images = expand_inputs(inputs, chosen.group)
     report = run(images, chosen, out, cells_csv=cells_csv, overwrite=overwrite)
     summarise_failures(report.failed, len(images))
 
@@ -72,9 +73,9 @@ def run(
     from ihcscore.batch import score_files
     from ihcscore.cli.show import show_scores
 
-    log = Console(stderr=True)
+    log = Console(stderr=True, markup=False)
     columns = (
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(),
         TextColumn("{task.percentage:.0f} %"),
         TimeRemainingColumn(),

@@ -30,7 +30,7 @@ def show_scores(rows: Sequence[ScoreRow], assay: "Assay") -> None:
             "-" if row.h_score is None else f"{row.h_score:.1f}",
             str((row.cut_by_border or 0) * (not assay.include_cut) + (row.unmeasurable or 0)),
         )
-    console = Console()
+    console = Console(markup=False)
     console.print(table)
     cuts = ", ".join(f"{value:g}" for value in assay.thresholds)
     console.print(

@@ -22,17 +22,19 @@ def command(
     from ihcscore.assay import Assay
     from ihcscore.context import settle_context, survey
     from ihcscore.io.images import read_image
-    from ihcscore.io.inputs import expand_inputs
+    from ihcscore.io.inputs import STAIN_PLOT, expand_inputs
     from ihcscore.outputs.atomic import write_bytes
     from ihcscore.outputs.overlay import encode_png
     from ihcscore.outputs.stainplot import stain_plot
 
-    surveys = [survey(read_image(item.path, mpp=1.0).rgb) for item in expand_inputs(inputs)]
+    if out.suffix.lower() != ".json":
+        raise typer.BadParameter(f"a file that ends in .json, found '{out}'", param_hint="--out")
     assay = Assay(name="stains", stains="estimate", **changes(background=background))
+    surveys = [survey(read_image(item.path, mpp=1.0).rgb, assay) for item in expand_inputs(inputs)]
     context = settle_context(surveys, assay)
     pixels = np.concatenate([each.pixels for each in surveys], axis=1)
     write_bytes(out, (json.dumps(context.to_dict(), indent=1) + "\n").encode())
-    picture = out.with_suffix(".png")
+    picture = out.with_name(out.stem + STAIN_PLOT)
     write_bytes(picture, encode_png(stain_plot(pixels, context)))
     for text in context.warnings:
         typer.echo(f"warning: {text}", err=True)

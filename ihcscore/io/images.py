@@ -3,11 +3,11 @@
 import hashlib
 import io
 import math
-import re
 import warnings
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import numpy as np
 import tifffile
@@ -15,17 +15,22 @@ from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
 from ihcscore.errors import EmptyImage, MissingPixelSize, PixelSizeError, UnreadableImage
-from ihcscore.geometry import COARSEST_MPP, check_mpp
+from ihcscore.geometry import COARSEST_MPP, FINEST_MPP, check_mpp
 
 LARGEST_PIXELS = 300_000_000
 """A plain image is decoded whole; beyond this it is refused (also a guard against decompression bombs)."""
 
+TOO_LARGE = f"has more than the {LARGEST_PIXELS / 1e6:.0f} megapixels that are decoded whole: cut it into tiles"
+
 SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff")
 WHOLE_SLIDE_SUFFIXES = (".svs", ".ndpi", ".mrxs", ".scn", ".bif", ".vms", ".vmu", ".dcm", ".czi", ".vsi", ".isyntax")
-FINEST_PLAUSIBLE_MPP = 0.01
+TIFF_COLORS = (tifffile.PHOTOMETRIC.RGB, tifffile.PHOTOMETRIC.MINISBLACK, tifffile.PHOTOMETRIC.MINISWHITE)
+"""Read as stored; grey is refused by its one channel."""
 TIFF_SIGNATURES = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 UM_PER_UNIT = {"µm": 1.0, "um": 1.0, "micron": 1.0, "microns": 1.0, "nm": 1e-3, "mm": 1e3, "cm": 1e4, "m": 1e6}
 DISAGREE = 0.02
+"""Relative difference from which two pixel sizes disagree."""
+EXIF_ORIENTATION = 0x0112
 
 
 @dataclass(frozen=True)
@@ -91,6 +96,8 @@ def read_image(path: str | Path, mpp: float | None = None) -> SourceImage:
         If it has no pixels.
     """
     path = Path(path)
+    if mpp is not None:
+        _check_mpp(path, mpp)
     if path.suffix.lower() in WHOLE_SLIDE_SUFFIXES:
         raise UnreadableImage(
             path, f"{path.suffix} is a whole-slide format, which is not read yet: export tiles as PNG or OME-TIFF"
@@ -104,24 +111,33 @@ def read_image(path: str | Path, mpp: float | None = None) -> SourceImage:
         raise EmptyImage(path, "has no pixels")
     chosen, origin, notes = _pixel_size(path, decoded, mpp)
     return SourceImage(
-        path.name, hashlib.sha256(data).hexdigest(), decoded.rgb, chosen, origin, (*decoded.notes, *notes)
+        _printable(path.name), hashlib.sha256(data).hexdigest(), decoded.rgb, chosen, origin, (*decoded.notes, *notes)
     )
+
+
+def _printable(name: str) -> str:
+    """Replace what is not text, as in file names that are not UTF-8."""
+    return name.encode("utf-8", "replace").decode("utf-8")
 
 
 def _pixel_size(path: Path, decoded: _Decoded, given: float | None) -> tuple[float, str, list[str]]:
     mpp = given if given is not None else decoded.mpp
     if mpp is None:
         raise MissingPixelSize(path, "states no pixel size in um; give it with --mpp (a dpi tag is not a pixel size)")
-    try:
-        check_mpp(mpp)
-    except ValueError as error:
-        raise PixelSizeError(path, str(error)) from None
+    _check_mpp(path, mpp)
     if given is None or decoded.mpp is None:
         return mpp, "given" if given is not None else decoded.mpp_origin, []
     notes = []
     if abs(decoded.mpp - given) > DISAGREE * given:
         notes.append(f"pixel size {given:g} um was given; the file says {decoded.mpp:g} ({decoded.mpp_origin})")
     return mpp, "given", notes
+
+
+def _check_mpp(path: Path, mpp: float) -> None:
+    try:
+        check_mpp(mpp)
+    except ValueError as error:
+        raise PixelSizeError(path, str(error)) from None
 
 
 def _decode_flat(path: Path, data: bytes) -> _Decoded:
@@ -136,8 +152,8 @@ def _decode_flat(path: Path, data: bytes) -> _Decoded:
                 _check_mode(path, image)
                 image.load()
                 return _to_rgb(image)
-    except Image.DecompressionBombError as error:
-        raise UnreadableImage(path, f"is too large to decode whole ({error})") from None
+    except Image.DecompressionBombError:
+        raise UnreadableImage(path, TOO_LARGE) from None
     except UnidentifiedImageError:
         raise UnreadableImage(path, "is not a PNG, JPEG or TIFF image") from None
     except (OSError, SyntaxError, ValueError) as error:
@@ -146,11 +162,7 @@ def _decode_flat(path: Path, data: bytes) -> _Decoded:
 
 def _check_size(path: Path, width: int, height: int) -> None:
     if width * height > LARGEST_PIXELS:
-        raise UnreadableImage(
-            path,
-            f"has {width} x {height} pixels; plain images are decoded whole, up to {LARGEST_PIXELS / 1e6:.0f} "
-            "megapixels: cut it into tiles",
-        )
+        raise UnreadableImage(path, f"{width} x {height}: {TOO_LARGE}")
 
 
 def _check_mode(path: Path, image: Image.Image) -> None:
@@ -166,9 +178,11 @@ def _check_mode(path: Path, image: Image.Image) -> None:
 
 
 def _to_rgb(image: Image.Image) -> _Decoded:
-    if image.mode == "RGB":
-        return _Decoded(np.asarray(image))
     notes = ["palette colors expanded"] if image.mode == "P" else []
+    if image.getexif().get(EXIF_ORIENTATION, 1) != 1:
+        notes.append("EXIF orientation left out: pixels as stored")
+    if image.mode == "RGB" and "transparency" not in image.info:
+        return _Decoded(np.asarray(image), notes=notes)
     rgba = np.asarray(image.convert("RGBA"))
     rgb, opaque = _over_white(rgba)
     return _Decoded(rgb, notes=notes + ([] if opaque else ["transparent pixels laid over white"]))
@@ -190,13 +204,15 @@ def _decode_tiff(path: Path, data: bytes) -> _Decoded:
             page = series.pages[0]
             shape = dict(zip(series.axes, series.shape, strict=True))
             _check_tiff(path, series, page, shape)
+            for each in series.pages:
+                _check_segments(path, each, len(data))
             pixels = series.asarray()
             axes = [axis for axis in series.axes if shape[axis] > 1 or axis in "YXS"]
             pixels = pixels.reshape([shape[axis] for axis in axes])
             if axes.index("S") == 0:
                 pixels = np.moveaxis(pixels, 0, -1)
-            mpp, origin = _tiff_pixel_size(tiff, page)
-    except UnreadableImage:
+            mpp, origin = _tiff_pixel_size(path, tiff, page)
+    except (UnreadableImage, PixelSizeError):
         raise
     except Exception as error:  # damaged tags and tiles raise whatever they lead to
         raise UnreadableImage(path, f"is truncated or damaged ({error}); write it again from its source") from None
@@ -212,6 +228,8 @@ def _decode_tiff(path: Path, data: bytes) -> _Decoded:
 def _check_tiff(path: Path, series: Any, page: Any, shape: dict[str, int]) -> None:
     if page.photometric == tifffile.PHOTOMETRIC.SEPARATED:
         raise UnreadableImage(path, "is CMYK, made for printing: export it from its source in RGB")
+    if page.photometric not in TIFF_COLORS and not _decodes_to_rgb(page):
+        raise UnreadableImage(path, f"is not RGB (photometric {page.photometric.name}): export it in 8-bit RGB")
     if shape.get("S", 1) not in (3, 4):
         raise UnreadableImage(path, f"is not RGB (axes {series.axes}, shape {series.shape}): export it in 8-bit RGB")
     if series.dtype != np.uint8:
@@ -222,41 +240,71 @@ def _check_tiff(path: Path, series: Any, page: Any, shape: dict[str, int]) -> No
     _check_size(path, shape["X"], shape["Y"])
 
 
-def _tiff_pixel_size(tiff: tifffile.TiffFile, page: Any) -> tuple[float | None, str]:
+def _decodes_to_rgb(page: Any) -> bool:
+    return page.photometric == tifffile.PHOTOMETRIC.YCBCR and page.compression in (
+        tifffile.COMPRESSION.JPEG,
+        tifffile.COMPRESSION.OJPEG,
+    )
+
+
+def _check_segments(path: Path, page: Any, size: int) -> None:
+    """Refuse a page of which strips or tiles are missing; the decoder would fill them in."""
+    expected = math.prod(page.chunked)
+    ends = [start + count for start, count in zip(page.dataoffsets, page.databytecounts, strict=False)]
+    if len(ends) < expected or not all(page.databytecounts) or max(ends, default=0) > size:
+        raise UnreadableImage(path, "is truncated or damaged (strips or tiles are missing); write it again")
+
+
+def _tiff_pixel_size(path: Path, tiff: tifffile.TiffFile, page: Any) -> tuple[float | None, str]:
     if tiff.ome_metadata:
-        found = _ome_pixel_size(tiff.ome_metadata)
+        found = _square(path, *_ome_pixel_sizes(tiff.ome_metadata))
         if found is not None:
             return found, "OME-XML PhysicalSizeX"
-    resolution = page.tags.get("XResolution")
-    if resolution is None:
-        return None, ""
-    numerator, denominator = resolution.value
-    if not numerator or not denominator:
-        return None, ""
     um = _um_per_resolution_unit(tiff, page)
-    if um is None:
+    across, down = (_per_pixel(page.tags.get(name), um) for name in ("XResolution", "YResolution"))
+    if across is None or not FINEST_MPP <= across <= 2 * COARSEST_MPP:
         return None, ""
-    mpp = um * denominator / numerator
-    plausible = FINEST_PLAUSIBLE_MPP <= mpp <= 2 * COARSEST_MPP
-    return (mpp, "TIFF XResolution") if plausible else (None, "")
+    return _square(path, across, down), "TIFF XResolution"
+
+
+def _square(path: Path, across: float | None, down: float | None) -> float | None:
+    if across is not None and down is not None and abs(across - down) > DISAGREE * across:
+        raise PixelSizeError(path, f"has pixels of {across:g} x {down:g} um: resample it to square ones")
+    return across
+
+
+def _per_pixel(resolution: Any, um: float | None) -> float | None:
+    if resolution is None or um is None:
+        return None
+    numerator, denominator = resolution.value
+    return um * denominator / numerator if numerator and denominator else None
 
 
 def _um_per_resolution_unit(tiff: tifffile.TiffFile, page: Any) -> float | None:
     unit = (tiff.imagej_metadata or {}).get("unit")
     if unit is not None:
-        return UM_PER_UNIT.get(str(unit).replace("\\u00B5", "µ").strip().lower())
+        return _um_per(str(unit).replace("\\u00B5", "µ"))
     tag = page.tags.get("ResolutionUnit")
     return {2: 25400.0, 3: 10000.0}.get(int(tag.value)) if tag is not None else None
 
 
-def _ome_pixel_size(xml: str) -> float | None:
-    """Read PhysicalSizeX; the attribute alone, so that nothing else of the metadata is parsed or kept."""
-    size = re.search(r'\bPhysicalSizeX="([^"]+)"', xml)
-    if size is None:
-        return None
-    unit = re.search(r'\bPhysicalSizeXUnit="([^"]+)"', xml)
+def _um_per(unit: str) -> float | None:
+    return UM_PER_UNIT.get(unit.strip().lower().replace("\u03bc", "µ"))  # Greek mu is not the micro sign
+
+
+def _ome_pixel_sizes(xml: str) -> tuple[float | None, float | None]:
+    """Read the pixel size of the first image across and down; nothing else of the metadata is kept."""
     try:
-        value = float(size.group(1)) * UM_PER_UNIT[unit.group(1) if unit else "µm"]
-    except (ValueError, KeyError):
+        pixels = next(element for element in ElementTree.fromstring(xml).iter() if element.tag.endswith("}Pixels"))
+    except (ElementTree.ParseError, StopIteration):
+        return None, None
+    return _ome_length(pixels, "PhysicalSizeX"), _ome_length(pixels, "PhysicalSizeY")
+
+
+def _ome_length(pixels: ElementTree.Element, name: str) -> float | None:
+    um = _um_per(pixels.get(f"{name}Unit", "µm"))
+    try:
+        value = float(pixels.get(name, "")) * (um or math.nan)
+    except ValueError:
         return None
     return value if math.isfinite(value) and value > 0 else None

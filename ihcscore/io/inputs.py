@@ -13,6 +13,10 @@ from ihcscore.io.images import SUFFIXES
 
 RESERVED = {"con", "prn", "aux", "nul", *(f"com{n}" for n in range(1, 10)), *(f"lpt{n}" for n in range(1, 10))}
 GLOB_CHARACTERS = "*?["
+LONGEST_BYTES = 100
+"""Of a folder's name: file systems take 255, and suffixes are added."""
+OWN_FILES = ("run.json", "scores.csv")
+OVERLAY, SUMMARY, STAIN_PLOT = "overlay.png", "summary.json", ".stains.png"
 
 
 @dataclass(frozen=True)
@@ -37,7 +41,7 @@ class ImageInput:
     mpp: float | None = None
 
 
-def expand_inputs(inputs: Sequence[str | Path], group: str | None = None, out: Path | None = None) -> list[ImageInput]:
+def expand_inputs(inputs: Sequence[str | Path], group: str | None = None) -> list[ImageInput]:
     """List the images that files, folders, globs and manifests name.
 
     Parameters
@@ -48,25 +52,27 @@ def expand_inputs(inputs: Sequence[str | Path], group: str | None = None, out: P
     group : str, optional
         Column of the manifests, or a regular expression for file stems: images that agree in its groups (without
         groups, in what it matches) belong together.
-    out : Path, optional
-        Result folder, never an input.
 
     Returns
     -------
     list of ImageInput
-        In order of naming, each file once.
+        In order of naming, each file once. A file that does not exist is listed, and fails when it is scored, so that
+        the others are; the pictures of a result folder are left out of folders and globs.
 
     Raises
     ------
     IhcscoreError
-        If an input does not exist or holds no images, a manifest lacks what is needed, or a name does not match
-        `group`.
+        If a folder or glob holds no images, a manifest lacks what is needed, or a name does not match `group`.
     """
     rows: dict[Path, dict[str, str]] = {}
+    seen: dict[Path, dict[str, str]] = {}
     for given in inputs:
         for path, row in _expand_one(str(given)):
-            if out is None or not out.is_dir() or not _inside(path, out):
-                rows.setdefault(path, row)
+            known = seen.setdefault(path.resolve(), row)
+            if known is row:
+                rows[path] = row
+            elif known != row:
+                raise InputError(path, "is listed twice with different values")
     if not rows:
         raise IhcscoreError(f"no images among {', '.join(map(str, inputs))}: looked for {', '.join(SUFFIXES)}")
     names = legal_names(list(rows))
@@ -91,15 +97,14 @@ def _expand_one(given: str) -> list[tuple[Path, dict[str, str]]]:
         if not found:
             raise IhcscoreError(f"'{given}' matches no images")
         return [(p, {}) for p in found]
-    raise InputError(path, "does not exist")
+    return [(path, {})]
 
 
 def _is_image(path: Path) -> bool:
-    return path.is_file() and path.suffix.lower() in SUFFIXES and not path.name.startswith(".")
-
-
-def _inside(path: Path, folder: Path) -> bool:
-    return path.resolve().is_relative_to(folder.resolve())
+    if path.name.startswith(".") or path.suffix.lower() not in SUFFIXES or not path.is_file():
+        return False
+    own = path.name.endswith(STAIN_PLOT) or (path.name == OVERLAY and (path.parent / SUMMARY).exists())
+    return not own
 
 
 def _natural(path: Path) -> list[tuple[int, int, str]]:
@@ -111,11 +116,20 @@ def _natural(path: Path) -> list[tuple[int, int, str]]:
 def _manifest(path: Path) -> list[tuple[Path, dict[str, str]]]:
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
-            rows = list(csv.DictReader(file))
+            reader = csv.DictReader(file, skipinitialspace=True)
+            reader.fieldnames = [name.strip() for name in reader.fieldnames or ()]
+            rows = [row for row in reader if any(row.values())]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise InputError(path, f"is not a readable CSV manifest ({error})") from error
-    if not rows or not (rows[0].get("path") or "").strip():
-        raise InputError(path, "a manifest needs a column 'path' with an image in each row")
+    names = reader.fieldnames
+    if "path" not in names or len(set(names)) < len(names) or not rows:
+        raise InputError(path, "a manifest needs a column 'path', columns of different names, and rows")
+    for number, row in enumerate(rows, 1):
+        text = (row.get("path") or "").strip()
+        if not text or "\0" in text:
+            raise InputError(path, f"row {number} of the manifest has no path")
+        if None in row:
+            raise InputError(path, f"row {number} of the manifest has more fields than the header")
     return [(path.parent / row["path"].strip(), row) for row in rows]
 
 
@@ -141,9 +155,10 @@ def _group_of(path: Path, row: dict[str, str], group: str | None) -> str:
         match = re.search(group, path.stem)
     except re.error as error:
         raise IhcscoreError(f"--group '{group}' is neither a manifest's column nor a pattern: {error}") from None
-    if match is None or not match.group():
-        raise InputError(path, f"its name does not match --group '{group}'")
-    return "_".join(part for part in match.groups() if part) if match.groups() else match.group()
+    name = "" if match is None else "_".join(filter(None, match.groups())) if match.groups() else match.group()
+    if not name:
+        raise InputError(path, f"its name does not match --group '{group}', or matches nothing of it")
+    return name
 
 
 def legal_name(stem: str) -> str:
@@ -154,8 +169,10 @@ def legal_name(stem: str) -> str:
     >>> legal_name('case 1: "ER"'), legal_name("con"), legal_name("")
     ('case 1_ _ER_', 'con_', 'image')
     """
-    name = re.sub(r'[<>:"/\\|?*\x00-\x1f]', "_", stem).rstrip(" .")[:120].rstrip(" .") or "image"
-    return f"{name}_" if name.split(".")[0].lower() in RESERVED else name
+    text = stem.encode("utf-8", "replace").decode("utf-8")
+    text = re.sub(r'[<>:"/\\|?*\x00-\x1f]', "_", text).rstrip(" .")
+    name = text.encode()[:LONGEST_BYTES].decode("utf-8", "ignore").rstrip(" .") or "image"
+    return f"{name}_" if name.split(".")[0].lower() in RESERVED or name.lower() in OWN_FILES else name
 
 
 def legal_names(paths: Sequence[Path]) -> list[str]:

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from ihcscore.errors import OutputError
@@ -35,16 +35,20 @@ def atomic_path(path: Path) -> Iterator[Path]:
     except OSError as error:
         raise OutputError(f"cannot write {path.name}: {error.strerror or error}") from error
     finally:
-        part.unlink(missing_ok=True) if part.parent.is_dir() else None
+        with suppress(OSError):
+            part.unlink(missing_ok=True)
 
 
 def write_bytes(path: Path, data: bytes) -> None:
-    """Write bytes to a file, atomically.
+    """Write bytes to a file, atomically; a file that holds them already is left alone.
 
     Raises
     ------
     OutputError
         If it cannot be written.
     """
+    with suppress(OSError):
+        if path.stat().st_size == len(data) and path.read_bytes() == data:
+            return
     with atomic_path(path) as part:
         part.write_bytes(data)

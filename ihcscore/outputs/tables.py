@@ -11,7 +11,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from ihcscore.errors import InputError
+from ihcscore.errors import DamagedResult
 from ihcscore.outputs.atomic import atomic_path, write_bytes
 from ihcscore.schema import COLUMNS, SCHEMA_VERSION, SCORED_COLUMNS
 from ihcscore.summarize import ScoreRow
@@ -76,16 +76,18 @@ def read_cells(path: Path) -> pd.DataFrame:
 
     Raises
     ------
-    InputError
+    DamagedResult
         If it is missing, damaged or of another schema version.
     """
     try:
         table = pq.read_table(path)
     except (OSError, pa.ArrowException) as error:
-        raise InputError(path, f"is not a readable cell table ({error.__class__.__name__})") from error
+        raise DamagedResult(path, f"is not a readable cell table ({error.__class__.__name__})") from error
     version = (table.schema.metadata or {}).get(VERSION_KEY, b"none").decode()
     if version != str(SCHEMA_VERSION):
-        raise InputError(path, f"has cell table version {version}, this ihcscore reads {SCHEMA_VERSION}: score again")
+        raise DamagedResult(
+            path, f"has cell table version {version}, this ihcscore reads {SCHEMA_VERSION}: score again"
+        )
     cells: pd.DataFrame = table.to_pandas()
     types: dict[str, Any] = {c.name: "object" if c.dtype == "bytes" else c.dtype for c in (*COLUMNS, *SCORED_COLUMNS)}
     return cells.astype({name: types[name] for name in cells.columns})

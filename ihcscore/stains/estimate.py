@@ -124,7 +124,7 @@ def estimate_stains(rgb: NDArray[np.uint8], background: ArrayLike = 255) -> Stai
     """
     od = optical_density(rgb, background, clip=False).reshape(-1, 3)
     length = np.linalg.norm(od, axis=1)
-    stained = (length >= TISSUE_OD) & (od.max(axis=1) < SATURATED_OD)
+    stained = (length >= TISSUE_OD) & (od.max(axis=1) < SATURATED_OD) & (od.min(axis=1) > -TISSUE_OD)
     od, length = od[stained], length[stained]
     pixels = len(od)
     if pixels < MIN_PIXELS:

@@ -1,5 +1,6 @@
 """Stain vectors: the colour of a stain as optical density per channel."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -79,7 +80,7 @@ class StainMatrix:
         for name in ("hematoxylin", "dab"):
             vector = unit(getattr(self, name))
             if vector.min() < -0.2:
-                raise ValueError(f"{name} vector {tuple(vector.round(3))} is negative: no stain amplifies light")
+                raise ValueError(f"{name} vector {vector.round(3).tolist()} is negative: no stain amplifies light")
             r, g, b = (float(v) for v in vector.round(4))
             object.__setattr__(self, name, (r, g, b))
         found = angle_deg(self.hematoxylin, self.dab)
@@ -107,7 +108,7 @@ class StainMatrix:
         return {"hematoxylin": list(self.hematoxylin), "dab": list(self.dab)}
 
     @classmethod
-    def from_dict(cls, data: dict[str, Any]) -> "StainMatrix":
+    def from_dict(cls, data: Mapping[str, Any]) -> "StainMatrix":
         """Read what `to_dict` gave.
 
         Raises
@@ -115,7 +116,14 @@ class StainMatrix:
         ValueError
             If a vector is missing or not a stain vector.
         """
+        if not isinstance(data, Mapping):
+            raise ValueError(f"stain vectors are hematoxylin and dab with three numbers each, found {data!r}")
         missing = [key for key in ("hematoxylin", "dab") if key not in data]
-        if missing:
-            raise ValueError(f"stain vectors lack {' and '.join(missing)}")
+        unknown = sorted(set(data) - {"hematoxylin", "dab"})
+        if missing or unknown:
+            problem = f"lack {' and '.join(missing)}" if missing else f"have an unknown {', '.join(unknown)}"
+            raise ValueError(f"stain vectors {problem}")
+        for key, vector in data.items():
+            if not isinstance(vector, list | tuple) or not all(isinstance(v, int | float) for v in vector):
+                raise ValueError(f"stain vector {key} is three numbers, found {vector!r}")
         return cls(tuple(data["hematoxylin"]), tuple(data["dab"]))

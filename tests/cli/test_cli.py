@@ -110,7 +110,7 @@ def test_score_refuses_and_overwrites(call, tile):
     [
         (["tile.png", "-o", "out"], 1, "tile.png: states no pixel size"),
         (["tile.png", "-o", "out", "--mpp", "2"], 1, "coarse"),
-        (["nothing.png", "-o", "out", "--mpp", "0.5"], 1, "nothing.png: does not exist"),
+        (["nothing.png", "-o", "out", "--mpp", "0.5"], 1, "nothing.png: cannot be read"),
         (["tile.png", "-o", "out", "--mpp", "0.5", "--assay", "nope"], 1, "unknown assay 'nope'"),
         (["tile.png", "-o", "out", "--mpp", "0.5", "--segmenter", "nope"], 1, "unknown segmenter 'nope'"),
         (["tile.png", "-o", "out", "--mpp", "0.5", "--thresholds", "0.4,0.2,0.6"], 1, "rise"),
@@ -119,7 +119,7 @@ def test_score_refuses_and_overwrites(call, tile):
         (["tile.png", "-o", "out", "--mpp", "0.5", "--background", "white"], 2, "expected 3 numbers"),
         (["tile.png", "-o", "out", "--mpp", "0.5", "--stains", "none.json"], 1, "none.json"),
         (["tile.png", "-o", "out", "--mpp", "0.5", "--context", "none.json"], 1, "none.json"),
-        (["tile.png", "-o", "tile.png", "--mpp", "0.5"], 1, "cannot write"),
+        (["tile.png", "-o", "tile.png", "--mpp", "0.5"], 1, "cannot write results into tile.png"),
         (["tile.png", "--mpp", "0.5"], 2, "--out"),
         ([], 2, "Missing argument"),
     ],
@@ -169,7 +169,8 @@ def test_stains(call, tmp_path):
     assert "hematoxylin" in out
     context = json.loads((tmp_path / "stains.json").read_text())
     assert 230 < context["background"][0] < 240
-    assert (tmp_path / "stains.png").stat().st_size > 1000
+    assert (tmp_path / "stains.stains.png").stat().st_size > 1000
+    assert call("stains", "shown/immunohistochemistry.png", "-o", "stains.png")[0] == 2
     image = "shown/immunohistochemistry.png"
     assert call("score", image, "--mpp", 0.5, "-o", "a", "--stains", "stains.json")[0] == 0
     assert call("score", image, "--mpp", 0.5, "-o", "b", "--context", "stains.json")[0] == 0
@@ -177,6 +178,22 @@ def test_stains(call, tmp_path):
     assert used[0]["stains"] == used[1]["stains"] == context["stains"]
     assert used[0]["background"] == [255, 255, 255]
     assert used[1]["background"] == context["background"]
+    assert call("score", image, "--mpp", 0.5, "-o", "c", "--context", "stains.json", "--stains", "default")[0] == 2
+    for text in ("5", "{", '{"background": ["a", 1, 2]}', '{"background": [240, 240, 240], "stains": 5}', "[" * 100000):
+        (tmp_path / "bad.json").write_text(text)
+        code, _, err = call("score", image, "--mpp", 0.5, "-o", "d", "--context", "bad.json")
+        assert (code, "bad.json: holds no background and stains" in err) == (1, True)
+
+
+def test_names_with_markup_are_shown_as_they_are(call, tile, tmp_path):
+    tile.rename(tmp_path / "scan[red]x[a].png")
+    code, out, _ = call("score", tmp_path / "scan[red]x[a].png", "--mpp", 0.5, "-o", "out")
+    assert (code, "scan[red]x[a]" in out.replace("\n", "")) == (0, True)
+
+
+def test_inputs_in_the_result_folder_are_scored(call, tile, tmp_path):
+    assert call("score", "tile.png", "--mpp", 0.5, "-o", ".")[0] == 0
+    assert rows(tmp_path)[0]["image"] == "tile"
 
 
 def test_replay(call, tile, tmp_path):
@@ -207,6 +224,9 @@ def test_phantom(call, tmp_path):
     assert "negative_0005.png" in out
     assert json.loads((tmp_path / "made" / "negative_0004_truth.json").read_text())["seed"] == 4
     assert call("phantom", "made", "--parameters", "nope")[0] == 1
+    assert call("phantom", "made", "--parameters", "nope.toml")[0] == 1
+    (tmp_path / "bad.toml").write_text("mpp = -1")
+    assert call("phantom", "made", "--parameters", "bad.toml")[0] == 1
 
 
 def test_version_and_module():

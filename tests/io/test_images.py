@@ -88,7 +88,7 @@ def test_a_given_pixel_size_wins_and_a_conflict_is_noted(tmp_path):
     assert read_image(path, 0.2501).notes == ()
 
 
-@pytest.mark.parametrize("mpp", [0, -0.5, float("nan"), 1.5])
+@pytest.mark.parametrize("mpp", [0, -0.5, float("nan"), 1.5, 1e-9])
 def test_impossible_pixel_sizes_name_the_file(tmp_path, mpp):
     path = tmp_path / "tile.png"
     Image.fromarray(RGB).save(path)
@@ -185,6 +185,60 @@ def test_decompression_bombs_are_refused_by_their_header(tmp_path):
     path.write_bytes(png(60000, 60000, 8, 2, zlib.compress(b"\0" * 100)))
     with pytest.raises(UnreadableImage, match=r"too large|megapixels"):
         read_image(path, 0.5)
+
+
+@pytest.mark.parametrize("share", [0.1, 0.5, 0.99])
+@pytest.mark.parametrize(
+    "options", [{"compression": "jpeg"}, {"compression": "jpeg", "tile": (64, 64)}, {"tile": (64, 64)}]
+)
+def test_tiffs_with_missing_parts_are_refused(tmp_path, options, share):
+    path = tmp_path / "tile.tif"
+    noisy = np.random.default_rng(0).integers(0, 256, (200, 200, 3), dtype=np.uint8)
+    tifffile.imwrite(path, noisy, photometric="rgb", **options)
+    assert read_image(path, 0.5).rgb.shape == (200, 200, 3)
+    path.write_bytes(path.read_bytes()[: int(share * path.stat().st_size)])
+    with pytest.raises(UnreadableImage, match=r"tile\.tif: is truncated"):
+        read_image(path, 0.5)
+
+
+def test_other_tiff_colors_are_refused(tmp_path):
+    for mode in ("LAB", "YCbCr"):
+        Image.fromarray(RGB).convert(mode if mode == "YCbCr" else "RGB").save(tmp_path / f"{mode}.tif")
+    with tifffile.TiffFile(tmp_path / "LAB.tif", mode="r+b") as tiff:
+        tiff.pages[0].tags["PhotometricInterpretation"].overwrite(8)
+    for mode in ("LAB", "YCbCr"):
+        with pytest.raises(UnreadableImage, match="photometric"):
+            read_image(tmp_path / f"{mode}.tif", 0.5)
+
+
+def test_pixels_that_are_not_square_are_refused(tmp_path):
+    path = tmp_path / "tile.ome.tif"
+    metadata = {"axes": "YXS", "PhysicalSizeX": 0.5, "PhysicalSizeY": 0.25}
+    tifffile.imwrite(path, RGB, photometric="rgb", metadata=metadata)
+    with pytest.raises(PixelSizeError, match=r"0\.5 x 0\.25"):
+        read_image(path)
+    tifffile.imwrite(tmp_path / "t.tif", RGB, photometric="rgb", resolution=(20000, 40000), resolutionunit="CENTIMETER")
+    with pytest.raises(PixelSizeError, match="square"):
+        read_image(tmp_path / "t.tif")
+
+
+def test_the_first_image_of_ome_xml_counts(tmp_path):
+    path = tmp_path / "two.ome.tif"
+    with tifffile.TiffWriter(path) as writer:
+        writer.write(RGB, photometric="rgb", metadata={"axes": "YXS"})
+        writer.write(RGB, photometric="rgb", metadata={"axes": "YXS", "PhysicalSizeX": 0.9})
+    with pytest.raises(MissingPixelSize):
+        read_image(path)
+    assert "first of 2 images" in read_image(path, 0.5).notes[0]
+
+
+def test_a_rotation_tag_is_left_out_and_said(tmp_path):
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.fromarray(RGB).save(tmp_path / "tile.jpg", exif=exif)
+    read = read_image(tmp_path / "tile.jpg", 0.5)
+    assert read.rgb.shape == RGB.shape
+    assert "EXIF" in read.notes[0]
 
 
 def test_large_tiff_headers_are_refused(tmp_path):

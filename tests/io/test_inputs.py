@@ -31,15 +31,29 @@ def test_equal_stems_get_their_folder(tiles):
     assert names(expand_inputs([tiles / "a", tiles / "b"])) == ["t1__a", "t2__a", "t10", "t1__b", "T2__b"]
 
 
-def test_results_are_no_input(tiles):
-    assert names(expand_inputs([f"{tiles}/**/*.png"], out=tiles / "b")) == ["t1", "t2", "t10"]
+def test_pictures_of_results_are_no_input(tiles):
+    image = (tiles / "a" / "t1.png").read_bytes()
+    for name in ("b/res/overlay.png", "b/own/overlay.png", "b/lab.stains.png"):
+        (tiles / name).parent.mkdir(exist_ok=True)
+        (tiles / name).write_bytes(image)
+    (tiles / "b" / "res" / "summary.json").write_text("{}")
+    assert names(expand_inputs([f"{tiles}/b/**/*.*"])) == ["overlay", "t1", "T2"]
 
 
-@pytest.mark.parametrize(("given", "message"), [("nowhere.png", "does not exist"), ("*.none", "matches no images")])
-def test_what_is_not_there_is_an_error(tiles, given, message, monkeypatch):
+def test_a_missing_file_is_left_to_fail_alone(tiles):
+    assert names(expand_inputs([tiles / "none.png", tiles / "a"])) == ["none", "t1", "t2", "t10"]
+
+
+def test_a_glob_without_images_is_an_error(tiles, monkeypatch):
     monkeypatch.chdir(tiles)
-    with pytest.raises(IhcscoreError, match=message):
-        expand_inputs([given])
+    with pytest.raises(IhcscoreError, match="matches no images"):
+        expand_inputs(["*.none"])
+
+
+def test_one_file_by_two_ways_is_one_input(tiles):
+    (tiles / "link.png").symlink_to(tiles / "a" / "t1.png")
+    twice = [tiles / "a" / "t1.png", tiles / "b" / ".." / "a" / "t1.png", tiles / "link.png"]
+    assert names(expand_inputs(twice)) == ["t1"]
 
 
 def test_a_folder_without_images_hints_at_globs(tiles):
@@ -49,7 +63,7 @@ def test_a_folder_without_images_hints_at_globs(tiles):
 
 def test_manifests_give_paths_pixel_sizes_and_groups(tiles):
     manifest = tiles / "list.csv"
-    manifest.write_text("path,mpp,case\na/t1.png,0.25,c1\nb/t1.png,,c2\n", encoding="utf-8-sig")
+    manifest.write_text("path, mpp,case\na/t1.png, 0.25,c1\n,,\nb/t1.png,,c2\n", encoding="utf-8-sig")
     inputs = expand_inputs([manifest], group="case")
     assert [(i.mpp, i.group) for i in inputs] == [(0.25, "c1"), (None, "c2")]
     with pytest.raises(IhcscoreError, match="no 'slide' to group by"):
@@ -58,7 +72,15 @@ def test_manifests_give_paths_pixel_sizes_and_groups(tiles):
 
 @pytest.mark.parametrize(
     ("text", "message"),
-    [("file,mpp\nx.png,1\n", "column 'path'"), ("", "column 'path'"), ("path,mpp\na/t1.png,x\n", "number")],
+    [
+        ("file,mpp\nx.png,1\n", "column 'path'"),
+        ("", "column 'path'"),
+        ("path,path\na/t1.png,b\n", "different names"),
+        ("path,mpp\na/t1.png,x\n", "number"),
+        ("path,mpp\na/t1.png,0,5\n", "row 1 .* more fields"),
+        ("path,mpp\na/t1.png,0.5\n,0.5\n", "row 2 .* no path"),
+        ("path,mpp\na/t1.png,0.5\na/t1.png,0.25\n", "listed twice"),
+    ],
 )
 def test_bad_manifests_say_what_is_wrong(tiles, text, message):
     manifest = tiles / "list.csv"
@@ -72,6 +94,8 @@ def test_patterns_group_by_name(tiles):
     assert [i.group for i in expand_inputs([tiles / "a"], group="t")] == ["t"] * 3
     with pytest.raises(IhcscoreError, match="does not match"):
         expand_inputs([tiles / "a"], group="case")
+    with pytest.raises(IhcscoreError, match="matches nothing"):
+        expand_inputs([tiles / "a"], group="t(x)?")
     with pytest.raises(IhcscoreError, match="pattern"):
         expand_inputs([tiles / "a"], group="(")
 
@@ -79,7 +103,8 @@ def test_patterns_group_by_name(tiles):
 @given(st.text(max_size=200))
 def test_names_are_legal_everywhere(stem):
     name = legal_name(stem)
-    assert 0 < len(name) <= 121
+    assert 0 < len(name.encode()) <= 101
+    assert name not in ("run.json", "scores.csv")
     assert not set(name) & set('<>:"/\\|?*')
     assert name == name.rstrip(" .")
     assert name.split(".")[0].lower() not in RESERVED

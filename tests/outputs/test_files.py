@@ -8,7 +8,7 @@ import shapely
 
 from ihcscore import score_image
 from ihcscore.context import SlideContext
-from ihcscore.errors import InputError, OutputError
+from ihcscore.errors import DamagedResult, InputError, OutputError
 from ihcscore.outputs.atomic import write_bytes
 from ihcscore.outputs.colors import CLASS_COLORS
 from ihcscore.outputs.geojson import write_geojson
@@ -153,8 +153,10 @@ def test_files_are_written_whole_or_not_at_all(tmp_path):
 def test_summaries_come_back_and_others_are_refused(tmp_path):
     path = tmp_path / "summary.json"
     write_summary(path, {"scores": {"h_score": 1.5}})
-    assert read_summary(path)["scores"] == {"h_score": 1.5}
-    for text, message in (("{", "readable"), ("[]", "not a summary"), ('{"format": "x"}', "not a summary")):
+    assert json.loads(path.read_text())["notice"].startswith("For research use only")
+    with pytest.raises(DamagedResult, match=r"summary\.json: is damaged \(lacks .*scores.image"):
+        read_summary(path)
+    for text, message in (("{", "damaged"), ("[]", "not a summary"), ('{"format": "x"}', "not a summary")):
         path.write_text(text)
         with pytest.raises(InputError, match=message):
             read_summary(path)
