@@ -39,7 +39,7 @@ def command_help():
     for name in names:
         command = [sys.executable, "-m", "ihcscore.cli.app", name, "--help"]
         text = subprocess.run(command, check=True, capture_output=True, text=True, env=environment).stdout
-        lines = "\n".join(line.rstrip() for line in text.replace("app.py", "ihcscore").splitlines())
+        lines = "\n".join(line.rstrip() for line in text.replace("python -m ihcscore.cli.app", "ihcscore").splitlines())
         texts.append(f"## {name}\n\n```text\n{lines.strip()}\n```\n")
     return "\n".join(texts)
 

@@ -56,8 +56,13 @@ class Job:
 
     @property
     def grid(self) -> Grid:
-        """The canonical blocks; the halo holds every step's influence and the largest cell."""
-        reach_um = self.segmenter.influence_um + self.segmenter.largest_object_um + self.expansion_um + self.membrane_um
+        """The canonical blocks.
+
+        The halo holds the largest nucleus, from a centroid in the core, the neighbours that its cell meets halfway, the
+        membrane band, and around all that the segmenter's influence.
+        """
+        cell_um = self.segmenter.largest_object_um + 2 * self.expansion_um + self.membrane_um
+        reach_um = cell_um + self.segmenter.influence_um
         halo = int(np.ceil(um_to_px(reach_um, self.image.frame.working_mpp))) + CONTESTED_PX
         height, width = self.image.frame.shape
         return Grid(height, width, halo, self.core_px)
@@ -89,20 +94,48 @@ def measure_block(job: Job, block: Block) -> dict[str, NDArray[Any]]:
     rows = _reported(block, xy)
     row_of = np.zeros(len(xy) + 1, np.int32)
     row_of[rows + 1] = np.arange(1, len(rows) + 1)
+    ours = row_of[nuclei]
+    cut = _cut(block, ours, job.image.frame.shape, len(rows))
 
-    cells = expand(nuclei, job.expansion_um, mpp)
-    part = partition(nuclei, cells, mpp, membrane_um=job.membrane_um, nucleus_edge_um=job.nucleus_edge_um)
-    nuclei, cells = row_of[nuclei], row_of[cells]
-    pixels = CellPixels.of(cells, part, len(rows))
-    nucleus_shapes, cell_shapes = outlines(nuclei, len(rows)), outlines(cells, len(rows))
-    columns: dict[str, NDArray[Any]] = dict(measure_stains(pixels, od, stains, mpp))
-    columns |= measure_shapes(pixels, cells.shape[1], nucleus_shapes, mpp)
-    columns |= _places(job, block, xy[rows], nuclei)
-    columns["nucleus_wkb"] = _wkb(job, block, nucleus_shapes)
-    columns["cell_wkb"] = _wkb(job, block, cell_shapes)
+    near = _around(ours, int(np.ceil(um_to_px(2 * job.expansion_um + job.membrane_um, mpp))) + 2)
+    columns = _measure(job, nuclei[near], od[near], stains[near], row_of, len(rows))
+    columns |= _places(job, block, xy[rows]) | {"cut_by_border": cut}
+    origin = np.array([x0 + near[1].start, y0 + near[0].start], np.float64)
+    for name in ("nucleus_wkb", "cell_wkb"):
+        columns[name] = _wkb(job, origin, columns[name])
     columns["owned"] = block.owns(xy[rows])
     columns["contested"] = ~_widened(block, -CONTESTED_PX).owns(xy[rows])
     return columns
+
+
+def _around(labels: NDArray[np.int32], margin: int) -> tuple[slice, slice]:
+    """Rows and columns that hold all labels and a margin around them: what lies beyond cannot matter."""
+    slices = []
+    for axis, length in ((1, labels.shape[0]), (0, labels.shape[1])):
+        filled = np.flatnonzero(labels.any(axis=axis))
+        first, last = (int(filled[0]), int(filled[-1])) if len(filled) else (0, 0)
+        slices.append(slice(max(0, first - margin), min(length, last + 1 + margin)))
+    return slices[0], slices[1]
+
+
+def _measure(
+    job: Job,
+    nuclei: NDArray[np.int32],
+    od: NDArray[np.float32],
+    stains: NDArray[np.float32],
+    row_of: NDArray[np.int32],
+    count: int,
+) -> dict[str, NDArray[Any]]:
+    """Measure the reported nuclei and their cells; outlines are in pixels of these arrays."""
+    mpp = job.image.frame.working_mpp
+    cells = expand(nuclei, job.expansion_um, mpp)
+    part = partition(nuclei, cells, mpp, membrane_um=job.membrane_um, nucleus_edge_um=job.nucleus_edge_um)
+    nuclei, cells = row_of[nuclei], row_of[cells]
+    pixels = CellPixels.of(cells, part, count)
+    shapes = outlines(nuclei, count)
+    columns: dict[str, NDArray[Any]] = dict(measure_stains(pixels, od, stains, mpp))
+    columns |= measure_shapes(pixels, cells.shape[1], shapes, mpp)
+    return columns | {"nucleus_wkb": shapes, "cell_wkb": outlines(cells, count)}
 
 
 def _reported(block: Block, xy: NDArray[np.float64]) -> NDArray[np.intp]:
@@ -117,7 +150,7 @@ def _widened(block: Block, margin: int) -> Block:
     return dataclasses.replace(block, core=(y0 - margin, x0 - margin, y1 + margin, x1 + margin))
 
 
-def _places(job: Job, block: Block, xy: NDArray[np.float64], nuclei: NDArray[np.int32]) -> dict[str, NDArray[Any]]:
+def _places(job: Job, block: Block, xy: NDArray[np.float64]) -> dict[str, NDArray[Any]]:
     level0 = job.image.frame.to_level0(xy)
     um = job.image.frame.to_um(level0)
     return {
@@ -127,7 +160,6 @@ def _places(job: Job, block: Block, xy: NDArray[np.float64], nuclei: NDArray[np.
         "y_um": um[:, 1],
         "block_row": np.full(len(xy), block.row, np.int32),
         "block_col": np.full(len(xy), block.col, np.int32),
-        "cut_by_border": _cut(block, nuclei, job.image.frame.shape, len(xy)),
     }
 
 
@@ -147,8 +179,7 @@ def _cut(block: Block, nuclei: NDArray[np.int32], shape: tuple[int, int], count:
     return cut[1:]
 
 
-def _wkb(job: Job, block: Block, shapes: NDArray[np.object_]) -> NDArray[np.object_]:
-    origin = np.array([block.window[1], block.window[0]], np.float64)
+def _wkb(job: Job, origin: NDArray[np.float64], shapes: NDArray[np.object_]) -> NDArray[np.object_]:
     return np.asarray(shapely.to_wkb(shapely.transform(shapes, lambda xy: job.image.frame.to_level0(xy + origin))))
 
 

@@ -81,7 +81,7 @@ def frame_for(width: int, height: int, *, mpp: float, working_mpp: float = WORKI
     width, height : int
         Size of the image in pixels.
     mpp : float
-        um per pixel, 0 < mpp <= 1.0.
+        um per pixel, 0.02 <= mpp <= 1.0.
     working_mpp : float, default 0.5
         um per working pixel.
 

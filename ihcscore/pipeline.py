@@ -109,7 +109,7 @@ def measure_image(
     rgb : ndarray of shape (M, N, 3), dtype uint8
         Brightfield image, H-DAB. Not modified.
     mpp : float
-        um per pixel; 0 < mpp <= 1.
+        um per pixel; 0.02 <= mpp <= 1.
     assay : str, Path or Assay, default "generic-nuclear"
         Preset, file or assay; its measurement fields are used.
     context : SlideContext, optional
@@ -307,7 +307,7 @@ def score_image(
     rgb : ndarray of shape (M, N, 3), dtype uint8
         Brightfield image, H-DAB. Not modified.
     mpp : float
-        um per pixel; 0 < mpp <= 1. There is no default: a wrong pixel size gives wrong cells.
+        um per pixel; 0.02 <= mpp <= 1. There is no default: a wrong pixel size gives wrong cells.
     assay : str, Path or Assay, default "generic-nuclear"
         What is scored, and how.
     context : SlideContext, optional

@@ -100,6 +100,7 @@ def main():
         tile = Path(folder) / "tile.png"
         cv2.imwrite(str(tile), rgb[..., ::-1], [cv2.IMWRITE_PNG_COMPRESSION, 1])
         for repeat in range(options.repeats):
+            rgb2hed(rgb)  # so that the next one finds its memory mapped
             hed = cpu(lambda: rgb2hed(rgb))
             measured = cpu(lambda: measure_image(rgb, mpp=0.5, assay=assay))
             out = str(Path(folder) / f"out{repeat}")
