@@ -105,7 +105,7 @@ class _Run:
         self.out, self.assay, self.overwrite, self.progress = out, assay, overwrite, progress
         self.wanted = [CELLS, GEOJSON, OVERLAY] + [CELLS_CSV] * cells_csv
         self.parameters = parameters_digest(assay)
-        self.names: set[str] = set()
+        self.seen: dict[str, str] = {}
         self.failed: list[str] = []
         self.failures: list[ScoreRow] = []
         self.warnings: list[str] = []
@@ -115,7 +115,7 @@ class _Run:
         """Mark the folder with the parameters, or refuse one that holds results of others."""
         if self.out.exists() and not self.out.is_dir():
             raise OutputError(f"cannot write results into {self.out}: it is a file, give a folder")
-        self.names = {item.name for item in inputs}
+        names = {item.name for item in inputs}
         results, _ = results_in(self.out)
         for result in results:
             foreign = result.summary["parameters"] != self.parameters or "rescored_from" in result.summary
@@ -126,7 +126,8 @@ class _Run:
                 )
             if foreign:
                 discard_result(result.folder)
-        self.by_input = {r.summary["input"]["sha256"]: r.folder for r in results if r.folder.name not in self.names}
+                self.warnings.append(f"{result.folder.name}: its result of other parameters was removed")
+        self.by_input = {r.summary["input"]["sha256"]: r.folder for r in results if r.folder.name not in names}
         write_run(self.out, self.assay)
 
     def score_group(self, members: list[ImageInput], before: int) -> None:
@@ -177,12 +178,17 @@ class _Run:
             progress=lambda done, all_: self.progress(item.name, number + 0.9 * done / all_),
         )
         scored = score_cells(measurement.cells, self.assay, image=item.name, group=item.group)
+        if folder.is_dir():
+            discard_result(folder)
         self._write(folder, source, scored.cells, self.wanted)
         write_summary(folder / SUMMARY, _summary(item, source, measurement, scored.scores, self))
         self.warnings += [f"{item.name}: {text}" for text in (*source.notes, *measurement.context.warnings)]
 
     def _refuse_second_name(self, item: ImageInput, source: SourceImage) -> None:
         """Keep an image from standing in the results twice because other inputs now give it another name."""
+        twin = self.seen.setdefault(source.sha256, item.name)
+        if twin != item.name:
+            self.warnings.append(f"{item.name}: the same file as {twin}, so its cells count twice")
         other = self.by_input.get(source.sha256)
         if other is None or not (other / SUMMARY).exists():
             return
@@ -269,4 +275,4 @@ def _differences(summary: dict[str, Any], assay: Assay) -> str:
     )
     if summary["ihcscore"] != ihcscore.__version__:
         names.append(f"ihcscore {summary['ihcscore']}")
-    return ", ".join(names)
+    return ", ".join(names) or "unknown ones"

@@ -22,7 +22,7 @@ from ihcscore.segment.base import BlockPixels, Segmenter
 from ihcscore.stains.density import optical_density
 from ihcscore.stains.unmix import unmix
 
-CONTESTED_PX = 4
+CONTESTED_PX = 12
 """How far outside its core a block still reports nuclei, in case the neighbour sees them differently."""
 
 
@@ -198,9 +198,9 @@ def settle(parts: list[dict[str, NDArray[Any]]]) -> pd.DataFrame:
 
     Notes
     -----
-    Two rows of different blocks are the same nucleus when their outlines share more than half of the smaller one. Of
-    those the owned one stands; if both or neither are, the larger, then that of the earlier block. What only one block
-    saw stands, whichever owns it.
+    Two rows of different blocks are the same nucleus when their outlines share more than half of the smaller one. Rows
+    are taken by rank - owned ones first, then the larger, then those of the earlier block - and each stands unless it
+    is the same nucleus as one that stands. What only one block saw stands, whichever owns it.
     """
     parts = sorted(parts, key=_position)
     table = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
@@ -231,23 +231,34 @@ def _position(part: dict[str, NDArray[Any]]) -> tuple[int, int]:
 
 
 def _stands(table: dict[str, NDArray[Any]]) -> NDArray[np.bool_]:
-    """Tell which rows stay: of the rows that are one nucleus, the best."""
+    """Tell which rows stay: from the best rank down, each that is not the same nucleus as one that stays."""
     stands = np.ones(len(table["owned"]), bool)
-    contested = np.flatnonzero(table["contested"])
-    pairs = _same_nucleus(table, contested)
-    rank = list(zip(~table["owned"], -table["Nucleus: Area µm^2"], table["block_row"], table["block_col"], strict=True))
-    stands[[first for first, second in pairs if rank[first] > rank[second]]] = False
+    rivals: dict[int, list[int]] = {}
+    for first, second in _same_nucleus(table).tolist():
+        rivals.setdefault(first, []).append(second)
+        rivals.setdefault(second, []).append(first)
+    area, row, col = table["Nucleus: Area µm^2"], table["block_row"], table["block_col"]
+    decided: set[int] = set()
+    for k in sorted(rivals, key=lambda k: (not table["owned"][k], -area[k], row[k], col[k], k)):
+        stands[k] = not any(other in decided and stands[other] for other in rivals[k])
+        decided.add(k)
     return stands
 
 
-def _same_nucleus(table: dict[str, NDArray[Any]], among: NDArray[np.intp]) -> NDArray[np.intp]:
-    """Pairs (i, j) of rows of different blocks that are the same nucleus, both ways round; shape (n, 2)."""
-    shapes = shapely.from_wkb(table["nucleus_wkb"][among])
-    first, second = shapely.STRtree(shapes).query(shapes, predicate="intersects")
-    block = np.column_stack([table["block_row"], table["block_col"]])[among]
-    other = (block[first] != block[second]).any(axis=1)
+def _same_nucleus(table: dict[str, NDArray[Any]]) -> NDArray[np.intp]:
+    """Pairs of rows of different blocks that are the same nucleus, one of them contested; shape (n, 2)."""
+    contested = np.flatnonzero(table["contested"])
+    if not len(contested):
+        return np.zeros((0, 2), np.intp)
+    nuclei = shapely.from_wkb(table["nucleus_wkb"])
+    mine = nuclei[contested]
+    first, second = shapely.STRtree(nuclei).query(mine, predicate="intersects")
+    block = np.column_stack([table["block_row"], table["block_col"]])
+    other = (block[contested[first]] != block[second]).any(axis=1)
     first, second = first[other], second[other]
-    shared = shapely.area(shapely.intersection(shapes[first], shapes[second]))
-    area = shapely.area(shapes)
-    same = shared > 0.5 * np.minimum(area[first], area[second])
-    return np.column_stack([among[first[same]], among[second[same]]])
+    same = table["nucleus_wkb"][contested[first]] == table["nucleus_wkb"][second]
+    differ = np.flatnonzero(~same)  # mostly none: blocks nearly always agree
+    a, b = mine[first[differ]], nuclei[second[differ]]
+    shared = shapely.area(shapely.intersection(a, b))
+    same[differ] = shared > 0.5 * np.minimum(shapely.area(a), shapely.area(b))
+    return np.column_stack([contested[first[same]], second[same]])

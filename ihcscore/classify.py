@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
-from ihcscore.schema import CHANNELS, CLASSES, UNMEASURABLE, area_column, channel_column, stain_column
+from ihcscore.schema import CHANNELS, CLASSES, UNMEASURABLE, channel_column, measured_column, stain_column
 from ihcscore.stains.vectors import StainMatrix
 
 
@@ -24,7 +24,7 @@ def scored_od(cells: pd.DataFrame, compartment: tuple[str, ...]) -> NDArray[np.f
         Mean over the pixels of the union; NaN where none of it has a pixel.
     """
     names = [name.capitalize() for name in compartment]
-    areas = np.array([cells[area_column(name)].to_numpy(np.float64) for name in names])
+    areas = np.array([cells[measured_column(name)].to_numpy(np.float64) for name in names])
     means = np.array([cells[stain_column(name, "DAB", "mean")].to_numpy(np.float64) for name in names])
     if len(names) == 1:
         return np.asarray(means[0])

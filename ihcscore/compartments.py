@@ -6,17 +6,6 @@ from numpy.typing import NDArray
 
 from ihcscore.geometry import um_to_px
 
-EXPANSION_UM = 5.0
-"""Farthest a cell reaches beyond its nucleus, QuPath's default `cellExpansionMicrons`."""
-
-MEMBRANE_UM = 1.0
-"""Width of the membrane band inside the cell's border: two pixels at 0.5 um, so that a border one pixel off still has
-the membrane in the band. Default of this project; calibrate with the marker."""
-
-NUCLEUS_EDGE_UM = 1.0
-"""Width of the edge inside a nucleus that is not measured: light blurs over it in any microscope, which takes about a
-tenth of the stain out of a nucleus of 4 um radius (see docs/concepts/measuring.md)."""
-
 NUCLEUS, CYTOPLASM, MEMBRANE, EDGE = 0, 1, 2, 3
 PARTS = 4
 """Parts of a cell; they do not overlap."""

@@ -19,6 +19,7 @@ from ihcscore.schema import (
     STAINS,
     area_column,
     channel_column,
+    measured_column,
     saturated_column,
     stain_column,
 )
@@ -125,6 +126,7 @@ def measure_stains(pixels: CellPixels, od: NDArray[np.float32], stains: NDArray[
     """
     area = pixels.sizes.astype(np.float64)
     columns = _by_compartment(area_column, px2_to_um2(area, mpp), np.add)
+    columns |= _by_compartment(measured_column, px2_to_um2(area, mpp), np.add)
     columns[area_column("Nucleus")] += px2_to_um2(area[EDGE::PARTS], mpp).astype(np.float32)
     channels = [pixels.take(od, channel) for channel in range(len(CHANNELS))]
     for name, values in zip(CHANNELS, channels, strict=True):

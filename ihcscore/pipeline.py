@@ -89,7 +89,7 @@ class ImageResult:
 
     @property
     def provenance(self) -> dict[str, Any]:
-        """Everything needed to repeat the result, as plain values."""
+        """What the result was made from and with, as plain values."""
         return {**self.measurement.provenance, "assay": self.assay.to_dict()}
 
 
@@ -179,11 +179,16 @@ def _provenance(job: Job, assay: Assay, cells: pd.DataFrame) -> dict[str, Any]:
     return {
         "ihcscore": ihcscore.__version__,
         "libraries": {name: importlib.metadata.version(name) for name in LIBRARIES},
-        "image": {"width": frame.width, "height": frame.height, "mpp": frame.mpp},
+        "image": {
+            "width": frame.width,
+            "height": frame.height,
+            "mpp": frame.mpp,
+            "pixels_sha256": hashlib.sha256(np.ascontiguousarray(job.image.rgb).data).hexdigest(),
+        },
         "context": job.context.to_dict(),
         "segmenter": describe(job.segmenter),
         "grid": {"working_mpp": frame.working_mpp, "core_px": job.grid.core, "halo_px": job.grid.halo},
-        "measured": {name: assay.to_dict().get(name) for name in MEASURED_FIELDS},
+        "measured": {name: assay.to_dict().get(name) for name in MEASURED_FIELDS if not name.startswith("segmenter")},
         "cells": {"schema_version": SCHEMA_VERSION, "rows": len(cells), "sha256": digest(cells)},
     }
 
@@ -333,9 +338,11 @@ def score_image(
     --------
     >>> blank = score_image(np.full((40, 40, 3), 245, np.uint8), mpp=0.5)
     >>> blank.scores.status, blank.scores.h_score, blank.scores.reason
-    ('unscorable', None, 'no scored cells (no nuclei found)')
+    ('unscorable', None, 'no scored cells (no nuclei found: is it blank, or the pixel size wrong?)')
     """
     assay = load_assay(assay)
+    if context is not None:  # what holds is recorded, not the rule that it replaces
+        assay = assay.replace(background=context.background, stains=context.stains)
     measurement = measure_image(rgb, mpp=mpp, assay=assay, context=context, nuclei=nuclei)
     scored = score_cells(measurement.cells, assay)
     return ImageResult(scored.cells, scored.scores, assay, measurement)

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from ihcscore.assay import INPUT_FIELDS, Assay
-from ihcscore.errors import IhcscoreError, ResultMismatch
+from ihcscore.errors import DamagedResult, IhcscoreError, ResultMismatch
 from ihcscore.outputs.geojson import write_geojson
 from ihcscore.outputs.summary import write_summary
 from ihcscore.outputs.tables import write_cells, write_scores
@@ -18,6 +18,7 @@ from ihcscore.results import (
     SUMMARY,
     ImageFolder,
     RunReport,
+    failed_rows,
     load_measurement,
     parameters_digest,
     pooled_rows,
@@ -25,7 +26,7 @@ from ihcscore.results import (
     results_in,
     write_run,
 )
-from ihcscore.summarize import ScoreRow
+from ihcscore.summarize import ScoreRow, failed_row
 
 
 def rescore_folder(measured: str | Path, out: str | Path, assay: Assay | None = None, **changes: Any) -> RunReport:
@@ -45,6 +46,7 @@ def rescore_folder(measured: str | Path, out: str | Path, assay: Assay | None = 
     Returns
     -------
     RunReport
+        Images that had failed stay failed rows; one whose cell table is damaged becomes one.
 
     Raises
     ------
@@ -60,14 +62,25 @@ def rescore_folder(measured: str | Path, out: str | Path, assay: Assay | None = 
     if (out / RUN).exists():
         raise ResultMismatch(f"{out} holds results already: choose a new folder")
     rows, warnings = [], [f"{text} (left out)" for text in damaged]
+    failures = [
+        failed_row(row.image, row.group, new, row.reason)
+        for row in failed_rows(measured)
+        if row.image not in {result.folder.name for result in found}
+    ]
+    failed = []
     for result in found:
-        row, notes = _rescore_one(result, old, new, out / result.folder.name)
+        try:
+            row, notes = _rescore_one(result, old, new, out / result.folder.name)
+        except DamagedResult as error:
+            failed.append(str(error))
+            failures.append(failed_row(result.folder.name, result.row.group, new, str(error)))
+            continue
         rows.append(row)
         warnings += [f"{result.folder.name}: {text}" for text in notes]
-    rows += pooled_rows(results_in(out)[0], [], new)
+    rows += failures + pooled_rows(results_in(out)[0], failures, new)
     write_scores(out / SCORES, rows)
     write_run(out, new, rescored_from=measured.name)  # last: without it, the folder can be written again
-    return RunReport(tuple(rows), warnings=tuple(warnings))
+    return RunReport(tuple(rows), tuple(failed), warnings=tuple(warnings))
 
 
 def _rescore_one(result: ImageFolder, old: Assay, new: Assay, out: Path) -> tuple[ScoreRow, tuple[str, ...]]:

@@ -1,9 +1,10 @@
 """What a result folder holds, and how to read it again."""
 
+import csv
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,19 +14,15 @@ import ihcscore
 from ihcscore.assay import Assay, assay_from_dict
 from ihcscore.context import SlideContext
 from ihcscore.errors import DamagedResult, IhcscoreError, InputError, OutputError
+from ihcscore.io.inputs import OVERLAY as OVERLAY
+from ihcscore.io.inputs import SUMMARY as SUMMARY
 from ihcscore.outputs.atomic import write_bytes
 from ihcscore.outputs.summary import is_summary, read_summary
 from ihcscore.outputs.tables import read_cells
 from ihcscore.pipeline import Measurement, digest
-from ihcscore.summarize import OK, ScoreRow, failed_row, summarize
+from ihcscore.summarize import FAILED, OK, TEXT_FIELDS, ScoreRow, failed_row, summarize
 
-CELLS, CELLS_CSV, GEOJSON, OVERLAY, SUMMARY = (
-    "cells.parquet",
-    "cells.csv",
-    "cells.geojson",
-    "overlay.png",
-    "summary.json",
-)
+CELLS, CELLS_CSV, GEOJSON = "cells.parquet", "cells.csv", "cells.geojson"
 FILES = (CELLS, CELLS_CSV, GEOJSON, OVERLAY, SUMMARY)
 RUN, SCORES = "run.json", "scores.csv"
 POOLED = "pooled"
@@ -176,6 +173,26 @@ def file_sha256(path: Path) -> str:
         raise InputError(path, f"cannot be read: {error.strerror or error}") from error
 
 
+def failed_rows(out: Path) -> list[ScoreRow]:
+    """Read the rows of images that failed from a result folder's scores.
+
+    Raises
+    ------
+    DamagedResult
+        If the scores cannot be read.
+    """
+    path = out / SCORES
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            rows = [row for row in csv.DictReader(file) if row["status"] == FAILED and row["region"] != POOLED]
+    except FileNotFoundError:
+        return []
+    except (OSError, ValueError, KeyError, csv.Error) as error:
+        raise DamagedResult(path, f"is damaged ({error}): run the same 'ihcscore score' again") from None
+    names = [field.name for field in fields(ScoreRow)]
+    return [ScoreRow.from_dict({n: row[n] if n in TEXT_FIELDS else None for n in names}) for row in rows]
+
+
 def load_measurement(result: ImageFolder) -> Measurement:
     """Read an image's measurement from its result folder.
 
@@ -222,7 +239,11 @@ def pooled_rows(results: Sequence[ImageFolder], failed: Sequence[ScoreRow], assa
             reason = "its tiles were measured with different background or stains: score them together"
             rows.append(failed_row(group, group, assay, reason, region=POOLED))
             continue
-        cells = pd.concat([read_cells(member.folder / CELLS) for member in members], ignore_index=True)
+        try:
+            cells = pd.concat([read_cells(member.folder / CELLS) for member in members], ignore_index=True)
+        except DamagedResult as error:
+            rows.append(failed_row(group, group, assay, str(error), region=POOLED))
+            continue
         row = summarize(cells, assay, image=group, group=group, region=POOLED)
         rows.append(replace(row, reason=f"{missing} of its tiles failed") if missing and row.status == OK else row)
     return rows

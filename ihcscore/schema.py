@@ -78,6 +78,11 @@ def area_column(compartment: str) -> str:
     return f"{compartment}: Area µm^2"
 
 
+def measured_column(compartment: str) -> str:
+    """Name the column of the area that a compartment's densities are measured on."""
+    return f"{compartment}: Measured area µm^2"
+
+
 def saturated_column(compartment: str) -> str:
     """Name the column of a compartment's share of saturated pixels."""
     return f"{compartment}: Saturated share"
@@ -91,7 +96,10 @@ def _measurements(compartment: str) -> list[Column]:
         "Cell": "the whole cell",
     }[compartment]
     area = "the nucleus with its edge" if compartment == "Nucleus" else where
-    columns = [Column(area_column(compartment), "float32", "um^2", f"area of {area}, from its pixels")]
+    columns = [
+        Column(area_column(compartment), "float32", "um^2", f"area of {area}, from its pixels"),
+        Column(measured_column(compartment), "float32", "um^2", f"area of {where}: what its densities are means over"),
+    ]
     for stain in STAINS:
         columns.append(Column(stain_column(compartment, stain, "mean"), "float32", "OD", f"mean over {where}"))
         columns.append(Column(stain_column(compartment, stain, "std dev"), "float32", "OD", "standard deviation there"))

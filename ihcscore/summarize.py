@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from ihcscore.assay import Assay
-from ihcscore.schema import CLASS_COLUMN, CLASSES, SCORED_COLUMN, UNMEASURABLE, area_column, saturated_column
+from ihcscore.schema import CLASS_COLUMN, CLASSES, SCORED_COLUMN, UNMEASURABLE, measured_column, saturated_column
 from ihcscore.scores.atm import atm
 from ihcscore.scores.counts import ClassCounts
 from ihcscore.scores.hscore import h_score
@@ -147,13 +147,13 @@ def failed_row(image: str, group: str, assay: Assay, reason: str, *, region: str
 
 def _left_out(cut: int, unmeasurable: int) -> str:
     parts = [f"{cut} cut by the border"] * (cut > 0) + [f"{unmeasurable} unmeasurable"] * (unmeasurable > 0)
-    return f" ({', '.join(parts)})" if parts else " (no nuclei found)"
+    return f" ({', '.join(parts)})" if parts else " (no nuclei found: is it blank, or the pixel size wrong?)"
 
 
 def _saturated(scored: pd.DataFrame, compartment: tuple[str, ...]) -> float | None:
     names = [name.capitalize() for name in compartment]
     if not len(scored) or saturated_column(names[0]) not in scored.columns:
         return None
-    area = np.array([scored[area_column(name)].to_numpy(np.float64) for name in names])
+    area = np.array([scored[measured_column(name)].to_numpy(np.float64) for name in names])
     share = np.array([scored[saturated_column(name)].to_numpy(np.float64) for name in names])
     return float(np.where(area > 0, area * share, 0).sum() / area.sum())

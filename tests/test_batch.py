@@ -321,6 +321,41 @@ def test_rescoring_a_folder(tiles, out, tmp_path):
         rescore_folder(tmp_path / "tiles", tmp_path / "x")
 
 
+def test_rescoring_keeps_what_failed(tiles, out, tmp_path):
+    (tiles / "case1_c.png").write_bytes(b"no image")
+    run(tiles, out, ASSAY.replace(group=r"case\d"))
+    (out / "case2_a" / "cells.parquet").unlink()
+    report = rescore_folder(out, tmp_path / "new")
+    assert len(report.failed) == 1
+    rows = {(row["image"], row["region"]): row for row in rows_of(tmp_path / "new")}
+    assert rows[("case1_c", "image")]["status"] == "failed"
+    assert "case2_a/cells.parquet" in rows[("case2_a", "image")]["reason"]
+    assert rows[("case1", "pooled")]["reason"] == "1 of its tiles failed"
+
+
+def test_a_pool_without_its_tables_is_a_failed_row(tiles, out):
+    assay = ASSAY.replace(group=r"case\d")
+    run(tiles, out, assay)
+    (out / "case1_b" / "cells.parquet").unlink()
+    score_files(expand_inputs([tiles / "case2_a.png"], assay.group), assay, out)
+    pooled = {row["image"]: row for row in rows_of(out) if row["region"] == "pooled"}
+    assert pooled["case1"]["status"] == "failed"
+    assert pooled["case2"]["status"] == "ok"
+
+
+def test_nothing_stale_stays_beside_a_new_result(tiles, out):
+    run(tiles, out, cells_csv=True)
+    save(tiles / "case1_a.png", (0.9, 0.9, 0.9))
+    run(tiles, out, overwrite=True)
+    assert not (out / "case1_a" / "cells.csv").exists()
+    assert (out / "case1_b" / "cells.csv").exists()
+
+
+def test_copies_are_said(tiles, out):
+    shutil.copy(tiles / "case1_a.png", tiles / "copy.png")
+    assert any("copy: the same file as case1_a" in text for text in run(tiles, out).warnings)
+
+
 def test_rescoring_twice_and_changing_the_background(tiles, out, tmp_path):
     run(tiles, out)
     first = rescore_folder(out, tmp_path / "one", background=(240.0, 240.0, 240.0))
@@ -333,8 +368,9 @@ def test_rescoring_twice_and_changing_the_background(tiles, out, tmp_path):
 def test_a_wrong_table_is_not_rescored(tiles, out, tmp_path):
     run(tiles, out)
     shutil.copy(out / "case1_a" / "cells.parquet", out / "case1_b" / "cells.parquet")
-    with pytest.raises(InputError, match="not the table its summary"):
-        rescore_folder(out, tmp_path / "new")
+    report = rescore_folder(out, tmp_path / "new")
+    assert "case1_b/cells.parquet: is not the table its summary" in report.failed[0]
+    assert [row["status"] for row in rows_of(tmp_path / "new")] == ["ok", "ok", "failed"]
 
 
 def test_results_repeat_from_their_own_record(tiles, out, tmp_path):

@@ -119,6 +119,39 @@ def test_what_two_blocks_see_differently_is_settled_once(left, right, block_col)
     assert cells["block_col"].tolist() == [block_col]
 
 
+@dataclasses.dataclass(frozen=True)
+class Merging:
+    """The left block sees two nuclei where the right one sees them as one."""
+
+    places: tuple[float, float]
+    name: str = "merging"
+    version: str = "1"
+    mpp: float = 0.5
+    largest_object_um: float = 20.0
+    influence_um: float = 10.0
+
+    def segment(self, block):
+        row, col = block.origin
+        yy, xx = np.mgrid[: block.rgb.shape[0], : block.rgb.shape[1]] + 0.5
+        labels = np.zeros(block.rgb.shape[:2], np.int32)
+        for number, x in enumerate(self.places, 1):
+            labels[np.hypot(yy + row - 50, xx + col - x) < 6] = number if col == 0 else 1
+        if col > 0:
+            labels[(np.abs(yy + row - 50) < 2) & (xx + col > self.places[0]) & (xx + col < self.places[1])] = 1
+        return labels
+
+
+@pytest.mark.parametrize("places", [(90, 104), (88, 102), (92, 108), (97, 111), (84, 98)])
+def test_a_nucleus_that_one_block_splits_stands_either_way_but_not_both(places):
+    cells = cells_of(job_for(np.full((100, 200, 3), 200, np.uint8), 100, segmenter=Merging(places)))
+    shapes = shapely.from_wkb(cells["nucleus_wkb"].to_numpy())
+    overlaps = [shapely.area(shapely.intersection(a, b)) for k, a in enumerate(shapes) for b in shapes[:k]]
+    assert all(shared == 0 for shared in overlaps)
+    whole = shapely.union_all(shapes)
+    assert whole.covers(shapely.Point(places[0], 50))
+    assert whole.covers(shapely.Point(places[1], 50))
+
+
 def test_table_has_the_columns_of_the_schema(tissue):
     cells = cells_of(job_for(tissue[:200, :200], 1024))
     assert list(cells.columns) == [c.name for c in COLUMNS]

@@ -52,7 +52,7 @@ def table(**values):
     names |= values
     columns = {}
     for name, (area, mean) in names.items():
-        columns[f"{name}: Area µm^2"] = [area]
+        columns[f"{name}: Measured area µm^2"] = [area]
         columns[f"{name}: DAB OD mean"] = [mean]
     return pd.DataFrame(columns)
 

@@ -83,7 +83,7 @@ def test_areas_and_saturation(scene):
 def test_every_column_is_there_for_every_compartment(scene):
     columns = scene[5]
     for name in COMPARTMENTS:
-        assert len([c for c in columns if c.startswith(f"{name}: ")]) == 1 + 2 * 7 + 3 + 1
+        assert len([c for c in columns if c.startswith(f"{name}: ")]) == 2 + 2 * 7 + 3 + 1
 
 
 def test_a_missing_compartment_is_nan_with_area_zero():

@@ -69,7 +69,8 @@ def test_provenance_holds_what_a_repetition_needs(ihc):
     assert made["segmenter"]["name"] == "watershed"
     assert made["segmenter"]["parameters"]["contrast_od"] > 0
     assert made["assay"]["thresholds"] == [0.2, 0.4, 0.6]
-    assert made["image"] == {"width": 512, "height": 512, "mpp": 0.5}
+    assert {key: made["image"][key] for key in ("width", "height", "mpp")} == {"width": 512, "height": 512, "mpp": 0.5}
+    assert len(made["image"]["pixels_sha256"]) == 64
     assert set(made["libraries"]) == {"numpy", "scipy", "opencv-python-headless", "shapely"}
 
 
@@ -131,6 +132,14 @@ def test_pixel_size_has_no_default(ihc):
 def test_given_nuclei_must_fit(ihc):
     with pytest.raises(ValueError, match="shape"):
         score_image(ihc, mpp=0.5, nuclei=np.zeros((3, 3), np.int32))
+    mask = np.zeros((512, 512), np.int32)
+    mask[10:20, 10:20] = mask[40:50, 40:50] = 1
+    with pytest.raises(ValueError, match="its own number"):
+        score_image(ihc, mpp=0.5, nuclei=mask)
+    mask[40:50, 40:50], mask[100, 101] = 2, 3
+    segmenter = score_image(ihc, mpp=0.25, nuclei=mask).provenance["segmenter"]["parameters"]
+    assert (segmenter["labels_given"], segmenter["labels_too_small"]) == (3, 1)
+    assert len(segmenter["labels_sha256"]) == 64
     with pytest.raises(ValueError, match="labels"):
         score_image(ihc, mpp=0.5, nuclei=np.zeros((512, 512)))
 

@@ -24,6 +24,6 @@ def command(
     image = out / "immunohistochemistry.png"
     write_bytes(image, encode_png(immunohistochemistry()))
     assay = load_assay("generic-nuclear").replace(mpp=MPP)
-    report = run([ImageInput(image, "immunohistochemistry")], assay, out)
+    report = run([ImageInput(image, "immunohistochemistry")], assay, out, overwrite=True)
     summarise_failures(report.failed, 1)
     print(f"Look at {out / 'immunohistochemistry' / 'overlay.png'}")

@@ -27,3 +27,4 @@ def command(
         stem = f"{Path(parameters).stem}_{number:04d}"
         phantom.write(out, stem)
         print(f"{stem}.png: {phantom.nuclei.max()} cells, true nuclear H-score {phantom.h_score():.1f}")
+    print(f"Score them with: ihcscore score {out} --mpp {chosen.mpp:g} -o RESULTS")

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from ihcscore.cli.options import AssayName, Background, Compartment, Stains, Thresholds, changes
+from ihcscore.cli.options import AssayName, Background, Compartment, Stains, Thresholds, changes, summarise_failures
 
 
 def command(
@@ -29,3 +29,4 @@ def command(
         typer.echo(f"warning: {text}", err=True)
     show_scores(report.rows, read_run(out))
     print(f"Results are in {out}; overlays need the images and stay with {measured}")
+    summarise_failures(report.failed, len(report.failed) + sum(row.status != "failed" for row in report.rows))

@@ -46,13 +46,19 @@ def command(
     """Score images: find cells, measure stains, class, aggregate. Writes OUT/scores.csv and a folder for each image."""
     if context is not None and (stains is not None or background is not None):
         raise typer.BadParameter("it settles stains and background already", param_hint="--context")
+    origin: dict[str, str] = {}
     fields = changes(thresholds, compartment, stains, background, mpp=mpp, segmenter=segmenter, group=group or None)
     if context is not None:
         from ihcscore.context import load_context
 
         loaded = load_context(context)
         fields |= {"background": loaded.background, "stains": loaded.stains}
+        origin = {
+            "background": f"{context.name}: {loaded.background_origin}",
+            "stains": f"{context.name}: {loaded.stains_origin}",
+        }
     chosen = assay_with(assay, fields)
+    chosen = chosen.replace(sources={**chosen.sources, **origin})
 
     from ihcscore.io.inputs import expand_inputs
     from ihcscore.segment.registry import load_segmenter
@@ -92,7 +98,7 @@ def run(
         )
     renamed = [item for item in images if item.name != item.path.stem]
     for item in renamed:
-        log.print(f"note: {item.path.parent.name}/{item.path.name} is {item.name} in the results", highlight=False)
+        log.print(f"note: {item.path} is {item.name} in the results", highlight=False, soft_wrap=True)
     for text in report.warnings:
         log.print(f"warning: {text}", highlight=False, soft_wrap=True)
     if report.kept:

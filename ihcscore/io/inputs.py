@@ -103,6 +103,9 @@ def _expand_one(given: str) -> list[tuple[Path, dict[str, str]]]:
 def _is_image(path: Path) -> bool:
     if path.name.startswith(".") or path.suffix.lower() not in SUFFIXES or not path.is_file():
         return False
+    truth = path.stem.removesuffix("_nuclei").removesuffix("_cells")
+    if truth != path.stem and path.with_name(f"{truth}_truth.json").exists():
+        return False  # labels that 'ihcscore phantom' wrote
     own = path.name.endswith(STAIN_PLOT) or (path.name == OVERLAY and (path.parent / SUMMARY).exists())
     return not own
 

@@ -79,7 +79,7 @@ def write_overlay(path: Path, rgb: NDArray[np.uint8], cells: pd.DataFrame, mpp: 
         If it cannot be written.
     """
     _, data = cv2.imencode(".png", _drawn(rgb, cells, mpp), PNG_OPTIONS)
-    write_bytes(path, data.tobytes())
+    write_bytes(path, data.ravel().data)
 
 
 def encode_png(rgb: NDArray[np.uint8]) -> bytes:

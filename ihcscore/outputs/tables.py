@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 
 from ihcscore.errors import DamagedResult
 from ihcscore.outputs.atomic import atomic_path, write_bytes
-from ihcscore.schema import COLUMNS, SCHEMA_VERSION, SCORED_COLUMNS
+from ihcscore.schema import COLUMNS, SCHEMA_VERSION, SCORED_COLUMNS, Column
 from ihcscore.summarize import ScoreRow
 
 SCORE_COLUMNS = tuple(field.name for field in fields(ScoreRow))
@@ -44,14 +44,18 @@ def write_cells(path: Path, cells: pd.DataFrame) -> None:
         If it cannot be written.
     """
     known = [c for c in (*COLUMNS, *SCORED_COLUMNS) if c.name in cells.columns]
-    arrays = [pa.array(cells[c.name], ARROW_TYPES[c.dtype], from_pandas=c.dtype in ("str", "bytes")) for c in known]
     schema = pa.schema(
         [(c.name, ARROW_TYPES[c.dtype]) for c in known], metadata={VERSION_KEY: str(SCHEMA_VERSION).encode()}
     )
-    table = pa.Table.from_arrays(arrays, schema=schema)
     with atomic_path(path) as part, pq.ParquetWriter(part, schema, compression="zstd") as writer:
         for start, stop in _block_ranges(cells):
-            writer.write_table(table.slice(start, stop - start), row_group_size=max(1, stop - start))
+            writer.write_table(_arrow(cells.iloc[start:stop], known, schema), row_group_size=stop - start)
+
+
+def _arrow(cells: pd.DataFrame, known: list[Column], schema: pa.Schema) -> pa.Table:
+    texts = ("str", "bytes")  # elsewhere NaN is a value, not a missing one
+    arrays = [pa.array(cells[c.name], ARROW_TYPES[c.dtype], from_pandas=c.dtype in texts) for c in known]
+    return pa.Table.from_arrays(arrays, schema=schema)
 
 
 def _block_ranges(cells: pd.DataFrame) -> list[tuple[int, int]]:

@@ -32,14 +32,6 @@ class ClassCounts:
         if min(self.negative, self.weak, self.moderate, self.strong) < 0:
             raise ValueError(f"counts of cells cannot be negative: {self}")
 
-    def __add__(self, other: "ClassCounts") -> "ClassCounts":
-        return ClassCounts(
-            self.negative + other.negative,
-            self.weak + other.weak,
-            self.moderate + other.moderate,
-            self.strong + other.strong,
-        )
-
     @property
     def positive(self) -> int:
         """Cells of class 1+, 2+ or 3+."""

@@ -1,7 +1,9 @@
 """Nuclei found elsewhere, given as a label image."""
 
+import hashlib
 from dataclasses import dataclass, field
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -20,10 +22,17 @@ class GivenNuclei:
     frame : Frame
         How working pixels lie on it; a working pixel takes the label at its centre.
 
+    Attributes
+    ----------
+    labels_given, labels_too_small : int
+        How many nuclei were given, and how many of them hold no centre of a working pixel and are lost.
+    labels_sha256 : str
+        Of the labels.
+
     Raises
     ------
     ValueError
-        If the labels do not fit the image or are not integers >= 0.
+        If the labels do not fit the image, are not integers >= 0, or are a mask instead of one number for each nucleus.
     """
 
     labels: NDArray[np.integer]
@@ -32,6 +41,9 @@ class GivenNuclei:
     version: str = "1"
     influence_um: float = 0.0
     mpp: float = field(init=False)
+    labels_given: int = field(init=False)
+    labels_too_small: int = field(init=False)
+    labels_sha256: str = field(init=False)
     largest_object_um: float = field(init=False)
     _sampled: NDArray[np.int64] = field(init=False, repr=False)
 
@@ -46,6 +58,12 @@ class GivenNuclei:
             for count, length in zip(self.frame.shape, expected, strict=True)
         )
         sampled = self.labels[np.ix_(rows, cols)].astype(np.int64)
+        labels = np.unique(self.labels)
+        if labels.max(initial=0) > 0 and (labels > 0).sum() == 1 and _pieces(self.labels) > 1:
+            raise ValueError("nuclei are a mask with several pieces: give each nucleus its own number")
+        object.__setattr__(self, "labels_given", int((labels > 0).sum()))
+        object.__setattr__(self, "labels_too_small", int((labels > 0).sum() - (np.unique(sampled) > 0).sum()))
+        object.__setattr__(self, "labels_sha256", hashlib.sha256(np.ascontiguousarray(self.labels).data).hexdigest())
         object.__setattr__(self, "_sampled", sampled)
         object.__setattr__(self, "mpp", self.frame.working_mpp)
         object.__setattr__(self, "largest_object_um", _longest_px(sampled) * self.frame.working_mpp)
@@ -58,6 +76,10 @@ class GivenNuclei:
         values, labels = np.unique(part, return_inverse=True)
         shift = 0 if len(values) and values[0] == 0 else 1
         return (labels.reshape(part.shape) + shift).astype(np.int32)
+
+
+def _pieces(labels: NDArray[np.integer]) -> int:
+    return int(cv2.connectedComponents((labels > 0).astype(np.uint8))[0]) - 1
 
 
 def _longest_px(labels: NDArray[np.int64]) -> float:

@@ -5,6 +5,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+BAND_ROWS = 64
+"""Rows worked on at once where a step makes several passes, so that they stay in the processor's cache."""
+
 
 @dataclass(frozen=True)
 class Runs:

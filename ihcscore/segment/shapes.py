@@ -5,8 +5,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage as ndi
 
-BAND_ROWS = 64
-"""Rows worked on at once where a step makes several passes, so that they stay in the processor's cache."""
+from ihcscore.segment.runs import BAND_ROWS
 
 
 def fill_gaps(mask: NDArray[np.uint8], widest: int) -> NDArray[np.uint8]:

@@ -8,11 +8,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from ihcscore.segment.runs import BAND_ROWS
+
 STEP_OD = 0.005
 """Optical density of one grey level of a quantised plane."""
 
-BAND_ROWS = 64
-"""Rows worked on at once where a step makes several passes, so that they stay in the processor's cache."""
 
 Plane = NDArray[np.uint8]
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ihcscore.segment.runs import Runs
+from ihcscore.segment.runs import BAND_ROWS, Runs
 
 Ints = NDArray[np.int32]
 
@@ -20,9 +20,6 @@ ROUNDS = 4
 
 HIGHEST = 8191
 """Greatest height: 13 bits, which leave 3 of 16 for a direction and fit twice in an int32."""
-
-BAND_ROWS = 64
-"""Rows worked on at once where a step makes several passes, so that they stay in the processor's cache."""
 
 
 def split(height: NDArray[np.uint8] | NDArray[np.uint16], mask: NDArray[np.bool_], depth: int) -> Ints:

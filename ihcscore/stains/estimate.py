@@ -1,7 +1,6 @@
 """Stain vectors estimated from an image, and whether it looks like hematoxylin and DAB at all."""
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -72,18 +71,6 @@ class StainEstimate:
     def looks_like_hdab(self) -> bool:
         """False when the colours contradict H-DAB; a stain that is merely absent does not."""
         return self.status not in (NOT_HDAB, NO_COLOR)
-
-    def to_dict(self) -> dict[str, Any]:
-        """Give the fields as plain values."""
-        return {
-            "status": self.status,
-            "reason": self.reason,
-            "stains": self.stains.to_dict() if self.stains else None,
-            "found": [list(v) for v in self.found] if self.found else None,
-            "pixels": self.pixels,
-            "share_hematoxylin": self.share_hematoxylin,
-            "share_dab": self.share_dab,
-        }
 
 
 def estimate_stains(rgb: NDArray[np.uint8], background: ArrayLike = 255) -> StainEstimate:

@@ -1,9 +1,9 @@
 """H-score on the frozen nuclear phantoms: with the true nuclei given, and found end to end.
 
-python tests/benchmarks/phantom_hscore.py [--seeds 60] [--segmenter watershed] [--background auto] [--json FILE]
+python tests/benchmarks/phantom_hscore.py [--seeds 60] [--segmenter watershed] [--background auto] [--stains estimate]
+    [--parameters nuclear] [--json FILE]
 
-Truth is relative to the light of the glass, so the background is "auto"; the assay's own 255 is shown with
-``--background default``.
+Truth is relative to the light of the glass; the assay's own background of 255 is taken unless ``--background auto``.
 """
 
 import argparse
@@ -71,13 +71,15 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, default=60)
     parser.add_argument("--segmenter", default="watershed")
-    parser.add_argument("--background", default="auto")
+    parser.add_argument("--background", default="default")
+    parser.add_argument("--parameters", default=PARAMETERS, help="preset or file, the frozen ones unless given")
+    parser.add_argument("--stains", default="default", help="default or estimate")
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
-    assay = load_assay("generic-nuclear").replace(segmenter=options.segmenter)
+    assay = load_assay("generic-nuclear").replace(segmenter=options.segmenter, stains=options.stains)
     if options.background != "default":
         assay = assay.replace(background=options.background)
-    parameters = load_parameters(PARAMETERS)
+    parameters = load_parameters(options.parameters)
     rows = [measure(seed, parameters, assay) for seed in range(options.seeds)]
     result = {**summary(rows), "rows": rows}
     print(json.dumps({key: value for key, value in result.items() if key != "rows"}, indent=1))

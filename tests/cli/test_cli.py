@@ -77,6 +77,10 @@ def test_score_and_its_options(call, tile, tmp_path):
     assert code == 0
     assert "tile" in out
     assert rows(tmp_path / "plain")[0]["h_score"] == "133.333333"
+
+    def recorded(out):
+        return json.loads((out / "tile" / "summary.json").read_text())
+
     stated = {
         ("--thresholds", "0.1,0.2,0.9"): {"weak": "0", "moderate": "2"},
         ("--compartment", "membrane+cytoplasm"): {"compartment": "membrane+cytoplasm"},
@@ -92,6 +96,13 @@ def test_score_and_its_options(call, tile, tmp_path):
         assert call("score", tile, "--mpp", 0.5, "-o", out, *option)[0] == 0
         row = rows(out)[0]
         assert {key: row[key] for key in expected} == expected
+    found = [recorded(tmp_path / f"out{number}") for number in range(len(stated))]
+    assert found[2]["context"]["background"] == [240, 240, 240]
+    assert found[2]["scores"]["mean_dab_od"] < found[7]["scores"]["mean_dab_od"]
+    assert found[3]["context"]["background_origin"].startswith("glass")
+    assert found[4]["context"]["stains_origin"].startswith(("estimated", "fallback"))
+    assert found[5]["segmenter"]["name"] == "watershed"
+    assert found[7]["assay"]["name"] == "generic-nuclear"
     assert call("score", tile, "--mpp", 0.5, "-o", "csv", "--cells-csv")[0] == 0
     assert (tmp_path / "csv" / "tile" / "cells.csv").exists()
 
@@ -178,6 +189,9 @@ def test_stains(call, tmp_path):
     assert used[0]["stains"] == used[1]["stains"] == context["stains"]
     assert used[0]["background"] == [255, 255, 255]
     assert used[1]["background"] == context["background"]
+    sources = json.loads((tmp_path / "b" / "immunohistochemistry" / "summary.json").read_text())["assay"]["sources"]
+    assert sources["background"] == "stains.json: glass on 3.4% of the pixels"
+    assert sources["stains"].startswith("stains.json: estimated")
     assert call("score", image, "--mpp", 0.5, "-o", "c", "--context", "stains.json", "--stains", "default")[0] == 2
     for text in ("5", "{", '{"background": ["a", 1, 2]}', '{"background": [240, 240, 240], "stains": 5}', "[" * 100000):
         (tmp_path / "bad.json").write_text(text)
@@ -222,6 +236,9 @@ def test_phantom(call, tmp_path):
     code, out, _ = call("phantom", "made", "--parameters", "negative", "--seed", 4, "--count", 2)
     assert code == 0
     assert "negative_0005.png" in out
+    assert "--mpp 0.5" in out
+    assert call("score", "made", "--mpp", 0.5, "-o", "scored")[0] == 0
+    assert [row["image"] for row in rows(tmp_path / "scored")] == ["negative_0004", "negative_0005"]
     assert json.loads((tmp_path / "made" / "negative_0004_truth.json").read_text())["seed"] == 4
     assert call("phantom", "made", "--parameters", "nope")[0] == 1
     assert call("phantom", "made", "--parameters", "nope.toml")[0] == 1

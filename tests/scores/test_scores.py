@@ -29,8 +29,12 @@ def test_scores_are_those_of_qupath(counts, h, percent):
 
 
 def test_pooled_cells_score_as_qupath_pools_them():
-    pooled = ClassCounts(25, 25, 25, 25) + ClassCounts(50, 10, 10, 30)
-    assert h_score(pooled.negative, pooled.weak, pooled.moderate, pooled.strong) == 135
+    pooled = [sum(counts) for counts in zip((25, 25, 25, 25), (50, 10, 10, 30), strict=True)]
+    assert h_score(*pooled) == 135
+
+
+def test_counts_add_up():
+    assert (ClassCounts(4, 3, 2, 1).positive, ClassCounts(4, 3, 2, 1).cells) == (6, 10)
 
 
 @given(COUNTS.filter(lambda c: sum(c) > 0))
