@@ -1,13 +1,16 @@
 """Level-0 pixels to working pixels, any window of them, the same whatever the window."""
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
-import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from ihcscore.geometry import Frame
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_array
 
 
 @dataclass(frozen=True)
@@ -57,7 +60,7 @@ class WorkingImage:
         return np.ascontiguousarray(np.floor(light + 0.5).clip(0, 255).astype(np.uint8))
 
 
-def _weights(start: int, stop: int, scale: float, length: int) -> tuple[sp.csr_array, int]:
+def _weights(start: int, stop: int, scale: float, length: int) -> tuple["csr_array", int]:
     """Weights of level-0 pixels in the working pixels `start` to `stop` along one axis, and the first one used."""
     edges = np.arange(start, stop + 1) * scale
     if scale > 1:
@@ -75,5 +78,7 @@ def _weights(start: int, stop: int, scale: float, length: int) -> tuple[sp.csr_a
     index = index.clip(0, length - 1)
     low, high = int(index.min()), int(index.max()) + 1
     indptr = np.arange(0, index.size + 1, index.shape[1])
-    matrix = sp.csr_array((weight.ravel(), (index - low).ravel(), indptr), shape=(stop - start, high - low))
+    from scipy.sparse import csr_array  # slow to load, and most scales are whole numbers
+
+    matrix = csr_array((weight.ravel(), (index - low).ravel(), indptr), shape=(stop - start, high - low))
     return matrix, low

@@ -3,7 +3,6 @@
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage as ndi
 
 from ihcscore.segment.runs import BAND_ROWS
 
@@ -84,10 +83,12 @@ def fill_nuclei(plane: NDArray[np.int32], boxes: NDArray[np.int64]) -> NDArray[n
         return plane
     out, left = plane.copy(), np.ones(len(boxes), bool)
     left[0] = False
+    from scipy.ndimage import binary_fill_holes  # rarely needed, and slow to load
+
     for label in holed[np.argsort(-diagonals(boxes[holed]), kind="stable")]:  # the outer before the inner
         top, start, bottom, end = boxes[label]
         crop = out[top:bottom, start:end]
-        whole = ndi.binary_fill_holes(crop == label)
+        whole = binary_fill_holes(crop == label)
         left[crop[whole & (crop != label)]] = False
         crop[whole] = label
     return out if left[1:].all() else numbers(left).take(out)
