@@ -1,6 +1,7 @@
 """One canonical block to the rows of the cell table, and the rows of all blocks to one table."""
 
 import dataclasses
+from collections.abc import Hashable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,13 +13,14 @@ from numpy.typing import NDArray
 from ihcscore.assay import Assay
 from ihcscore.compartments import expand, partition
 from ihcscore.context import SlideContext
-from ihcscore.geometry import centroids, um_to_px
+from ihcscore.geometry import um_to_px
 from ihcscore.grid import CORE_PX, Block, Grid
 from ihcscore.io.working import WorkingImage
 from ihcscore.measure import CellPixels, measure_shapes, measure_stains
-from ihcscore.outlines import outlines
+from ihcscore.outlines import trace
 from ihcscore.schema import COLUMNS
 from ihcscore.segment.base import BlockPixels, Segmenter
+from ihcscore.spans import Spans
 from ihcscore.stains.density import optical_density
 from ihcscore.stains.unmix import unmix
 
@@ -86,56 +88,79 @@ def measure_block(job: Job, block: Block) -> dict[str, NDArray[Any]]:
     mpp = job.image.frame.working_mpp
     y0, x0, _, _ = block.window
     rgb = job.image.read(block.window)
-    od = optical_density(rgb, job.context.background, clip=False)
-    stains = unmix(od, job.context.stains)
-    background = np.asarray(job.context.background, np.float64)
-    nuclei = job.segmenter.segment(BlockPixels(rgb, stains, background, mpp, (y0, x0)))
-    xy = centroids(nuclei, int(nuclei.max(initial=0)), (y0, x0))
+    nuclei = job.segmenter.segment(_block_pixels(job, rgb, (y0, x0)))
+    spans = Spans.of(nuclei, int(nuclei.max(initial=0)))
+    xy = spans.centroids((y0, x0))
     rows = _reported(block, xy)
-    row_of = np.zeros(len(xy) + 1, np.int32)
-    row_of[rows + 1] = np.arange(1, len(rows) + 1)
-    ours = row_of[nuclei]
-    cut = _cut(block, ours, job.image.frame.shape, len(rows))
-
-    near = _around(ours, int(np.ceil(um_to_px(2 * job.expansion_um + job.membrane_um, mpp))) + 2)
-    columns = _measure(job, nuclei[near], od[near], stains[near], row_of, len(rows))
-    columns |= _places(job, block, xy[rows]) | {"cut_by_border": cut}
-    origin = np.array([x0 + near[1].start, y0 + near[0].start], np.float64)
-    for name in ("nucleus_wkb", "cell_wkb"):
-        columns[name] = _wkb(job, origin, columns[name])
-    columns["owned"] = block.owns(xy[rows])
-    columns["contested"] = ~_widened(block, -CONTESTED_PX).owns(xy[rows])
+    found, spans, xy = len(xy), spans.select(rows), xy[rows]
+    near = _around(spans, int(np.ceil(um_to_px(2 * job.expansion_um + job.membrane_um, mpp))) + 2, nuclei.shape)
+    labels = _renumbered(nuclei[near], rows, found)
+    origin = (y0 + near[0].start, x0 + near[1].start)
+    columns = _measure(job, rgb[near], labels, spans, origin)
+    columns |= _places(job, block, xy) | {"cut_by_border": _cut(block, spans, job.image.frame.shape)}
+    columns["owned"] = block.owns(xy)
+    columns["contested"] = ~_widened(block, -CONTESTED_PX).owns(xy)
     return columns
 
 
-def _around(labels: NDArray[np.int32], margin: int) -> tuple[slice, slice]:
+def _block_pixels(job: Job, rgb: NDArray[np.uint8], origin: tuple[int, int]) -> BlockPixels:
+    """What the segmenter gets."""
+    background = np.asarray(job.context.background, np.float64)
+    stains = unmix(optical_density(rgb, background, clip=False), job.context.stains)
+    return BlockPixels(rgb, stains, background, job.image.frame.working_mpp, origin)
+
+
+def _around(spans: Spans, margin: int, shape: tuple[int, ...]) -> tuple[slice, slice]:
     """Rows and columns that hold all labels and a margin around them: what lies beyond cannot matter."""
-    slices = []
-    for axis, length in ((1, labels.shape[0]), (0, labels.shape[1])):
-        filled = np.flatnonzero(labels.any(axis=axis))
-        first, last = (int(filled[0]), int(filled[-1])) if len(filled) else (0, 0)
-        slices.append(slice(max(0, first - margin), min(length, last + 1 + margin)))
-    return slices[0], slices[1]
+    if not len(spans.row):
+        return slice(0, 1), slice(0, 1)
+    first, last = (int(spans.row.min()), int(spans.start.min())), (int(spans.row.max()) + 1, int(spans.stop.max()))
+    top, left = (max(0, at - margin) for at in first)
+    bottom, right = (min(length, at + margin) for at, length in zip(last, shape, strict=True))
+    return slice(top, bottom), slice(left, right)
+
+
+def _renumbered(nuclei: NDArray[np.int32], rows: NDArray[np.intp], found: int) -> NDArray[np.integer]:
+    """Number the reported nuclei 1.. in their order, and the others, which only delimit their cells, after them.
+
+    Parameters
+    ----------
+    nuclei : ndarray of shape (M, N), dtype int32
+        Labels 1..`found`.
+    rows : ndarray of shape (n,), int
+        The reported ones, counted from 0.
+    """
+    others = np.delete(np.arange(found), rows)
+    number = np.zeros(found + 1, np.uint16 if found < 2**16 else np.int32)
+    number[np.concatenate([rows, others]) + 1] = np.arange(1, found + 1)
+    return np.asarray(number.take(nuclei))
 
 
 def _measure(
     job: Job,
-    nuclei: NDArray[np.int32],
-    od: NDArray[np.float32],
-    stains: NDArray[np.float32],
-    row_of: NDArray[np.int32],
-    count: int,
+    rgb: NDArray[np.uint8],
+    nuclei: NDArray[np.integer],
+    spans: Spans,
+    origin: tuple[int, int],
 ) -> dict[str, NDArray[Any]]:
-    """Measure the reported nuclei and their cells; outlines are in pixels of these arrays."""
-    mpp = job.image.frame.working_mpp
+    """Measure the reported nuclei, those of `spans`, and their cells."""
+    mpp, count = job.image.frame.working_mpp, len(spans.number)
     cells = expand(nuclei, job.expansion_um, mpp)
     part = partition(nuclei, cells, mpp, membrane_um=job.membrane_um, nucleus_edge_um=job.nucleus_edge_um)
-    nuclei, cells = row_of[nuclei], row_of[cells]
-    pixels = CellPixels.of(cells, part, count)
-    shapes = outlines(nuclei, count)
-    columns: dict[str, NDArray[Any]] = dict(measure_stains(pixels, od, stains, mpp))
-    columns |= measure_shapes(pixels, cells.shape[1], shapes, mpp)
-    return columns | {"nucleus_wkb": shapes, "cell_wkb": outlines(cells, count)}
+    pixels = CellPixels.of(rgb, cells, part, count)
+    columns: dict[str, NDArray[Any]] = dict(measure_stains(pixels, job.context.background, job.context.stains, mpp))
+    of_nuclei, of_cells = trace(_up_to(count, nuclei), spans.areas), trace(_up_to(count, cells), pixels.areas)
+    columns |= measure_shapes(spans, of_nuclei, mpp)
+
+    def to_level0(xy: NDArray[np.float64]) -> NDArray[np.float64]:
+        return job.image.frame.to_level0(xy + np.array(origin[::-1], np.float64))
+
+    return columns | {"nucleus_wkb": of_nuclei.wkb(to_level0), "cell_wkb": of_cells.wkb(to_level0)}
+
+
+def _up_to(count: int, labels: NDArray[np.integer]) -> NDArray[np.int32]:
+    """Labels as OpenCV traces them, without those above `count`."""
+    return np.asarray(np.multiply(labels, labels <= count, dtype=np.int32))
 
 
 def _reported(block: Block, xy: NDArray[np.float64]) -> NDArray[np.intp]:
@@ -163,24 +188,11 @@ def _places(job: Job, block: Block, xy: NDArray[np.float64]) -> dict[str, NDArra
     }
 
 
-def _cut(block: Block, nuclei: NDArray[np.int32], shape: tuple[int, int], count: int) -> NDArray[np.bool_]:
+def _cut(block: Block, spans: Spans, shape: tuple[int, int]) -> NDArray[np.bool_]:
     """Tell which nuclei touch the image's edge."""
-    y0, x0, y1, x1 = block.window
-    edges = [
-        nuclei[0] if y0 == 0 else None,
-        nuclei[-1] if y1 == shape[0] else None,
-        nuclei[:, 0] if x0 == 0 else None,
-        nuclei[:, -1] if x1 == shape[1] else None,
-    ]
-    cut = np.zeros(count + 1, bool)
-    for edge in edges:
-        if edge is not None:
-            cut[edge] = True
-    return cut[1:]
-
-
-def _wkb(job: Job, origin: NDArray[np.float64], shapes: NDArray[np.object_]) -> NDArray[np.object_]:
-    return np.asarray(shapely.to_wkb(shapely.transform(shapes, lambda xy: job.image.frame.to_level0(xy + origin))))
+    y0, x0, _, _ = block.window
+    top, left, bottom, right = spans.boxes().T
+    return np.asarray((top + y0 == 0) | (left + x0 == 0) | (bottom + y0 == shape[0]) | (right + x0 == shape[1]))
 
 
 def settle(parts: list[dict[str, NDArray[Any]]]) -> pd.DataFrame:
@@ -251,14 +263,24 @@ def _same_nucleus(table: dict[str, NDArray[Any]]) -> NDArray[np.intp]:
     if not len(contested):
         return np.zeros((0, 2), np.intp)
     nuclei = shapely.from_wkb(table["nucleus_wkb"])
-    mine = nuclei[contested]
-    first, second = shapely.STRtree(nuclei).query(mine, predicate="intersects")
-    block = np.column_stack([table["block_row"], table["block_col"]])
-    other = (block[contested[first]] != block[second]).any(axis=1)
+    first, second = shapely.STRtree(nuclei).query(nuclei[contested])
+    first = contested[first]
+    block = _numbered(zip(table["block_row"].tolist(), table["block_col"].tolist(), strict=True))
+    outline = _numbered(table["nucleus_wkb"])
+    other = block[first] != block[second]
     first, second = first[other], second[other]
-    same = table["nucleus_wkb"][contested[first]] == table["nucleus_wkb"][second]
-    differ = np.flatnonzero(~same)  # mostly none: blocks nearly always agree
-    a, b = mine[first[differ]], nuclei[second[differ]]
+    same = outline[first] == outline[second]
+    # Mostly blocks agree: what both saw, and saw as two nuclei, are two.
+    seen = np.unique(outline * (block.max() + 1) + block)
+    apart = np.isin(outline[first] * (block.max() + 1) + block[second], seen) & ~same
+    differ = np.flatnonzero(~same & ~apart)
+    a, b = nuclei[first[differ]], nuclei[second[differ]]
     shared = shapely.area(shapely.intersection(a, b))
     same[differ] = shared > 0.5 * np.minimum(shapely.area(a), shapely.area(b))
-    return np.column_stack([contested[first[same]], second[same]])
+    return np.column_stack([first[same], second[same]])
+
+
+def _numbered(values: Iterable[Hashable]) -> NDArray[np.int64]:
+    """Give equal values equal numbers, from 0."""
+    number: dict[Hashable, int] = {}
+    return np.array([number.setdefault(value, len(number)) for value in values], np.int64)

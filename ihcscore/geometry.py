@@ -140,36 +140,3 @@ def um_to_px(length_um: float, mpp: float) -> float:
 def px2_to_um2(area_px: NDArray[np.float64], mpp: float) -> NDArray[np.float64]:
     """Convert areas in pixels of `mpp` um to um^2."""
     return np.asarray(area_px, np.float64) * mpp**2
-
-
-def centroids(labels: NDArray[np.int32], count: int, origin: tuple[int, int] = (0, 0)) -> NDArray[np.float64]:
-    """Give the centroid of each label.
-
-    Parameters
-    ----------
-    labels : ndarray of shape (M, N), dtype int32
-        0 is background; labels up to `count`.
-    count : int
-        Highest label.
-    origin : tuple of int, default (0, 0)
-        Row and column of the first pixel; sums are of whole numbers, so that a centroid does not depend on it.
-
-    Returns
-    -------
-    ndarray of shape (count, 2), dtype float64
-        x, y in pixels, pixel (0, 0) covering [0, 1) x [0, 1); NaN for a label without pixels.
-
-    Examples
-    --------
-    >>> centroids(np.array([[1, 1], [0, 2]], np.int32), 2)
-    array([[1. , 0.5],
-           [1.5, 1.5]])
-    """
-    at = np.flatnonzero(labels)
-    rows, cols = np.divmod(at.astype(np.int32), np.int32(max(1, labels.shape[1])))
-    of = labels.ravel()[at]
-    area = np.bincount(of, minlength=count + 1)[1:].astype(np.float64)
-    area[area == 0] = np.nan
-    x = np.bincount(of, cols + origin[1], minlength=count + 1)[1:] / area + 0.5
-    y = np.bincount(of, rows + origin[0], minlength=count + 1)[1:] / area + 0.5
-    return np.column_stack([x, y])

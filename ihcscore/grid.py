@@ -11,8 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-CORE_PX = 1024
-"""Side of a block's core in working pixels (512 um at 0.5 um/px). Larger ones read less for halos, and take more
+CORE_PX = 2048
+"""Side of a block's core in working pixels (1024 um at 0.5 um/px). Larger ones read less for halos, and take more
 memory."""
 
 
@@ -51,13 +51,13 @@ class Grid:
     halo : int
         What a block sees beyond its core, in working pixels: at least every step's influence radius plus the largest
         nucleus. A window ends at the image.
-    core : int, default 1024
+    core : int, default 2048
         Side of a core.
 
     Examples
     --------
-    >>> [block.core for block in Grid(600, 1500, halo=100)]
-    [(0, 0, 600, 1024), (0, 1024, 600, 1500)]
+    >>> [block.core for block in Grid(600, 3000, halo=100)]
+    [(0, 0, 600, 2048), (0, 2048, 600, 3000)]
     """
 
     height: int

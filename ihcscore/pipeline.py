@@ -202,9 +202,10 @@ def digest(cells: pd.DataFrame) -> str:
         values = cells[column.name]
         sha.update(column.name.encode())
         if column.dtype in ("str", "bytes"):
-            parts = [v.encode() if isinstance(v, str) else v for v in values]
-            sha.update(np.array([len(v) for v in parts], np.int64).tobytes())
-            sha.update(b"".join(parts))
+            parts = [v.encode() for v in values] if column.dtype == "str" else values.tolist()
+            sha.update(np.array([*map(len, parts)], np.int64).tobytes())
+            for part in parts:
+                sha.update(part)
         else:
             sha.update(np.ascontiguousarray(values.to_numpy(column.dtype)).tobytes())
     return sha.hexdigest()

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ihcscore.geometry import centroids, frame_for, px2_to_um2, um_to_px
+from ihcscore.geometry import frame_for, px2_to_um2, um_to_px
 
 
 @given(st.integers(1, 5000), st.integers(1, 5000), st.floats(0.05, 1.0))
@@ -34,11 +34,3 @@ def test_units():
     np.testing.assert_allclose(frame.to_um(np.array([[2.0, 5.0]])), [[0.5, 1.25]])
     assert um_to_px(5, 0.25) == 20
     assert px2_to_um2(np.array([4.0]), 0.5) == [1.0]
-
-
-def test_centroids_are_of_pixel_areas():
-    labels = np.zeros((6, 6), np.int32)
-    labels[1:3, 2:6] = 2
-    xy = centroids(labels, 2)
-    assert np.isnan(xy[0]).all()
-    assert xy[1].tolist() == [4, 2]

@@ -6,7 +6,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from scipy import ndimage as ndi
 
-from ihcscore.outlines import outlines
+from ihcscore.outlines import outlines, trace
+from ihcscore.spans import Spans
 
 LABELS = hnp.arrays(np.int32, st.tuples(st.integers(1, 8), st.integers(1, 8)), elements=st.integers(0, 3))
 
@@ -30,6 +31,15 @@ def test_areas_are_those_of_the_labels(labels):
             _, pieces = ndi.label(mask, np.ones((3, 3)))
             _, outside = ndi.label(np.pad(~mask, 1, constant_values=True))
             assert shape.area == mask.sum() - 0.5 * pieces + 0.5 * (outside - 1)
+
+
+@given(LABELS)
+def test_sizes_are_those_of_the_polygons(labels):
+    shapes, spans = outlines(labels, 3), Spans.of(read_only(labels), 3)
+    traced = trace(labels, spans.areas)
+    np.testing.assert_allclose(traced.areas(), np.nan_to_num(shapely.area(shapes)))
+    np.testing.assert_allclose(traced.lengths(), np.nan_to_num(shapely.length(shapes)))
+    np.testing.assert_array_equal(spans.hull_areas(), np.nan_to_num(shapely.area(shapely.convex_hull(shapes))))
 
 
 def test_neighbours_do_not_overlap():

@@ -19,7 +19,7 @@ def command(
     from ihcscore.cli.score import run
     from ihcscore.io.inputs import ImageInput
     from ihcscore.outputs.atomic import write_bytes
-    from ihcscore.outputs.overlay import encode_png
+    from ihcscore.outputs.png import encode_png
 
     image = out / "immunohistochemistry.png"
     write_bytes(image, encode_png(immunohistochemistry()))

@@ -24,7 +24,7 @@ def command(
     from ihcscore.io.images import read_image
     from ihcscore.io.inputs import STAIN_PLOT, expand_inputs
     from ihcscore.outputs.atomic import write_bytes
-    from ihcscore.outputs.overlay import encode_png
+    from ihcscore.outputs.png import encode_png
     from ihcscore.outputs.stainplot import stain_plot
 
     if out.suffix.lower() != ".json":

@@ -6,10 +6,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import shapely
-from numpy.typing import NDArray
 
 from ihcscore.outputs.atomic import atomic_path
 from ihcscore.outputs.colors import CLASS_COLORS
+from ihcscore.outputs.rings import DECIMALS_PX, ring_texts
 from ihcscore.schema import CLASS_COLUMN, COMPARTMENTS, SCORED_COLUMN, STAINS, area_column, stain_column
 
 MEASUREMENTS = (
@@ -19,7 +19,7 @@ MEASUREMENTS = (
     SCORED_COLUMN,
 )
 """What goes along with the outlines; the rest is in the cell table, under the same id."""
-DECIMALS_PX = 2
+POLYGON = shapely.GeometryType.POLYGON
 CHUNK = 5000
 
 
@@ -61,10 +61,10 @@ def _features(cells: pd.DataFrame) -> list[str]:
         f'{{"type":"Feature","id":"{identity}","geometry":{cell},"nucleusGeometry":{nucleus},"properties":'
         f'{{"objectType":"cell","classification":{styles[name]},"measurements":{{{measured}}}}}}}'
         for identity, cell, nucleus, name, measured in zip(
-            cells["cell_id"],
+            cells["cell_id"].tolist(),
             _geometries(cells["cell_wkb"]),
             _geometries(cells["nucleus_wkb"]),
-            cells[CLASS_COLUMN],
+            cells[CLASS_COLUMN].tolist(),
             _measurements(cells),
             strict=True,
         )
@@ -73,18 +73,25 @@ def _features(cells: pd.DataFrame) -> list[str]:
 
 def _geometries(wkb: pd.Series) -> list[str]:
     shapes = shapely.from_wkb(wkb.to_numpy())
-    rounded = shapely.transform(shapes, lambda xy: np.round(xy, DECIMALS_PX))
-    texts: list[str] = shapely.to_geojson(rounded).tolist()
-    return texts
+    one_ring = (shapely.get_type_id(shapes) == POLYGON) & (shapely.get_num_interior_rings(shapes) == 0)
+    polygons, others = shapes[one_ring], shapes[~one_ring]
+    rings = ring_texts(shapely.get_coordinates(polygons), shapely.get_num_coordinates(polygons))
+    texts = np.empty(len(shapes), object)
+    texts[one_ring] = [f'{{"type":"Polygon","coordinates":[{ring}]}}' for ring in rings]
+    texts[~one_ring] = shapely.to_geojson(shapely.transform(others, lambda xy: np.round(xy, DECIMALS_PX)))
+    return list(texts)
 
 
 def _measurements(cells: pd.DataFrame) -> list[str]:
     columns = [name for name in MEASUREMENTS if name in cells.columns]
-    labels = [json.dumps(name, ensure_ascii=False) for name in columns]
-    texts = [_numbers(label, cells[name].to_numpy(np.float64)) for label, name in zip(labels, columns, strict=True)]
-    texts.append(['"Cut by border":1' if cut else '"Cut by border":0' for cut in cells["cut_by_border"]])
-    return [",".join(filter(None, row)) for row in zip(*texts, strict=True)]
+    entries = [f"{json.dumps(name, ensure_ascii=False)}:%.5g" for name in columns]
+    rows = zip(cells[columns].to_numpy(np.float64).tolist(), cells["cut_by_border"].astype(int).tolist(), strict=True)
+    whole = ",".join(entries)
+    return [f'{_entries(whole, entries, values)}"Cut by border":{cut}' for values, cut in rows]
 
 
-def _numbers(label: str, values: NDArray[np.float64]) -> list[str]:
-    return [f"{label}:{value:.5g}" if value == value else "" for value in values.tolist()]
+def _entries(whole: str, entries: list[str], values: list[float]) -> str:
+    """Fill in the values, each followed by a comma; those that are NaN are left out."""
+    if sum(values) == sum(values):  # no NaN among them
+        return whole % tuple(values) + ","
+    return "".join(f"{entry % value}," for entry, value in zip(entries, values, strict=True) if value == value)

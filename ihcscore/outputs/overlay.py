@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from ihcscore.outputs.atomic import write_bytes
 from ihcscore.outputs.colors import CLASS_COLORS, CUT_COLOR
+from ihcscore.outputs.png import encode_png
 from ihcscore.schema import CLASS_COLUMN
 
 LARGEST_SIDE = 4096
@@ -19,13 +20,6 @@ FONT = cv2.FONT_HERSHEY_SIMPLEX
 SHIFT = 4
 """Bits of a pixel's fraction in OpenCV's drawing coordinates."""
 BAR_LENGTHS_UM = (5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000)
-PNG_OPTIONS = (
-    cv2.IMWRITE_PNG_STRATEGY,
-    cv2.IMWRITE_PNG_STRATEGY_HUFFMAN_ONLY,
-    cv2.IMWRITE_PNG_FILTER,
-    cv2.IMWRITE_PNG_FILTER_SUB,
-)
-"""Half the time of the fastest level of compression, for a file a twelfth larger."""
 PAPER, INK = (255, 255, 255), (30, 30, 30)
 
 
@@ -47,26 +41,18 @@ def overlay(rgb: NDArray[np.uint8], cells: pd.DataFrame, mpp: float) -> NDArray[
         RGB; reduced to at most 4096 pixels a side, small images enlarged by a whole number. Cells cut by the image's
         border are grey: they are classed, but not scored.
     """
-    return np.ascontiguousarray(_drawn(rgb, cells, mpp)[..., ::-1])
-
-
-def _drawn(rgb: NDArray[np.uint8], cells: pd.DataFrame, mpp: float) -> NDArray[np.uint8]:
-    """Draw the overlay in OpenCV's channel order, on one canvas: large images are not copied twice."""
     height, width, zoom = _fitted(rgb)
     colors = {**CLASS_COLORS, "cut": CUT_COLOR}
     drawn = np.where(cells["cut_by_border"], "cut", cells[CLASS_COLUMN])
     footer = _footer(width, {name: int((drawn == name).sum()) for name in colors}, colors, mpp / zoom)
     canvas = np.empty((height + len(footer), width, 3), np.uint8)
-    canvas[height:] = footer[..., ::-1]
+    canvas[height:] = footer
     picture = canvas[:height]
-    if zoom == 1:
-        cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR, dst=picture)
-    else:
-        how = cv2.INTER_AREA if zoom < 1 else cv2.INTER_CUBIC
-        picture[:] = cv2.resize(rgb, (width, height), interpolation=how)[..., ::-1]
+    how = cv2.INTER_AREA if zoom < 1 else cv2.INTER_CUBIC
+    picture[:] = rgb if zoom == 1 else cv2.resize(rgb, (width, height), interpolation=how)
     for name, color in colors.items():
-        rings = _rings(shapely.from_wkb(cells["nucleus_wkb"].to_numpy()[drawn == name]), zoom)
-        cv2.polylines(picture, rings, True, color[::-1], max(1, round(zoom)), cv2.LINE_AA, SHIFT)
+        rings = _rings(cells["nucleus_wkb"].to_numpy()[drawn == name], zoom)
+        cv2.polylines(picture, rings, True, color, max(1, round(zoom)), cv2.LINE_AA, SHIFT)
     return canvas
 
 
@@ -78,14 +64,7 @@ def write_overlay(path: Path, rgb: NDArray[np.uint8], cells: pd.DataFrame, mpp: 
     OutputError
         If it cannot be written.
     """
-    _, data = cv2.imencode(".png", _drawn(rgb, cells, mpp), PNG_OPTIONS)
-    write_bytes(path, data.ravel().data)
-
-
-def encode_png(rgb: NDArray[np.uint8]) -> bytes:
-    """Encode an RGB image as PNG, fast rather than small."""
-    _, data = cv2.imencode(".png", rgb[..., ::-1], PNG_OPTIONS)
-    return bytes(data.tobytes())
+    write_bytes(path, encode_png(overlay(rgb, cells, mpp)))
 
 
 def _fitted(rgb: NDArray[np.uint8]) -> tuple[int, int, float]:
@@ -99,9 +78,9 @@ def _fitted(rgb: NDArray[np.uint8]) -> tuple[int, int, float]:
     return height * times, width * times, float(times)
 
 
-def _rings(shapes: NDArray[np.object_], zoom: float) -> list[NDArray[np.int32]]:
+def _rings(wkb: NDArray[np.object_], zoom: float) -> list[NDArray[np.int32]]:
     """Rings of polygons in OpenCV's drawing coordinates, where pixel centres are whole."""
-    boundary = shapely.get_parts(shapely.get_rings(shapes))
+    boundary = shapely.get_rings(shapely.get_parts(shapely.from_wkb(wkb)))
     xy, of = shapely.get_coordinates(boundary, return_index=True)
     fixed = np.rint((xy * zoom - 0.5) * 2**SHIFT).astype(np.int32)
     return np.split(fixed, np.flatnonzero(np.diff(of)) + 1) if len(fixed) else []

@@ -13,11 +13,12 @@ import pyarrow.parquet as pq
 
 from ihcscore.errors import DamagedResult
 from ihcscore.outputs.atomic import atomic_path, write_bytes
-from ihcscore.schema import COLUMNS, SCHEMA_VERSION, SCORED_COLUMNS, Column
+from ihcscore.schema import CLASS_COLUMN, COLUMNS, SCHEMA_VERSION, SCORED_COLUMNS, Column
 from ihcscore.summarize import ScoreRow
 
 SCORE_COLUMNS = tuple(field.name for field in fields(ScoreRow))
 VERSION_KEY = b"ihcscore_schema_version"
+FEW_VALUES = ("block_row", "block_col", CLASS_COLUMN)
 ARROW_TYPES = {
     "str": pa.string(),
     "bytes": pa.binary(),
@@ -47,7 +48,11 @@ def write_cells(path: Path, cells: pd.DataFrame) -> None:
     schema = pa.schema(
         [(c.name, ARROW_TYPES[c.dtype]) for c in known], metadata={VERSION_KEY: str(SCHEMA_VERSION).encode()}
     )
-    with atomic_path(path) as part, pq.ParquetWriter(part, schema, compression="zstd") as writer:
+    few = [c.name for c in known if c.name in FEW_VALUES]  # elsewhere a dictionary is larger than the values
+    with (
+        atomic_path(path) as part,
+        pq.ParquetWriter(part, schema, compression="zstd", use_dictionary=few) as writer,
+    ):
         for start, stop in _block_ranges(cells):
             writer.write_table(_arrow(cells.iloc[start:stop], known, schema), row_group_size=stop - start)
 

@@ -1,10 +1,12 @@
 import csv
+import io
 import json
 
 import numpy as np
 import pandas as pd
 import pytest
 import shapely
+from PIL import Image
 
 from ihcscore import score_image
 from ihcscore.context import SlideContext
@@ -13,6 +15,7 @@ from ihcscore.outputs.atomic import write_bytes
 from ihcscore.outputs.colors import CLASS_COLORS
 from ihcscore.outputs.geojson import write_geojson
 from ihcscore.outputs.overlay import overlay
+from ihcscore.outputs.png import encode_png
 from ihcscore.outputs.stainplot import stain_plot
 from ihcscore.outputs.summary import read_summary, write_summary
 from ihcscore.outputs.tables import SCORE_COLUMNS, read_cells, write_cells, write_cells_csv, write_scores
@@ -163,3 +166,9 @@ def test_summaries_come_back_and_others_are_refused(tmp_path):
     path.write_text('{"format": "ihcscore-result", "format_version": 99}')
     with pytest.raises(InputError, match="version 99"):
         read_summary(path)
+
+
+def test_pictures_come_back_as_they_were():
+    rgb = np.random.default_rng(0).integers(0, 256, (7, 5, 3), np.uint8)
+    for picture in (rgb, rgb[:1, :1], rgb[:, ::-1]):
+        np.testing.assert_array_equal(np.asarray(Image.open(io.BytesIO(encode_png(picture)))), picture)
