@@ -16,7 +16,15 @@ COMPARTMENT_NAMES = ("nucleus", "cytoplasm", "membrane", "cell")
 POPULATIONS = ("all",)
 DARKEST_BACKGROUND = 100
 """No microscope records glass darker than this."""
-MEASURED_FIELDS = ("segmenter", "segmenter_parameters", "expansion_um", "membrane_um", "nucleus_edge_um")
+MEASURED_FIELDS = (
+    "segmenter",
+    "segmenter_parameters",
+    "weights",
+    "weights_sha256",
+    "expansion_um",
+    "membrane_um",
+    "nucleus_edge_um",
+)
 """Fields that decide what is measured; the others can change afterwards, from the cell table alone."""
 INPUT_FIELDS = ("mpp", "group")
 """Fields that belong to the images, not to the marker."""
@@ -52,6 +60,11 @@ class Assay:
         Which segmenter finds the nuclei.
     segmenter_parameters : mapping of str to number
         Values that differ from the segmenter's own.
+    weights : str, optional
+        File or folder of the segmenter's network, where it does not ship one or another is wanted. Results record its
+        name without the folder.
+    weights_sha256 : str, optional
+        What `weights` must have; results record it.
     expansion_um : float
         Farthest a cell reaches beyond its nucleus, um.
     membrane_um : float
@@ -81,8 +94,10 @@ class Assay:
     atm_max_od: float = 1.5
     background: str | tuple[float, float, float] = (255.0, 255.0, 255.0)
     stains: str | StainMatrix = "default"
-    segmenter: str = "watershed"
+    segmenter: str = "network"
     segmenter_parameters: Mapping[str, float] = field(default_factory=dict)
+    weights: str | None = None
+    weights_sha256: str | None = None
     expansion_um: float = 5.0
     membrane_um: float = 1.0
     nucleus_edge_um: float = 1.0
@@ -102,6 +117,13 @@ class Assay:
             values["stains"] = self.stains.to_dict()
         plain = {key: list(v) if isinstance(v, tuple) else v for key, v in values.items()}
         return {key: dict(v) if isinstance(v, Mapping) else v for key, v in plain.items() if v is not None and v != {}}
+
+    def to_record(self) -> dict[str, Any]:
+        """Give the fields as a result records them: as `to_dict`, without a folder of the user's machine."""
+        values = self.to_dict()
+        if self.weights is not None:
+            values["weights"] = Path(self.weights).name
+        return values
 
     def replace(self, **changes: Any) -> "Assay":
         """Give a copy with other values.
@@ -225,6 +247,8 @@ _EXPECTED = {
     "stains": "'default', 'estimate', or hematoxylin and dab with three numbers each",
     "segmenter": "a text",
     "segmenter_parameters": "names and numbers",
+    "weights": "a text",
+    "weights_sha256": "a text",
     "expansion_um": "a number",
     "membrane_um": "a number",
     "nucleus_edge_um": "a number",
@@ -232,7 +256,7 @@ _EXPECTED = {
     "group": "a text",
     "sources": "names and texts",
 }
-_TEXTS = ("name", "description", "population", "segmenter", "group")
+_TEXTS = ("name", "description", "population", "segmenter", "weights", "weights_sha256", "group")
 _FLOATS = ("expansion_um", "membrane_um", "nucleus_edge_um", "atm_max_od", "mpp")
 
 

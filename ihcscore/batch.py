@@ -12,6 +12,7 @@ from ihcscore.context import SlideContext, settle_context, survey
 from ihcscore.errors import DamagedResult, IhcscoreError, InputError, OutputError, ResultMismatch
 from ihcscore.io.images import SourceImage, read_image
 from ihcscore.io.inputs import ImageInput
+from ihcscore.io.nuclei import NucleiFile, nuclei_for, read_nuclei
 from ihcscore.outputs.geojson import write_geojson
 from ihcscore.outputs.overlay import write_overlay
 from ihcscore.outputs.summary import write_summary
@@ -34,6 +35,7 @@ from ihcscore.results import (
     results_in,
     write_run,
 )
+from ihcscore.segment.weights import weights_sha256
 from ihcscore.summarize import ScoreRow, failed_row
 
 Progress = Callable[[str, float], None]
@@ -78,6 +80,8 @@ def score_files(
     OutputError
         If the folder cannot be written.
     """
+    if assay.weights is not None and assay.weights_sha256 is None:
+        assay = assay.replace(weights_sha256=weights_sha256(Path(assay.weights)))
     run = _Run(Path(out), assay, cells_csv, overwrite, progress or (lambda what, done: None))
     run.claim(inputs)
     for position, members in _by_group(inputs):
@@ -170,19 +174,28 @@ class _Run:
             return
         source = self._read(item)
         self._refuse_second_name(item, source)
+        nuclei = self._nuclei(item, source)
         measurement = measure_image(
             source.rgb,
             mpp=source.mpp,
             assay=self.assay,
             context=shared,
+            nuclei=None if nuclei is None else nuclei.labels,
             progress=lambda done, all_: self.progress(item.name, number + 0.9 * done / all_),
         )
         scored = score_cells(measurement.cells, self.assay, image=item.name, group=item.group)
         if folder.is_dir():
             discard_result(folder)
         self._write(folder, source, scored.cells, self.wanted)
-        write_summary(folder / SUMMARY, _summary(item, source, measurement, scored.scores, self))
-        self.warnings += [f"{item.name}: {text}" for text in (*source.notes, *measurement.context.warnings)]
+        summary = _summary(item, source, nuclei, measurement, scored.scores, self)
+        write_summary(folder / SUMMARY, summary)
+        self.warnings += [f"{item.name}: {text}" for text in summary["warnings"]]
+
+    def _nuclei(self, item: ImageInput, source: SourceImage) -> NucleiFile | None:
+        if item.nuclei is None:
+            return None
+        rows, columns, _ = source.rgb.shape
+        return read_nuclei(nuclei_for(item.path, item.nuclei), (rows, columns))
 
     def _refuse_second_name(self, item: ImageInput, source: SourceImage) -> None:
         """Keep an image from standing in the results twice because other inputs now give it another name."""
@@ -221,7 +234,9 @@ class _Run:
     def _changed(self, item: ImageInput, result: ImageFolder, shared: SlideContext | None) -> str:
         """Name what differs between an input and its result; empty if nothing does."""
         mpp = item.mpp if item.mpp is not None else self.assay.mpp
+        nuclei = None if item.nuclei is None else file_sha256(nuclei_for(item.path, item.nuclei))
         differs = {
+            "nuclei": result.summary["input"].get("nuclei", {}).get("sha256") != nuclei,
             "input file": result.summary["input"]["sha256"] != file_sha256(item.path),
             "pixel size": mpp is not None and result.summary["image"]["mpp"] != mpp,
             "group": result.row.group != item.group,
@@ -249,27 +264,34 @@ class _Run:
 
 
 def _summary(
-    item: ImageInput, source: SourceImage, measurement: Measurement, scores: ScoreRow, run: _Run
+    item: ImageInput,
+    source: SourceImage,
+    nuclei: NucleiFile | None,
+    measurement: Measurement,
+    scores: ScoreRow,
+    run: _Run,
 ) -> dict[str, Any]:
+    given = {} if nuclei is None else {"nuclei": {"name": nuclei.name, "sha256": nuclei.sha256}}
     return {
         "scores": scores.to_dict(),
-        "warnings": [*source.notes, *measurement.context.warnings],
+        "warnings": [*source.notes, *(nuclei.notes if nuclei else ()), *measurement.context.warnings],
         "input": {
             "name": source.name,
             "sha256": source.sha256,
             "mpp_origin": "manifest" if item.mpp is not None else source.mpp_origin,
             "notes": list(source.notes),
+            **given,
         },
         "parameters": run.parameters,
         **measurement.provenance,
-        "assay": run.assay.to_dict(),
+        "assay": run.assay.to_record(),
     }
 
 
 def _differences(summary: dict[str, Any], assay: Assay) -> str:
     if "rescored_from" in summary:
         return "they are rescored"
-    old, new = summary["assay"], assay.to_dict()
+    old, new = summary["assay"], assay.to_record()
     names = sorted(
         key for key in {*old, *new} if old.get(key) != new.get(key) and key not in ("sources", "description")
     )

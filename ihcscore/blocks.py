@@ -16,16 +16,21 @@ from ihcscore.context import SlideContext
 from ihcscore.geometry import um_to_px
 from ihcscore.grid import CORE_PX, Block, Grid
 from ihcscore.io.working import WorkingImage
+from ihcscore.maps import CanonicalMaps
 from ihcscore.measure import CellPixels, measure_shapes, measure_stains
 from ihcscore.outlines import trace
 from ihcscore.schema import COLUMNS
-from ihcscore.segment.base import BlockPixels, Segmenter
+from ihcscore.segment.base import BlockPixels, MapSegmenter, Segmenter
 from ihcscore.spans import Spans
 from ihcscore.stains.density import optical_density
 from ihcscore.stains.unmix import unmix
 
 CONTESTED_PX = 12
 """How far outside its core a block still reports nuclei, in case the neighbour sees them differently."""
+
+
+COMPARED = ("contested", "block_row", "block_col", "nucleus_wkb")
+"""What tells whether two rows are the same nucleus."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +46,8 @@ class Job:
         As in `Assay`.
     core_px : int
         Side of a block's core, working pixels.
+    maps : CanonicalMaps, optional
+        Of a `MapSegmenter`.
     """
 
     image: WorkingImage
@@ -50,11 +57,16 @@ class Job:
     membrane_um: float
     nucleus_edge_um: float
     core_px: int = CORE_PX
+    maps: CanonicalMaps | None = None
 
     @classmethod
     def of(cls, image: WorkingImage, context: SlideContext, segmenter: Segmenter, assay: Assay) -> "Job":
         """Make a job from an assay."""
-        return cls(image, context, segmenter, assay.expansion_um, assay.membrane_um, assay.nucleus_edge_um)
+        maps = None
+        if isinstance(segmenter, MapSegmenter):
+            maps = CanonicalMaps(image, np.asarray(context.background, np.float64), segmenter)
+        widths = assay.expansion_um, assay.membrane_um, assay.nucleus_edge_um
+        return cls(image, context, segmenter, *widths, maps=maps)
 
     @property
     def grid(self) -> Grid:
@@ -83,12 +95,13 @@ def measure_block(job: Job, block: Block) -> dict[str, NDArray[Any]]:
     -------
     dict of str to ndarray
         Columns of `ihcscore.schema` but ``cell_id``, and ``owned`` (the centroid lies in the core) and
-        ``contested`` (it lies near the core's border, on either side: `settle` decides); sorted by y, then x.
+        ``contested`` (it lies near the core's border, on either side: `settle` decides) and ``bordering`` (a contested
+        nucleus of another block can reach it); sorted by y, then x.
     """
     mpp = job.image.frame.working_mpp
     y0, x0, _, _ = block.window
     rgb = job.image.read(block.window)
-    nuclei = job.segmenter.segment(_block_pixels(job, rgb, (y0, x0)))
+    nuclei = _nuclei(job, block, rgb)
     spans = Spans.of(nuclei, int(nuclei.max(initial=0)))
     xy = spans.centroids((y0, x0))
     rows = _reported(block, xy)
@@ -100,14 +113,18 @@ def measure_block(job: Job, block: Block) -> dict[str, NDArray[Any]]:
     columns |= _places(job, block, xy) | {"cut_by_border": _cut(block, spans, job.image.frame.shape)}
     columns["owned"] = block.owns(xy)
     columns["contested"] = ~_widened(block, -CONTESTED_PX).owns(xy)
+    columns["bordering"] = _bordering(job, block, spans)
     return columns
 
 
-def _block_pixels(job: Job, rgb: NDArray[np.uint8], origin: tuple[int, int]) -> BlockPixels:
-    """What the segmenter gets."""
+def _nuclei(job: Job, block: Block, rgb: NDArray[np.uint8]) -> NDArray[np.int32]:
+    """Label the nuclei in a block's window."""
+    if isinstance(job.segmenter, MapSegmenter) and job.maps is not None:
+        return job.segmenter.nuclei(job.maps.window(block.window))
     background = np.asarray(job.context.background, np.float64)
     stains = unmix(optical_density(rgb, background, clip=False), job.context.stains)
-    return BlockPixels(rgb, stains, background, job.image.frame.working_mpp, origin)
+    mpp = job.image.frame.working_mpp
+    return job.segmenter.segment(BlockPixels(rgb, stains, background, mpp, block.window[:2]))
 
 
 def _around(spans: Spans, margin: int, shape: tuple[int, ...]) -> tuple[slice, slice]:
@@ -173,6 +190,16 @@ def _reported(block: Block, xy: NDArray[np.float64]) -> NDArray[np.intp]:
 def _widened(block: Block, margin: int) -> Block:
     y0, x0, y1, x1 = block.core
     return dataclasses.replace(block, core=(y0 - margin, x0 - margin, y1 + margin, x1 + margin))
+
+
+def _bordering(job: Job, block: Block, spans: Spans) -> NDArray[np.bool_]:
+    """Tell which nuclei reach so near the border of the core that a contested one of another block can meet them."""
+    reach = CONTESTED_PX + int(np.ceil(um_to_px(job.segmenter.largest_object_um, job.image.frame.working_mpp)))
+    y0, x0, y1, x1 = _widened(block, -reach).core
+    top, left, bottom, right = spans.boxes().T
+    above, before = block.window[:2]
+    inside = (top + above >= y0) & (left + before >= x0) & (bottom + above <= y1) & (right + before <= x1)
+    return np.asarray(~inside)
 
 
 def _places(job: Job, block: Block, xy: NDArray[np.float64]) -> dict[str, NDArray[Any]]:
@@ -246,7 +273,9 @@ def _stands(table: dict[str, NDArray[Any]]) -> NDArray[np.bool_]:
     """Tell which rows stay: from the best rank down, each that is not the same nucleus as one that stays."""
     stands = np.ones(len(table["owned"]), bool)
     rivals: dict[int, list[int]] = {}
-    for first, second in _same_nucleus(table).tolist():
+    near = np.flatnonzero(table["bordering"])
+    pairs = near[_same_nucleus({name: table[name][near] for name in COMPARED})]
+    for first, second in pairs.tolist():
         rivals.setdefault(first, []).append(second)
         rivals.setdefault(second, []).append(first)
     area, row, col = table["Nucleus: Area µm^2"], table["block_row"], table["block_col"]

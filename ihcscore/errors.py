@@ -10,6 +10,8 @@ One root, so that ``except IhcscoreError`` catches whatever the user's data or m
     │   ├── EmptyImage           nothing in it to score
     │   └── DamagedResult        a file of a result that cannot be read
     ├── UnknownName           a named choice that does not exist (also KeyError)
+    ├── WeightsError          a network that is missing, damaged or of another kind
+    ├── MissingExtra          a package that an optional part needs (also ImportError)
     ├── AssayError            an assay whose fields do not make sense (also ValueError)
     ├── ResultMismatch        a result folder that belongs to other parameters or inputs
     └── OutputError           a place that cannot be written (also OSError)
@@ -91,6 +93,29 @@ class UnknownName(IhcscoreError, KeyError):
 
     def __reduce__(self) -> tuple[type, tuple[str, str, tuple[str, ...]]]:
         return type(self), (self.kind, self.name, self.known)
+
+
+class WeightsError(IhcscoreError):
+    """A network's weights are missing, damaged, or not of the kind that is needed."""
+
+
+class MissingExtra(IhcscoreError, ImportError):
+    """A package that an optional part needs is not installed.
+
+    Parameters
+    ----------
+    package : str
+        What is missing.
+    extra : str
+        Extra of ihcscore that brings it.
+    """
+
+    def __init__(self, package: str, extra: str) -> None:
+        self.package, self.extra = package, extra
+        super().__init__(f"{package} is not installed: pip install 'ihcscore[{extra}]', or {package} alone")
+
+    def __reduce__(self) -> tuple[type, tuple[str, str]]:
+        return type(self), (self.package, self.extra)
 
 
 class AssayError(IhcscoreError, ValueError):

@@ -27,7 +27,7 @@ from ihcscore.segment.registry import describe, load_segmenter
 from ihcscore.stains.vectors import StainMatrix
 from ihcscore.summarize import ScoreRow, summarize
 
-LIBRARIES = ("numpy", "scipy", "opencv-python-headless", "shapely")
+LIBRARIES = ("numpy", "scipy", "opencv-python-headless", "onnxruntime", "shapely")
 """Libraries whose version can change a number."""
 
 
@@ -90,7 +90,7 @@ class ImageResult:
     @property
     def provenance(self) -> dict[str, Any]:
         """What the result was made from and with, as plain values."""
-        return {**self.measurement.provenance, "assay": self.assay.to_dict()}
+        return {**self.measurement.provenance, "assay": self.assay.to_record()}
 
 
 def measure_image(
@@ -154,7 +154,7 @@ def _segmenter(
     if nuclei is not None:
         frame = frame_for(shape[1], shape[0], mpp=mpp)
         return GivenNuclei(nuclei, frame), frame
-    segmenter = load_segmenter(assay.segmenter, assay.segmenter_parameters)
+    segmenter = load_segmenter(assay.segmenter, assay.segmenter_parameters, assay.weights, assay.weights_sha256)
     return segmenter, frame_for(shape[1], shape[0], mpp=mpp, working_mpp=segmenter.mpp)
 
 
@@ -188,7 +188,7 @@ def _provenance(job: Job, assay: Assay, cells: pd.DataFrame) -> dict[str, Any]:
         "context": job.context.to_dict(),
         "segmenter": describe(job.segmenter),
         "grid": {"working_mpp": frame.working_mpp, "core_px": job.grid.core, "halo_px": job.grid.halo},
-        "measured": {name: assay.to_dict().get(name) for name in MEASURED_FIELDS if not name.startswith("segmenter")},
+        "measured": {name: getattr(assay, name) for name in MEASURED_FIELDS if name.endswith("_um")},
         "cells": {"schema_version": SCHEMA_VERSION, "rows": len(cells), "sha256": digest(cells)},
     }
 

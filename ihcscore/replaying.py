@@ -13,6 +13,7 @@ from ihcscore.context import SlideContext
 from ihcscore.errors import IhcscoreError, InputError
 from ihcscore.io.images import read_image
 from ihcscore.io.inputs import legal_name
+from ihcscore.io.nuclei import read_nuclei
 from ihcscore.outputs.summary import read_summary
 from ihcscore.pipeline import Measurement, digest, measure_image, rescore, score_cells
 from ihcscore.results import SUMMARY, ImageFolder, file_sha256, load_measurement
@@ -38,7 +39,13 @@ class Replay:
     notes: tuple[str, ...]
 
 
-def replay(path: str | Path, source: str | Path | None = None) -> Replay:
+def replay(
+    path: str | Path,
+    source: str | Path | None = None,
+    *,
+    nuclei: str | Path | None = None,
+    weights: str | Path | None = None,
+) -> Replay:
     """Repeat a result from its own summary and compare.
 
     Parameters
@@ -48,6 +55,11 @@ def replay(path: str | Path, source: str | Path | None = None) -> Replay:
     source : str or Path, optional
         The image, or for a rescored result the folder it was measured in; or a folder that holds it. Without it, the
         folders around the summary and the current one are searched.
+    nuclei : str or Path, optional
+        File, or folder with the file, of the nuclei that were given; without it, the image's folder is searched.
+    weights : str or Path, optional
+        File or folder of the segmenter's network, where the result was measured with one that the package does not
+        ship; without it, the name that the result records, in the current folder.
 
     Returns
     -------
@@ -56,7 +68,7 @@ def replay(path: str | Path, source: str | Path | None = None) -> Replay:
     Raises
     ------
     IhcscoreError
-        If the source cannot be found or is not the one that was scored.
+        If the source, its given nuclei or the weights cannot be found or are not those that were used.
     """
     path = Path(path)
     result = ImageFolder.read(path.parent) if path.name == SUMMARY else ImageFolder.read(path)
@@ -68,10 +80,17 @@ def replay(path: str | Path, source: str | Path | None = None) -> Replay:
         measurement = load_measurement(ImageFolder.read(folder))
         again = rescore(measurement, assay, assay_from_dict(origin["assay"]), image=name)
     else:
-        image = read_image(_find_image(path, summary["input"], source), summary["image"]["mpp"])
+        file = _find_file(path, summary["input"], source, "--input")
+        image = read_image(file, summary["image"]["mpp"])
+        if weights is not None:
+            assay = assay.replace(weights=str(weights))
+        labels = None
+        if "nuclei" in summary["input"]:
+            given = _find_file(path, summary["input"]["nuclei"], nuclei or file.parent, "--nuclei")
+            labels = read_nuclei(given, (image.rgb.shape[0], image.rgb.shape[1])).labels
         # A group's context came from all its tiles; any other is settled anew, and so compared.
         context = SlideContext.from_dict(summary["context"]) if group else None
-        measurement = measure_image(image.rgb, mpp=image.mpp, assay=assay, context=context)
+        measurement = measure_image(image.rgb, mpp=image.mpp, assay=assay, context=context, nuclei=labels)
         again = score_cells(measurement.cells, assay, image=name)
     return _compare(summary, dataclasses.replace(again.scores, group=group), again.cells, measurement)
 
@@ -92,7 +111,7 @@ def _compare(summary: dict[str, Any], scores: ScoreRow, cells: pd.DataFrame, mea
     return Replay(not differences, tuple(differences), tuple(notes))
 
 
-def _find_image(summary: Path, wanted: dict[str, Any], source: str | Path | None) -> Path:
+def _find_file(summary: Path, wanted: dict[str, Any], source: str | Path | None, option: str) -> Path:
     name = wanted["name"]
     places = [Path(source)] if source is not None else [summary.parent, *summary.resolve().parents[1:3], Path.cwd()]
     for place in places:
@@ -101,8 +120,8 @@ def _find_image(summary: Path, wanted: dict[str, Any], source: str | Path | None
             if file_sha256(candidate) == wanted["sha256"]:
                 return candidate
             if source is not None:
-                raise InputError(candidate, "is not the image that was scored (other SHA-256)")
-    raise IhcscoreError(f"cannot find {name}: give the image or its folder with --input")
+                raise InputError(candidate, "is not the file that was used (other SHA-256)")
+    raise IhcscoreError(f"cannot find {name}: give it or its folder with {option}")
 
 
 def _find_measurement(summary: Path, origin: dict[str, Any], source: str | Path | None) -> Path:

@@ -52,7 +52,7 @@ class RunReport:
 
 def parameters_digest(assay: Assay) -> str:
     """Give the SHA-256 of everything that decides a result but its input: the version and the assay's values."""
-    values = {key: value for key, value in assay.to_dict().items() if key not in ("description", "sources")}
+    values = {key: value for key, value in assay.to_record().items() if key not in ("description", "sources")}
     text = json.dumps([ihcscore.__version__, values], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()
 
@@ -138,7 +138,12 @@ def write_run(out: Path, assay: Assay, **more: str) -> None:
     OutputError
         If it cannot be written.
     """
-    head = {"ihcscore": ihcscore.__version__, "parameters": parameters_digest(assay), "assay": assay.to_dict(), **more}
+    head = {
+        "ihcscore": ihcscore.__version__,
+        "parameters": parameters_digest(assay),
+        "assay": assay.to_record(),
+        **more,
+    }
     write_bytes(out / RUN, (json.dumps(head, indent=1, ensure_ascii=False) + "\n").encode())
 
 

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy import ndimage as ndi
 from skimage.data import immunohistochemistry
 
 from ihcscore.phantom import load_parameters, render
@@ -33,6 +34,18 @@ def read_only(array):
     array = array.copy()
     array.flags.writeable = False
     return array
+
+
+def check_labels(labels, segmenter):
+    """What every segmenter's labels keep: numbers without gaps, nuclei in one piece, without holes, not too long."""
+    assert labels.dtype == np.int32
+    present = np.unique(labels)
+    np.testing.assert_array_equal(present[present > 0], np.arange(1, labels.max(initial=0) + 1))
+    for number, where in enumerate(ndi.find_objects(labels), 1):
+        nucleus = labels[where] == number
+        assert ndi.label(nucleus)[1] == 1
+        assert np.array_equal(ndi.binary_fill_holes(nucleus), nucleus)
+        assert np.hypot(*nucleus.shape) * segmenter.mpp <= segmenter.largest_object_um
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,6 @@
 import dataclasses
+import hashlib
+from importlib import resources
 
 import numpy as np
 import pytest
@@ -10,6 +12,7 @@ from ihcscore.errors import AssayError, UnknownName
 from ihcscore.pipeline import score_image
 from ihcscore.stains.vectors import StainMatrix
 
+WEIGHTS = resources.files("ihcscore.segment") / "weights" / "nuclei.onnx"
 CHANGES = {
     "name": "other",
     "version": 2,
@@ -21,8 +24,10 @@ CHANGES = {
     "atm_max_od": 1.0,
     "background": (240.0, 240.0, 240.0),
     "stains": StainMatrix((0.75, 0.6, 0.28), (0.24, 0.5, 0.83)),
-    "segmenter": None,  # one choice only, so far
-    "segmenter_parameters": {"contrast_od": 0.1},
+    "segmenter": "watershed",
+    "segmenter_parameters": {"largest_object_um": 12.0},
+    "weights": str(WEIGHTS),
+    "weights_sha256": hashlib.sha256(WEIGHTS.read_bytes()).hexdigest(),
     "expansion_um": 2.0,
     "membrane_um": 2.0,
     "nucleus_edge_um": 0.0,
@@ -144,6 +149,8 @@ def test_impossible_thresholds_are_refused(thresholds):
         ("stains", {"hematoxylin": [0.65, 0.7, 0.29], "dab": [0.27, 0.57, 0.78], "eosin": [0, 1, 0]}),
         ("segmenter", ["watershed"]),
         ("segmenter_parameters", 5),
+        ("weights", 5),
+        ("weights_sha256", ["x"]),
         ("segmenter_parameters", {"contrast_od": float("nan")}),
         ("expansion_um", True),
         ("group", 5),

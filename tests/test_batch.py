@@ -1,6 +1,7 @@
 import csv
 import json
 import shutil
+from importlib import resources
 
 import numpy as np
 import pytest
@@ -9,7 +10,7 @@ from PIL import Image
 
 from ihcscore import load_assay, read_image, score_image
 from ihcscore.batch import score_files
-from ihcscore.errors import DamagedResult, IhcscoreError, InputError, OutputError, ResultMismatch
+from ihcscore.errors import DamagedResult, IhcscoreError, InputError, OutputError, ResultMismatch, WeightsError
 from ihcscore.io.inputs import expand_inputs
 from ihcscore.outputs.tables import read_cells
 from ihcscore.replaying import replay
@@ -395,7 +396,59 @@ def test_a_changed_record_does_not_repeat(tiles, out):
 
 def test_another_image_is_not_replayed(tiles, out):
     run(tiles, out)
-    with pytest.raises(InputError, match="not the image that was scored"):
+    with pytest.raises(InputError, match="not the file that was used"):
         replay(out / "case1_a" / "summary.json", tiles / "case1_b.png")
     with pytest.raises(IhcscoreError, match="--input"):
         replay(out / "case1_a" / "summary.json")
+
+
+# --- nuclei and weights from elsewhere
+
+
+def given_nuclei(folder, names, labels):
+    folder.mkdir()
+    for name in names:
+        Image.fromarray(labels).save(folder / name)
+    return folder
+
+
+def test_given_nuclei_are_scored_recorded_and_replayed(tiles, out, tmp_path):
+    _, labels = discs((80, 140), [(30, 40), (70, 40)], 9)  # one less than there are
+    folder = given_nuclei(tmp_path / "labels", ["case1_a_nuclei.png", "case1_b.png"], labels.astype(np.uint8))
+    report = score_files(expand_inputs([tiles], nuclei=folder), ASSAY, out)
+    assert [row["cells"] for row in rows_of(out)] == ["2", "2", ""]
+    assert "holds no file of nuclei for it: expected one such as case2_a.png" in report.failed[0]
+    summary = json.loads((out / "case1_a" / "summary.json").read_text())
+    assert summary["segmenter"]["name"] == "given"
+    assert summary["segmenter"]["parameters"]["labels_given"] == 2
+    assert summary["input"]["nuclei"]["name"] == "case1_a_nuclei.png"
+    with pytest.raises(IhcscoreError, match="--nuclei"):
+        replay(out / "case1_a" / "summary.json", tiles)
+    assert replay(out / "case1_a" / "summary.json", tiles, nuclei=folder).same
+    assert score_files(expand_inputs([tiles], nuclei=folder), ASSAY, out).kept == 2
+    assert "scored with another nuclei" in score_files(expand_inputs([tiles / "case1_a.png"]), ASSAY, out).failed[0]
+
+
+def test_a_manifest_names_nuclei_relative_to_itself(tiles, out, tmp_path):
+    _, labels = discs((80, 140), [(30, 40)], 9)
+    given_nuclei(tiles / "by hand", ["one.png"], labels.astype(np.uint8))
+    (tiles / "all.csv").write_text("path,nuclei\ncase1_a.png,by hand/one.png\ncase1_b.png,\n")
+    score_files(expand_inputs([tiles / "all.csv"]), ASSAY, out)
+    assert [row["cells"] for row in rows_of(out)] == ["1", "3"]
+
+
+def test_weights_are_recorded_by_name_and_hash(tiles, out, tmp_path):
+    weights = tmp_path / "mine.onnx"
+    weights.write_bytes((resources.files("ihcscore.segment") / "weights" / "nuclei.onnx").read_bytes())
+    run(tiles, out, ASSAY.replace(weights=str(weights)))
+    text = "".join(path.read_text() for path in out.rglob("*.json"))
+    assert str(tmp_path) not in text
+    summary = json.loads((out / "case1_a" / "summary.json").read_text())
+    assert summary["assay"]["weights"] == "mine.onnx"
+    assert summary["assay"]["weights_sha256"] == summary["segmenter"]["parameters"]["weights_sha256"]
+    with pytest.raises(WeightsError, match=r"mine.onnx: cannot be read"):
+        replay(out / "case1_a" / "summary.json", tiles)
+    assert replay(out / "case1_a" / "summary.json", tiles, weights=weights).same
+    weights.write_bytes(weights.read_bytes() + b" ")
+    with pytest.raises(WeightsError, match="is not the"):
+        replay(out / "case1_a" / "summary.json", tiles, weights=weights)

@@ -20,8 +20,44 @@ def test_phantom_h_scores():
     assert json.loads(run("phantom_hscore.py", "--seeds", 2))["tiles"] == 2
 
 
+def test_phantom_nuclei(tmp_path):
+    arguments = ("--count", 1, "--markers", "nuclear", "--worst", tmp_path, "--json", tmp_path / "found.json")
+    run("phantom_nuclei.py", *arguments)
+    found = json.loads((tmp_path / "found.json").read_text())["nuclear"]
+    assert 0.5 < found["AJI"] < 1
+    assert 0.8 < found["detection F1"] <= 1
+    assert (tmp_path / "worst_nuclear.jpg").stat().st_size > 5000
+
+
+def test_agreement_of_equal_and_of_disjoint_labels():
+    sys.path.insert(0, str(BENCHMARKS))
+    from agreement import agreement
+
+    labels = np.zeros((20, 30), np.int32)
+    labels[3:9, 3:9], labels[12:18, 20:28] = 1, 2
+    positive = np.array([True, False])
+    same = agreement(labels, positive, labels, positive, 0.5)
+    assert (same["AJI"], same["F1"], same["detection F1"], same["found per true"]) == (1, 1, 1, 1)
+    moved = agreement(labels, positive, np.roll(labels, 15, axis=1), positive, 0.5)
+    assert (moved["AJI"], moved["F1"]) == (0, 0)
+    half = np.where(labels == 1, 1, 0).astype(np.int32)
+    some = agreement(labels, positive, half, positive[:1], 0.5)
+    assert some["AJI"] == 36 / (36 + 48)
+    assert some["F1"] == 2 / 3
+    assert some["positives"] == (1, 1, 1)
+
+
+def test_processors(tmp_path):
+    run("processors.py", "--write", tmp_path / "here.json", "--count", 1, "--side", 256)
+    text = run("processors.py", "--compare", tmp_path / "here.json")
+    assert "equal tables 1 of 1" in text
+    assert "differ: 0.00e+00, by at most 0" in text
+
+
 def test_speed():
-    assert "whole command" in run("speed.py", "--side", 512, "--repeats", 1)
+    text = run("speed.py", "--side", 512, "--repeats", 1)
+    assert "network, median: pixels to table" in text
+    assert "watershed, median: pixels to table" in text
 
 
 def test_annotated_tiles_and_background_pairs(tmp_path, nuclear):

@@ -44,25 +44,30 @@ def plain(cells):
     return cells.drop(columns=BLOCK_COLUMNS).sort_values(["y_px", "x_px"], ignore_index=True)
 
 
-def test_blocks_of_any_size_give_the_same_cells(tissue):
-    whole = plain(cells_of(job_for(tissue, 1024)))
+@pytest.fixture(params=["network", "watershed"])
+def segmenter(request):
+    return load_segmenter(request.param)
+
+
+def test_blocks_of_any_size_give_the_same_cells(tissue, segmenter):
+    whole = plain(cells_of(job_for(tissue, 1024, segmenter)))
     assert len(whole) > 300
     for core in (128, 200, 256, 333):
-        pd.testing.assert_frame_equal(plain(cells_of(job_for(tissue, core))), whole, check_exact=True)
+        pd.testing.assert_frame_equal(plain(cells_of(job_for(tissue, core, segmenter))), whole, check_exact=True)
 
 
-def test_the_order_of_blocks_changes_nothing(tissue):
-    job = job_for(tissue, 200)
+def test_the_order_of_blocks_changes_nothing(tissue, segmenter):
+    job = job_for(tissue, 200, segmenter)
     count = len(job.grid)
     there = cells_of(job)
     back = cells_of(job, order=list(reversed(range(count))))
     pd.testing.assert_frame_equal(back, there, check_exact=True)
 
 
-def test_a_crop_of_whole_blocks_has_the_same_cells(tissue):
-    job = job_for(tissue, 200)
-    crop = job_for(np.ascontiguousarray(tissue[:400, :400]), 200, context=job.context)
-    reach = job.grid.halo
+def test_a_crop_of_whole_blocks_has_the_same_cells(tissue, segmenter):
+    job = job_for(tissue, 200, segmenter)
+    crop = job_for(np.ascontiguousarray(tissue[:400, :400]), 200, segmenter, context=job.context)
+    reach = job.grid.halo + getattr(segmenter, "margin_px", 0)
     far = 400 - reach
     inside = [
         plain(cells[(cells.x_px < far) & (cells.y_px < far)]).reset_index(drop=True)

@@ -13,6 +13,8 @@ from ihcscore import errors
         errors.UnknownName("assay", "x", ["a", "b"]),
         errors.AssayError("mine", ["one", "two"]),
         errors.ResultMismatch("another"),
+        errors.MissingExtra("stardist", "engines"),
+        errors.WeightsError("nuclei.onnx: is damaged"),
         errors.OutputError("cannot write"),
     ],
 )

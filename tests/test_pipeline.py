@@ -66,12 +66,12 @@ def test_provenance_holds_what_a_repetition_needs(ihc):
     assert made["ihcscore"] == ihcscore.__version__
     assert made["context"]["background"] == [255, 255, 255]
     assert made["context"]["stains_origin"].startswith("default")
-    assert made["segmenter"]["name"] == "watershed"
-    assert made["segmenter"]["parameters"]["contrast_od"] > 0
+    assert made["segmenter"]["name"] == "network"
+    assert made["segmenter"]["parameters"]["depth"] > 0
     assert made["assay"]["thresholds"] == [0.2, 0.4, 0.6]
     assert {key: made["image"][key] for key in ("width", "height", "mpp")} == {"width": 512, "height": 512, "mpp": 0.5}
     assert len(made["image"]["pixels_sha256"]) == 64
-    assert set(made["libraries"]) == {"numpy", "scipy", "opencv-python-headless", "shapely"}
+    assert set(made["libraries"]) == {"numpy", "scipy", "onnxruntime", "opencv-python-headless", "shapely"}
 
 
 def test_cells_cut_by_the_border_are_classed_but_not_scored():

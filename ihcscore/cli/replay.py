@@ -11,11 +11,17 @@ def command(
     source: Annotated[
         Path | None, typer.Option("--input", help="The image (for a rescored result: its measurement), or its folder.")
     ] = None,
+    nuclei: Annotated[
+        Path | None, typer.Option("--nuclei", help="The nuclei that were given, or their folder.")
+    ] = None,
+    weights: Annotated[
+        Path | None, typer.Option("--weights", help="Network that it was measured with, where not the package's own.")
+    ] = None,
 ) -> None:
     """Repeat a result from its own record and say whether it is the same; exit code 1 if it is not."""
     from ihcscore.replaying import replay
 
-    done = replay(summary, source)
+    done = replay(summary, source, nuclei=nuclei, weights=weights)
     for note in done.notes:
         typer.echo(f"note: {note}", err=True)
     if not done.same:

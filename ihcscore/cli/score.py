@@ -32,7 +32,17 @@ def command(
     compartment: Compartment = None,
     stains: Stains = None,
     background: Background = None,
-    segmenter: Annotated[str | None, typer.Option("--segmenter", help="What finds the nuclei: watershed.")] = None,
+    segmenter: Annotated[
+        str | None,
+        typer.Option("--segmenter", help="What finds the nuclei: network, watershed, stardist, instanseg, cellpose."),
+    ] = None,
+    weights: Annotated[
+        Path | None, typer.Option("--weights", help="File or folder of the segmenter's network, if not the own one.")
+    ] = None,
+    nuclei: Annotated[
+        Path | None,
+        typer.Option("--nuclei", help="Nuclei found elsewhere: label image or QuPath GeoJSON, or a folder of them."),
+    ] = None,
     group: Annotated[
         str | None,
         typer.Option("--group", help="Column of a manifest or pattern for file names: tiles of one slide or case."),
@@ -47,7 +57,16 @@ def command(
     if context is not None and (stains is not None or background is not None):
         raise typer.BadParameter("it settles stains and background already", param_hint="--context")
     origin: dict[str, str] = {}
-    fields = changes(thresholds, compartment, stains, background, mpp=mpp, segmenter=segmenter, group=group or None)
+    fields = changes(
+        thresholds,
+        compartment,
+        stains,
+        background,
+        mpp=mpp,
+        segmenter=segmenter,
+        weights=None if weights is None else str(weights),
+        group=group or None,
+    )
     if context is not None:
         from ihcscore.context import load_context
 
@@ -63,8 +82,8 @@ def command(
     from ihcscore.io.inputs import expand_inputs
     from ihcscore.segment.registry import load_segmenter
 
-    load_segmenter(chosen.segmenter, chosen.segmenter_parameters)
-    images = expand_inputs(inputs, chosen.group)
+    load_segmenter(chosen.segmenter, chosen.segmenter_parameters, chosen.weights, chosen.weights_sha256)
+    images = expand_inputs(inputs, chosen.group, nuclei)
     report = run(images, chosen, out, cells_csv=cells_csv, overwrite=overwrite)
     summarise_failures(report.failed, len(images))
 

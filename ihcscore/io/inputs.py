@@ -12,6 +12,8 @@ from ihcscore.errors import IhcscoreError, InputError
 from ihcscore.io.images import SUFFIXES
 
 RESERVED = {"con", "prn", "aux", "nul", *(f"com{n}" for n in range(1, 10)), *(f"lpt{n}" for n in range(1, 10))}
+MANIFEST_FOLDER = "\0folder"
+"""Key of a manifest's row under which its folder stands: no column has such a name."""
 GLOB_CHARACTERS = "*?["
 LONGEST_BYTES = 100
 """Of a folder's name: file systems take 255, and suffixes are added."""
@@ -33,25 +35,33 @@ class ImageInput:
         Slide or case it belongs to; empty without grouping.
     mpp : float or None
         um per pixel from a manifest.
+    nuclei : Path or None
+        File, or folder with the file, of nuclei found elsewhere.
     """
 
     path: Path
     name: str
     group: str = ""
     mpp: float | None = None
+    nuclei: Path | None = None
 
 
-def expand_inputs(inputs: Sequence[str | Path], group: str | None = None) -> list[ImageInput]:
+def expand_inputs(
+    inputs: Sequence[str | Path], group: str | None = None, nuclei: Path | None = None
+) -> list[ImageInput]:
     """List the images that files, folders, globs and manifests name.
 
     Parameters
     ----------
     inputs : sequence of str or Path
         Image files; folders, whose images are taken (not those of folders inside); globs (``**`` goes deeper); CSV
-        manifests with a column ``path`` (relative to the manifest) and, if wanted, ``mpp`` and columns to group by.
+        manifests with a column ``path`` (relative to the manifest) and, if wanted, ``mpp``, ``nuclei`` (relative to it,
+        too) and columns to group by.
     group : str, optional
         Column of the manifests, or a regular expression for file stems: images that agree in its groups (without
         groups, in what it matches) belong together.
+    nuclei : Path, optional
+        File of the only image's nuclei, or folder of all images'; a manifest's column ``nuclei`` wins over it.
 
     Returns
     -------
@@ -75,9 +85,11 @@ def expand_inputs(inputs: Sequence[str | Path], group: str | None = None) -> lis
                 raise InputError(path, "is listed twice with different values")
     if not rows:
         raise IhcscoreError(f"no images among {', '.join(map(str, inputs))}: looked for {', '.join(SUFFIXES)}")
+    if nuclei is not None and nuclei.is_file() and len(rows) > 1:
+        raise IhcscoreError(f"{nuclei.name} cannot hold the nuclei of {len(rows)} images: give a folder of such files")
     names = legal_names(list(rows))
     return [
-        ImageInput(path, name, _group_of(path, row, group), _manifest_mpp(path, row))
+        ImageInput(path, name, _group_of(path, row, group), _manifest_mpp(path, row), _nuclei_of(path, row, nuclei))
         for (path, row), name in zip(rows.items(), names, strict=True)
     ]
 
@@ -133,7 +145,7 @@ def _manifest(path: Path) -> list[tuple[Path, dict[str, str]]]:
             raise InputError(path, f"row {number} of the manifest has no path")
         if None in row:
             raise InputError(path, f"row {number} of the manifest has more fields than the header")
-    return [(path.parent / row["path"].strip(), row) for row in rows]
+    return [(path.parent / row["path"].strip(), {**row, MANIFEST_FOLDER: str(path.parent)}) for row in rows]
 
 
 def _manifest_mpp(path: Path, row: dict[str, str]) -> float | None:
@@ -144,6 +156,12 @@ def _manifest_mpp(path: Path, row: dict[str, str]) -> float | None:
         return float(text)
     except ValueError:
         raise InputError(path, f"the manifest's mpp '{text}' is not a number") from None
+
+
+def _nuclei_of(path: Path, row: dict[str, str], given: Path | None) -> Path | None:
+    """Give the nuclei a manifest names, relative to it, else those given for all."""
+    text = (row.get("nuclei") or "").strip()
+    return Path(row[MANIFEST_FOLDER]) / text if text else given
 
 
 def _group_of(path: Path, row: dict[str, str], group: str | None) -> str:

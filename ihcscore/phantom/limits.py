@@ -69,6 +69,13 @@ LIMITS: dict[str, tuple[float, float]] = {
     "sharpen": (0, 5),
     "jpeg_quality": (0, 100),
     "jpeg_color": (0, 1),
+    "hole_share": (0, 0.9),
+    "ragged_um": (0, 5),
+    "edge_dab_od": (0, 3),
+    "edge_um": (0.1, 20),
+    "stroma_dab_od": (0, 2),
+    "folds_per_mm2": (0, 5000),
+    "gamma": (0.5, 2),
 }
 """Smallest and largest value of each range of `PhantomParameters`, both included."""
 

@@ -1,10 +1,11 @@
 """How much DAB lies where."""
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from ihcscore.phantom.cells import Cells
-from ihcscore.phantom.fields import lognormal, smooth
+from ihcscore.phantom.fields import lognormal, smooth, streaks
 from ihcscore.phantom.labels import centroids_px, per_label
 from ihcscore.phantom.layout import TUMOR, Layout
 from ihcscore.phantom.scene import Scene
@@ -14,6 +15,11 @@ ARC_END = 0.05
 """Length over which a stained arc fades out, as a share of half the way round."""
 MAX_LEVEL_OD = 3.0
 """Denser DAB lets through less than a grey level in every channel."""
+HOLE_UM = 2.0
+HOLE_DEPTH = 0.85
+"""Size of a gap in the DAB, and how much of the DAB it lacks."""
+RAGGED_SCALE_UM = 1.6
+"""Length over which the border of ragged DAB wanders."""
 TARGET = {"nuclear": "nucleus", "membranous": "membrane", "cytoplasmic": "cytoplasm"}
 
 
@@ -84,6 +90,64 @@ def deposit(
     dab += per_label(0.6 * share[3] * level, layout.under)
     unspecific = scene.on_tissue() * np.clip(1 + 0.35 * smooth(rng, grid, 5.0), 0, None)
     return np.asarray(dab + drawn["background_dab_od"] * unspecific, dtype=np.float32)
+
+
+def roughen(rng: np.random.Generator, scene: Scene, dab: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Tear gaps into the DAB and let it stray over borders.
+
+    Parameters
+    ----------
+    rng : numpy.random.Generator
+    scene : Scene
+        Uses `hole_share`, `ragged_um`.
+    dab : ndarray of shape (M, N), dtype float32
+        DAB OD. Not modified.
+
+    Returns
+    -------
+    ndarray of shape (M, N), dtype float32
+        `dab` itself if both are 0.
+    """
+    grid, drawn = scene.grid, scene.drawn
+    if drawn["hole_share"] > 0:
+        field = smooth(rng, grid, HOLE_UM, octaves=2)
+        depth = (np.quantile(field[::2, ::2], drawn["hole_share"]) - field) / np.float32(0.4)
+        dab = dab * (1 - np.float32(HOLE_DEPTH) * np.clip(depth, 0, 1))
+    if drawn["ragged_um"] > 0:
+        reach = np.float32(drawn["ragged_um"] / grid.mpp)
+        columns, rows = np.meshgrid(np.arange(grid.width, dtype=np.float32), np.arange(grid.height, dtype=np.float32))
+        columns += reach * smooth(rng, grid, RAGGED_SCALE_UM)
+        rows += reach * smooth(rng, grid, RAGGED_SCALE_UM)
+        dab = np.asarray(cv2.remap(dab, columns, rows, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT), np.float32)
+    return dab
+
+
+def unspecific(rng: np.random.Generator, scene: Scene) -> NDArray[np.float32]:
+    """Stain what does not express the marker: free edges of the tissue, fibres of the stroma.
+
+    Parameters
+    ----------
+    rng : numpy.random.Generator
+    scene : Scene
+        Uses `edge_dab_od`, `edge_um`, `stroma_dab_od`.
+
+    Returns
+    -------
+    ndarray of shape (M, N), dtype float32
+        DAB OD; 0 if both are 0.
+    """
+    grid, tissue, drawn = scene.grid, scene.tissue, scene.drawn
+    dab = np.zeros(grid.shape, np.float32)
+    on_tissue = scene.on_tissue()
+    if drawn["edge_dab_od"] > 0 and tissue.glass.any():
+        away = cv2.distanceTransform((~tissue.glass).astype(np.uint8), cv2.DIST_L2, 5) * np.float32(grid.mpp)
+        rim = np.exp(-((away / np.float32(drawn["edge_um"])) ** 2)) * on_tissue
+        dab += np.float32(drawn["edge_dab_od"]) * rim * np.clip(0.6 + 0.5 * smooth(rng, grid, 20.0), 0, 1.5)
+    if drawn["stroma_dab_od"] > 0:
+        along = (tissue.across + np.float32(np.pi / 2) + 0.5 * smooth(rng, grid, 25.0)).astype(np.float32)
+        fibre = np.clip(0.5 + 0.5 * streaks(rng, grid, along, 0.8, 25.0), 0, 1.8)
+        dab += np.float32(drawn["stroma_dab_od"]) * tissue.stroma * on_tissue * fibre
+    return dab
 
 
 def _highest(values: NDArray[np.float64], among: NDArray[np.bool_], share: float) -> NDArray[np.bool_]:

@@ -99,7 +99,8 @@ def expose(
     light : Light
     grid : Grid
     drawn : mapping of str to float
-        Uses `blur_um`, `chromatic_shift_um`, `stray_light`, `noise_grey`, `sharpen`, `jpeg_quality`, `jpeg_color`.
+        Uses `blur_um`, `chromatic_shift_um`, `stray_light`, `gamma`, `noise_grey`, `sharpen`, `jpeg_quality`,
+        `jpeg_color`.
 
     Returns
     -------
@@ -109,6 +110,8 @@ def expose(
     stray = np.float32(drawn["stray_light"])
     picture *= 1 - stray
     picture += stray
+    if drawn["gamma"] != 1:
+        np.power(np.maximum(picture, 0), np.float32(drawn["gamma"]), out=picture)
     noise = rng.standard_normal(picture.shape, dtype=np.float32)
     noise *= np.sqrt(np.maximum(picture, 0))
     noise *= np.float32(drawn["noise_grey"])

@@ -129,6 +129,19 @@ class PhantomParameters:
         Quality 1 to 100, rounded; 0 for none.
     jpeg_color : range
         From 0.5, JPEG keeps the colour at full resolution (4:4:4, as Aperio's RGB JPEG does); below, at half (4:2:0).
+    hole_share : range
+        Share of the DAB's area that takes next to none: patchy nuclei.
+    ragged_um : range
+        How far the DAB strays over the border of its compartment.
+    edge_dab_od, edge_um : range
+        DAB OD along the borders of glass and lumen, and how deep it reaches: the stained rim of glands and sections.
+    stroma_dab_od : range
+        Unspecific DAB OD of the stroma's fibres.
+    folds_per_mm2 : range
+        Mean number of folds: bands in which the tissue lies double and out of focus.
+    gamma : range
+        Exponent of the scanner's tone curve over the share of light that passes; 1 is linear. Optical densities in the
+        picture are this times the true ones.
 
     Raises
     ------
@@ -203,6 +216,14 @@ class PhantomParameters:
     sharpen: Range = (0, 0.7)
     jpeg_quality: Range = (70, 95)
     jpeg_color: Range = (0.0, 1.0)
+    # later knobs stand last: a draw is made for each field in turn, so that earlier phantoms stay what they were
+    hole_share: Range = (0, 0)
+    ragged_um: Range = (0, 0)
+    edge_dab_od: Range = (0, 0)
+    edge_um: Range = (0.5, 3)
+    stroma_dab_od: Range = (0, 0)
+    folds_per_mm2: Range = (0, 0)
+    gamma: Range = (1, 1)
 
     def __post_init__(self) -> None:
         for name in (f.name for f in fields(self)):

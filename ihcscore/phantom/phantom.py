@@ -12,10 +12,11 @@ from ihcscore.phantom import truth
 from ihcscore.phantom.cells import grow
 from ihcscore.phantom.extras import extras
 from ihcscore.phantom.fields import Grid
+from ihcscore.phantom.folds import OUT_OF_FOCUS, doubled, folds
 from ihcscore.phantom.hematoxylin import chromatin, surroundings
 from ihcscore.phantom.labels import per_label
 from ihcscore.phantom.layout import LYMPHOCYTE, STROMA, TUMOR, place
-from ihcscore.phantom.marker import deposit, levels
+from ihcscore.phantom.marker import deposit, levels, roughen, unspecific
 from ihcscore.phantom.optics import Light, absorb, expose, shifted
 from ihcscore.phantom.parameters import PhantomParameters
 from ihcscore.phantom.scene import Scene
@@ -149,7 +150,7 @@ def render(parameters: PhantomParameters, seed: int) -> Phantom:
     >>> phantom.rgb.shape, phantom.nuclei.dtype
     ((64, 96, 3), dtype('int32'))
     """
-    knobs, ground, layout_rng, stain_rng, extra_rng, optics_rng = np.random.default_rng(seed).spawn(6)
+    knobs, ground, layout_rng, stain_rng, extra_rng, optics_rng, fault_rng = np.random.default_rng(seed).spawn(7)
     drawn = parameters.draw(knobs)
     grid = Grid(*parameters.size_px, parameters.mpp)
     tissue = regions(ground, grid, drawn)
@@ -161,9 +162,19 @@ def render(parameters: PhantomParameters, seed: int) -> Phantom:
     level = levels(stain_rng, scene)
     dab = deposit(stain_rng, scene, level, look.pattern)
     hematoxylin = look.od * _kept(scene, level) + surroundings(stain_rng, scene)
+    dab = roughen(fault_rng, scene, dab) + unspecific(fault_rng, scene)
     light = _light(optics_rng, parameters, drawn)
     other = extras(extra_rng, grid, scene.on_tissue(), light.stains, drawn)
-    passing = absorb(hematoxylin, dab, look.deep, other, light.stains, drawn["deep_blur_um"] / grid.mpp)
+    fold = folds(fault_rng, grid, drawn)
+    shift = (int(fault_rng.integers(grid.height)), int(fault_rng.integers(grid.width)))
+    passing = absorb(
+        doubled(hematoxylin, fold, shift),
+        doubled(dab, fold, shift),
+        np.maximum(look.deep, np.float32(OUT_OF_FOCUS) * fold),
+        other,
+        light.stains,
+        drawn["deep_blur_um"] / grid.mpp,
+    )
     rgb = expose(optics_rng, passing, light, grid, drawn)
     table = truth.table(layout, cells, level, hematoxylin, dab)
     return Phantom(

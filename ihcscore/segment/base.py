@@ -1,10 +1,13 @@
 """What a nucleus segmenter gets, gives and declares."""
 
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
+
+PixelMaps: TypeAlias = NDArray[np.uint8]
+"""What a segmenter says of each pixel before it looks for nuclei; shape (M, N, planes)."""
 
 
 @dataclass(frozen=True)
@@ -72,5 +75,42 @@ class Segmenter(Protocol):
         -------
         ndarray of shape (M, N), dtype int32
             0 is background, nuclei are 1..n without gaps, each one connected and without holes.
+        """
+        ...
+
+
+@runtime_checkable
+class MapSegmenter(Segmenter, Protocol):
+    """A segmenter whose costly part looks at each pixel and its surroundings, and can be done once for each pixel.
+
+    Attributes
+    ----------
+    margin_px : int
+        `maps` of a pixel do not depend on light farther away than this.
+    """
+
+    @property
+    def margin_px(self) -> int: ...  # noqa: D102
+
+    def maps(self, rgb: NDArray[np.uint8], background: NDArray[np.float64]) -> PixelMaps:
+        """Give the maps of pixels at `mpp`.
+
+        Parameters
+        ----------
+        rgb : ndarray of shape (M, N, 3), dtype uint8
+            Not modified.
+        background : ndarray of shape (3,), dtype float64
+            Light without tissue, the slide's own.
+
+        Returns
+        -------
+        ndarray of shape (M, N, planes), dtype uint8
+        """
+        ...
+
+    def nuclei(self, maps: PixelMaps) -> NDArray[np.int32]:
+        """Label the nuclei that maps show; the rest is as in `segment`.
+
+        A pixel of the maps farther than `influence_um` from a nucleus does not change it.
         """
         ...

@@ -53,11 +53,7 @@ class GivenNuclei:
             raise ValueError(f"nuclei have shape {self.labels.shape}, the image has {expected}")
         if not np.issubdtype(self.labels.dtype, np.integer) or self.labels.min(initial=0) < 0:
             raise ValueError(f"nuclei must be labels, integers from 0; found {self.labels.dtype}")
-        rows, cols = (
-            np.minimum(((np.arange(count) + 0.5) * self.frame.scale).astype(int), length - 1)
-            for count, length in zip(self.frame.shape, expected, strict=True)
-        )
-        sampled = self.labels[np.ix_(rows, cols)].astype(np.int64)
+        sampled = sample_labels(self.labels, self.frame).astype(np.int64)
         labels = np.unique(self.labels)
         if labels.max(initial=0) > 0 and (labels > 0).sum() == 1 and _pieces(self.labels) > 1:
             raise ValueError("nuclei are a mask with several pieces: give each nucleus its own number")
@@ -76,6 +72,27 @@ class GivenNuclei:
         values, labels = np.unique(part, return_inverse=True)
         shift = 0 if len(values) and values[0] == 0 else 1
         return (labels.reshape(part.shape) + shift).astype(np.int32)
+
+
+def sample_labels(labels: NDArray[np.integer], frame: Frame) -> NDArray[np.integer]:
+    """Give the label at the centre of each working pixel.
+
+    Parameters
+    ----------
+    labels : ndarray of shape (M, N), integer
+        In level-0 pixels. Not modified.
+    frame : Frame
+        How working pixels lie on them.
+
+    Returns
+    -------
+    ndarray of shape `frame.shape`, dtype as `labels`
+    """
+    rows, cols = (
+        np.minimum(((np.arange(count) + 0.5) * frame.scale).astype(int), length - 1)
+        for count, length in zip(frame.shape, labels.shape, strict=True)
+    )
+    return labels[np.ix_(rows, cols)]
 
 
 def _pieces(labels: NDArray[np.integer]) -> int:

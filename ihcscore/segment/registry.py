@@ -2,16 +2,36 @@
 
 import dataclasses
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
-from ihcscore.errors import AssayError, UnknownName
+from ihcscore.errors import AssayError, UnknownName, WeightsError
 from ihcscore.segment.base import Segmenter
+from ihcscore.segment.engines.cellpose import Cellpose
+from ihcscore.segment.engines.instanseg import InstanSeg
+from ihcscore.segment.engines.stardist import StarDist
+from ihcscore.segment.network import Network
 from ihcscore.segment.watershed import Watershed
+from ihcscore.segment.weights import check_sha256
 
-SEGMENTERS: dict[str, Callable[..., Segmenter]] = {"watershed": Watershed}
+SEGMENTERS: dict[str, Callable[..., Segmenter]] = {
+    "network": Network,
+    "watershed": Watershed,
+    "stardist": StarDist,
+    "instanseg": InstanSeg,
+    "cellpose": Cellpose,
+}
+NO_WEIGHTS = ("watershed",)
+OWN_WEIGHTS = ("network",)
+"""Segmenters that take no weights, and those that bring their own; all others need a path."""
 
 
-def load_segmenter(name: str, parameters: Mapping[str, float] | None = None) -> Segmenter:
+def load_segmenter(
+    name: str,
+    parameters: Mapping[str, float] | None = None,
+    weights: str | Path | None = None,
+    weights_sha256: str | None = None,
+) -> Segmenter:
     """Make a segmenter.
 
     Parameters
@@ -20,6 +40,10 @@ def load_segmenter(name: str, parameters: Mapping[str, float] | None = None) -> 
         One of `SEGMENTERS`.
     parameters : mapping of str to number, optional
         Values that differ from its own.
+    weights : str or Path, optional
+        File or folder of its network.
+    weights_sha256 : str, optional
+        What `weights` must have.
 
     Returns
     -------
@@ -31,6 +55,10 @@ def load_segmenter(name: str, parameters: Mapping[str, float] | None = None) -> 
         If there is no segmenter of that name; never another one instead.
     AssayError
         If it has no such parameter, or a value is out of range.
+    WeightsError
+        If its weights are not given, missing, not the expected ones, or not of its kind.
+    MissingExtra
+        If the package behind it is not installed.
 
     Examples
     --------
@@ -39,17 +67,26 @@ def load_segmenter(name: str, parameters: Mapping[str, float] | None = None) -> 
     """
     if name not in SEGMENTERS:
         raise UnknownName("segmenter", name, sorted(SEGMENTERS))
-    fixed = sorted({"name", "version"} & set(parameters or {}))
+    fixed = sorted({"name", "version", "weights"} & set(parameters or {}))
     if fixed:
         raise AssayError("segmenter_parameters", [f"{name}: {', '.join(fixed)} cannot be set"])
+    chosen: dict[str, Any] = dict(parameters or {})
+    if weights is not None:
+        if name in NO_WEIGHTS:
+            raise WeightsError(f"{name} has no network: leave the weights out")
+        chosen["weights"] = Path(weights)
+        if weights_sha256 is not None:
+            check_sha256(Path(weights), weights_sha256)
+    elif name not in NO_WEIGHTS + OWN_WEIGHTS:
+        raise WeightsError(f"{name} comes without weights: give the path of its model with --weights")
     try:
-        return SEGMENTERS[name](**dict(parameters or {}))
+        return SEGMENTERS[name](**chosen)
     except (TypeError, ValueError) as error:
         raise AssayError("segmenter_parameters", [f"{name}: {error}"]) from None
 
 
 def describe(segmenter: Segmenter) -> dict[str, Any]:
-    """Give a segmenter's name, version and parameters for a result's provenance."""
+    """Give a segmenter's name, version, weights and parameters for a result's provenance."""
     described: dict[str, Any] = {"name": segmenter.name, "version": segmenter.version}
     if dataclasses.is_dataclass(segmenter):
         plain = (int, float, str, bool)
@@ -57,4 +94,6 @@ def describe(segmenter: Segmenter) -> dict[str, Any]:
         described["parameters"] = {
             key: v for key, v in values.items() if isinstance(v, plain) and key not in ("name", "version")
         }
+        if isinstance(values.get("weights"), Path):
+            described["parameters"]["weights"] = values["weights"].name
     return described

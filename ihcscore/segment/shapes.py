@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from ihcscore.segment.runs import BAND_ROWS
+from ihcscore.segment.runs import BAND_ROWS, Runs
 
 
 def fill_gaps(mask: NDArray[np.uint8], widest: int) -> NDArray[np.uint8]:
@@ -60,6 +60,32 @@ def numbers(wanted: NDArray[np.bool_]) -> NDArray[np.int32]:
     new = np.cumsum(wanted, dtype=np.int32)
     new *= wanted
     return new
+
+
+def nuclei_of(runs: Runs, wanted: NDArray[np.bool_]) -> NDArray[np.int32]:
+    """Draw the wanted labels of a plane as nuclei, 1..n without gaps and without holes, and leave its margin out.
+
+    Parameters
+    ----------
+    runs : Runs
+        Of 4-connected labels in a plane with a margin of one pixel.
+    wanted : ndarray of shape (runs.count,), dtype bool
+        Only labels that have pixels; that of label 0 is not looked at.
+
+    Returns
+    -------
+    ndarray of shape (M - 2, N - 2), dtype int32
+
+    Examples
+    --------
+    >>> nuclei_of(Runs.of(np.pad(np.array([[3, 0, 5]], np.int32), 1)), np.arange(6) == 5)
+    array([[0, 0, 1]], dtype=int32)
+    """
+    wanted = wanted.copy()
+    wanted[0] = False
+    boxes = runs.boxes()
+    filled = fill_nuclei(runs.plane(numbers(wanted)), np.concatenate([boxes[:1], boxes[wanted]]))
+    return np.ascontiguousarray(filled[1:-1, 1:-1])
 
 
 def fill_nuclei(plane: NDArray[np.int32], boxes: NDArray[np.int64]) -> NDArray[np.int32]:

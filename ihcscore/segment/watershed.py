@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from ihcscore.segment.base import BlockPixels
 from ihcscore.segment.runs import Runs
-from ihcscore.segment.shapes import diagonals, fill_gaps, fill_nuclei, numbers
+from ihcscore.segment.shapes import diagonals, fill_gaps, nuclei_of
 from ihcscore.segment.signal import STEP_OD, Plane, blobs, contrast, disc, levels_of, quantise
 from ihcscore.segment.split import hills
 
@@ -188,9 +188,6 @@ class Watershed:
 
     def _nuclei(self, runs: Runs) -> NDArray[np.int32]:
         """Keep the hills that are neither too small nor too long, number them and fill them."""
-        boxes = runs.boxes()
         wanted = runs.areas() * self.mpp**2 >= self.smallest_um2
-        wanted &= diagonals(boxes) * self.mpp <= self.largest_object_um
-        wanted[0] = False
-        of_nuclei = np.concatenate([boxes[:1], boxes[wanted]])
-        return np.ascontiguousarray(fill_nuclei(runs.plane(numbers(wanted)), of_nuclei)[1:-1, 1:-1])
+        wanted &= diagonals(runs.boxes()) * self.mpp <= self.largest_object_um
+        return nuclei_of(runs, wanted)

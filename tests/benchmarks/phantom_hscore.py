@@ -1,6 +1,6 @@
 """H-score on the frozen nuclear phantoms: with the true nuclei given, and found end to end.
 
-python tests/benchmarks/phantom_hscore.py [--seeds 60] [--segmenter watershed] [--background auto] [--stains estimate]
+python tests/benchmarks/phantom_hscore.py [--seeds 60] [--segmenter network] [--background auto] [--stains estimate]
     [--parameters nuclear] [--json FILE]
 
 Truth is relative to the light of the glass; the assay's own background of 255 is taken unless ``--background auto``.
@@ -70,7 +70,7 @@ def summary(rows):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, default=60)
-    parser.add_argument("--segmenter", default="watershed")
+    parser.add_argument("--segmenter", default="network")
     parser.add_argument("--background", default="default")
     parser.add_argument("--parameters", default=PARAMETERS, help="preset or file, the frozen ones unless given")
     parser.add_argument("--stains", default="default", help="default or estimate")

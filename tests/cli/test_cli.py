@@ -4,6 +4,7 @@ import csv
 import json
 import subprocess
 import sys
+from importlib import resources
 from pathlib import Path
 
 import numpy as np
@@ -78,6 +79,10 @@ def test_score_and_its_options(call, tile, tmp_path):
     assert "tile" in out
     assert rows(tmp_path / "plain")[0]["h_score"] == "133.333333"
 
+    nuclei, weights = tmp_path / "by_hand.png", tmp_path / "net.onnx"
+    Image.fromarray(discs((80, 140), [(30, 40)], 8)[1].astype(np.uint8)).save(nuclei)
+    weights.write_bytes((resources.files("ihcscore.segment") / "weights" / "nuclei.onnx").read_bytes())
+
     def recorded(out):
         return json.loads((out / "tile" / "summary.json").read_text())
 
@@ -90,6 +95,8 @@ def test_score_and_its_options(call, tile, tmp_path):
         ("--segmenter", "watershed"): {},
         ("--group", "tile"): {"group": "tile"},
         ("--assay", "generic-nuclear"): {},
+        ("--nuclei", str(nuclei)): {"cells": "1"},
+        ("--weights", str(weights)): {},
     }
     for number, (option, expected) in enumerate(stated.items()):
         out = tmp_path / f"out{number}"
@@ -103,6 +110,8 @@ def test_score_and_its_options(call, tile, tmp_path):
     assert found[4]["context"]["stains_origin"].startswith(("estimated", "fallback"))
     assert found[5]["segmenter"]["name"] == "watershed"
     assert found[7]["assay"]["name"] == "generic-nuclear"
+    assert found[8]["segmenter"]["name"] == "given"
+    assert found[9]["assay"]["weights"] == "net.onnx"
     assert call("score", tile, "--mpp", 0.5, "-o", "csv", "--cells-csv")[0] == 0
     assert (tmp_path / "csv" / "tile" / "cells.csv").exists()
 
@@ -124,6 +133,11 @@ def test_score_refuses_and_overwrites(call, tile):
         (["nothing.png", "-o", "out", "--mpp", "0.5"], 1, "nothing.png: cannot be read"),
         (["tile.png", "-o", "out", "--mpp", "0.5", "--assay", "nope"], 1, "unknown assay 'nope'"),
         (["tile.png", "-o", "out", "--mpp", "0.5", "--segmenter", "nope"], 1, "unknown segmenter 'nope'"),
+        (["tile.png", "-o", "out", "--mpp", "0.5", "--segmenter", "stardist"], 1, "give the path of its model"),
+        (["tile.png", "-o", "out", "--mpp", "0.5", "--weights", "none.onnx"], 1, "none.onnx: cannot be read"),
+        (["tile.png", "-o", "out", "--mpp", "0.5", "--weights", "tile.png"], 1, "tile.png: is not a network"),
+        (["tile.png", "-o", "out", "--mpp", "0.5", "--nuclei", "none.png"], 1, "none.png: cannot be read"),
+        (["tile.png", "-o", "out", "--mpp", "0.5", "--nuclei", "tile.png"], 1, "tile.png: expected labels"),
         (["tile.png", "-o", "out", "--mpp", "0.5", "--thresholds", "0.4,0.2,0.6"], 1, "rise"),
         (["tile.png", "-o", "out", "--mpp", "0.5", "--thresholds", "0.4,0.6"], 2, "expected 3 numbers"),
         (["tile.png", "-o", "out", "--mpp", "0.5", "--compartment", "nukleus"], 1, "nukleus"),

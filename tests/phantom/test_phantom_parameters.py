@@ -22,7 +22,7 @@ OTHER = {
 }
 CROWDED = {
     **{"ghosts_per_mm2": 3000, "pigment_per_mm2": 1500, "debris_per_mm2": 3000},
-    **{"red_cells_per_mm2": 5000, "refractile_per_mm2": 3000, "giant_share": 0.2},
+    **{"red_cells_per_mm2": 5000, "refractile_per_mm2": 3000, "giant_share": 0.2, "edge_dab_od": 0.5},
 }
 MARKER_OF = {"completeness": "membranous", "nucleus_leak": "membranous"}
 

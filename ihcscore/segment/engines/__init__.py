@@ -1,0 +1,1 @@
+"""Segmenters made elsewhere, whose packages and models the user brings: extra ``engines``."""

@@ -1,0 +1,239 @@
+"""The nucleus network: what it says of each pixel, and nuclei from that."""
+
+import hashlib
+import json
+from dataclasses import dataclass, field, fields
+from functools import lru_cache
+from importlib.resources import files
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from ihcscore.errors import WeightsError
+from ihcscore.segment.base import BlockPixels, PixelMaps
+from ihcscore.segment.runs import Runs
+from ihcscore.segment.shapes import diagonals, nuclei_of
+from ihcscore.segment.signal import disc
+from ihcscore.segment.split import hills
+
+if TYPE_CHECKING:
+    from onnxruntime import InferenceSession
+
+FORMAT = "ihcscore-nuclei-1"
+"""What a weights file must say of itself: inputs and outputs as `Network.maps` uses them."""
+
+INSIDE, HEIGHT = 0, 1
+"""Planes of the maps."""
+
+PACKAGED = "the packaged weights"
+
+MPP_TOLERANCE = 0.05
+"""Relative difference of pixel size that is taken."""
+
+
+@dataclass(frozen=True)
+class Network:
+    """Find nuclei with the network that ships in the package, or another one of its format.
+
+    Parameters
+    ----------
+    name, version : str
+        Recorded in every result.
+    weights : Path, optional
+        File of another network in ONNX; the packaged one unless given.
+    largest_object_um : float
+        What has a box with a longer diagonal is dropped: no nucleus returned is longer.
+    influence_um : float
+        How far from a nucleus a change of the *maps* can change it; the maps of a pixel depend on the light no farther
+        than `margin_px` away, and are made on canonical tiles, whatever the window.
+    inside : float
+        Least probability of a pixel of a nucleus.
+    peak : float
+        Least height of a nucleus's summit, 0 to 1.
+    depth : float
+        A waist that is lower than the lower of two summits by this much separates two nuclei.
+    smooth_um : float
+        Standard deviation of the Gaussian over the height.
+    grow_um : float
+        Outlines are moved outwards by this, to where annotators draw them.
+    smallest_um2 : float
+        Least area of a nucleus.
+
+    Attributes
+    ----------
+    mpp : float
+        Pixel size the network was trained for, in um.
+    margin_px, stride : int
+        How far it looks around a pixel; what the sides of its input are multiples of.
+    weights_sha256 : str
+        Of the weights file.
+
+    Raises
+    ------
+    WeightsError
+        If the weights are missing, are not what the package was built with, or are not of this format.
+    ValueError
+        If a number is out of range.
+
+    Examples
+    --------
+    >>> blank = BlockPixels(np.full((9, 9, 3), 240, np.uint8), np.zeros((9, 9, 3)), np.full(3, 240.0), 0.5)
+    >>> Network().segment(blank).max()
+    np.int32(0)
+    """
+
+    name: str = "network"
+    version: str = "1"
+    weights: Path | None = None
+    largest_object_um: float = 40.0
+    influence_um: float = 20.0
+    inside: float = 0.5
+    peak: float = 0.35
+    depth: float = 0.15
+    smooth_um: float = 0.75
+    grow_um: float = 0.5
+    smallest_um2: float = 10.0
+    mpp: float = field(init=False)
+    margin_px: int = field(init=False)
+    stride: int = field(init=False)
+    weights_sha256: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        numeric = {f.name: getattr(self, f.name) for f in fields(self) if f.init and f.type in (float, "float")}
+        wrong = [f"{key}={value}" for key, value in numeric.items() if value < 0 or (value == 0 and key != "grow_um")]
+        wrong += [f"{key}={numeric[key]} (at most 1)" for key in ("inside", "peak", "depth") if numeric[key] > 1]
+        if wrong:
+            raise ValueError(f"parameters must be positive, found {', '.join(wrong)}")
+        found = _card(self.weights)
+        object.__setattr__(self, "weights_sha256", found.sha256)
+        for key in ("mpp", "margin_px", "stride"):
+            object.__setattr__(self, key, getattr(found, key))
+
+    def maps(self, rgb: NDArray[np.uint8], background: NDArray[np.float64]) -> PixelMaps:
+        """Say of each pixel how surely it lies in a nucleus, and how high the nucleus's hill is there.
+
+        Parameters
+        ----------
+        rgb : ndarray of shape (M, N, 3), dtype uint8
+            Light at `mpp`. Not modified.
+        background : ndarray of shape (3,), dtype float64
+            Light without tissue, the slide's own; what is brighter counts as this.
+
+        Returns
+        -------
+        ndarray of shape (M, N, 2), dtype uint8
+            Probability and height, 0 to 255. Along the sides, as far as `margin_px`, they know nothing of what lies
+            beyond: read that much more than is wanted.
+        """
+        rows, columns = rgb.shape[:2]
+        light = np.clip(np.rint(np.arange(256)[:, None] * (255 / np.asarray(background))), 0, 255).astype(np.uint8)
+        normal = np.asarray(cv2.LUT(np.ascontiguousarray(rgb), light.reshape(1, 256, 3)), np.uint8)
+        bottom, right = -rows % self.stride, -columns % self.stride
+        padded = np.asarray(cv2.copyMakeBorder(normal, 0, bottom, 0, right, cv2.BORDER_REFLECT), np.uint8)
+        (out,) = _session(self.weights, self.weights_sha256).run(None, {"light": padded[None]})
+        return np.ascontiguousarray(np.asarray(out, np.uint8)[0, :rows, :columns])
+
+    def segment(self, block: BlockPixels) -> NDArray[np.int32]:
+        """Label the nuclei of a block.
+
+        Parameters
+        ----------
+        block : BlockPixels
+            Its `rgb` and `background`; beyond it, the light is mirrored. Not modified.
+
+        Returns
+        -------
+        ndarray of shape (M, N), dtype int32
+            0 is background, nuclei are 1..n without gaps, each 4-connected and without holes. An empty block gives an
+            empty array.
+
+        Raises
+        ------
+        ValueError
+            If the block has another pixel size.
+        """
+        if abs(block.mpp / self.mpp - 1) > MPP_TOLERANCE:
+            raise ValueError(f"expected pixels of {self.mpp} um, found {block.mpp} um: resample the block first")
+        shape = block.rgb.shape[:2]
+        if shape[0] * shape[1] * self.mpp**2 < self.smallest_um2:
+            return np.zeros(shape, np.int32)
+        margin = self.margin_px
+        rgb = np.asarray(cv2.copyMakeBorder(block.rgb, margin, margin, margin, margin, cv2.BORDER_REFLECT), np.uint8)
+        return self.nuclei(self.maps(rgb, block.background)[margin:-margin, margin:-margin])
+
+    def nuclei(self, maps: PixelMaps) -> NDArray[np.int32]:
+        """Label the nuclei that maps show; see `segment`."""
+        height = cv2.GaussianBlur(np.ascontiguousarray(maps[..., HEIGHT]), (0, 0), self.smooth_um / self.mpp)
+        mask = (maps[..., INSIDE] >= round(255 * self.inside)).view(np.uint8)
+        if self.grow_um > 0:
+            mask = np.asarray(cv2.dilate(mask, disc(round(self.grow_um / self.mpp))), np.uint8)
+        runs = hills(np.asarray(height, np.uint8), mask.view(np.bool_), max(1, round(255 * self.depth)))
+        wanted = runs.areas() * self.mpp**2 >= self.smallest_um2
+        wanted &= diagonals(runs.boxes()) * self.mpp <= self.largest_object_um
+        wanted &= _highest(runs, np.asarray(height, np.uint8)) >= round(255 * self.peak)
+        return nuclei_of(runs, wanted)
+
+
+def _highest(runs: Runs, height: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Greatest height in each label."""
+    padded = np.pad(height, 1).ravel()
+    of_run = np.maximum.reduceat(padded, runs.start[:-1])
+    highest = np.zeros(runs.count, np.uint8)
+    np.maximum.at(highest, runs.label, of_run)
+    return highest
+
+
+@dataclass(frozen=True)
+class Card:
+    """What a weights file says of itself."""
+
+    sha256: str
+    mpp: float
+    margin_px: int
+    stride: int
+
+
+def _card(weights: Path | None) -> Card:
+    sha256 = hashlib.sha256(_bytes(weights)).hexdigest()
+    if weights is None:
+        expected = json.loads((files("ihcscore.segment") / "weights" / "nuclei.json").read_text("utf-8"))["sha256"]
+        if sha256 != expected:
+            raise WeightsError(f"{PACKAGED}: sha256 {sha256[:12]}... is not {expected[:12]}...: install ihcscore again")
+    about = _session(weights, sha256).get_modelmeta().custom_metadata_map
+    if about.get("format") != FORMAT:
+        found = about.get("format") or "no format"
+        raise WeightsError(f"{_name(weights)}: expected a network of format {FORMAT}, found {found}")
+    return Card(sha256, float(about["mpp"]), int(about["margin_px"]), int(about["stride"]))
+
+
+def _name(weights: Path | None) -> str:
+    return weights.name if weights else PACKAGED
+
+
+def _bytes(weights: Path | None) -> bytes:
+    try:
+        if weights is not None:
+            return weights.read_bytes()
+        return (files("ihcscore.segment") / "weights" / "nuclei.onnx").read_bytes()
+    except OSError as error:
+        raise WeightsError(f"{_name(weights)}: cannot be read ({error.strerror or error})") from error
+
+
+@lru_cache(maxsize=4)
+def _session(weights: Path | None, sha256: str) -> "InferenceSession":
+    import onnxruntime  # 0.1 s, and only the network needs it
+
+    data = _bytes(weights)
+    if hashlib.sha256(data).hexdigest() != sha256:
+        raise WeightsError(f"{_name(weights)}: has changed since it was first read")
+    options: Any = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1  # workers are processes; sums keep one order
+    options.log_severity_level = 4
+    try:
+        return onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # onnxruntime's errors share no public root
+        reason = str(error).splitlines()[0]
+        raise WeightsError(f"{_name(weights)}: is not a network that onnxruntime reads ({reason})") from error

@@ -1,0 +1,1 @@
+"""Train the nucleus segmenter on phantoms: ``python -m ihcscore.train`` (extra ``train``)."""

@@ -1,0 +1,65 @@
+"""``python -m ihcscore.train``: render phantoms, train the nucleus network, export it."""
+
+import argparse
+import importlib.metadata
+import os
+import sys
+from pathlib import Path
+
+import cv2
+
+from ihcscore.train.tiles import PER_SHARD, make_shards
+
+SHIPPED_TILES, SHIPPED_STEPS, SHIPPED_SEED = 5000, 9000, 2
+LIBRARIES = ("torch", "numpy", "opencv-python-headless")
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command."""
+    parser = argparse.ArgumentParser(prog="python -m ihcscore.train", description=__doc__)
+    parser.add_argument("--out", type=Path, default=Path("ihcscore-train"), help="folder of tiles, checkpoint, weights")
+    parser.add_argument("--tiles", type=int, default=SHIPPED_TILES, help=f"rounded up to {PER_SHARD}")
+    parser.add_argument("--steps", type=int, default=SHIPPED_STEPS)
+    parser.add_argument("--batch", type=int, default=16)
+    parser.add_argument("--seed", type=int, default=SHIPPED_SEED)
+    parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="processes that render")
+    parser.add_argument("--threads", type=int, default=0, help="threads that train, as torch decides unless given")
+    options = parser.parse_args(arguments)
+    if min(options.tiles, options.steps, options.batch, options.workers) < 1:
+        parser.error("tiles, steps, batch and workers must be 1 or more")
+    try:
+        import torch
+
+        from ihcscore.train.export import export
+        from ihcscore.train.fit import Run, Schedule, load_tiles
+    except ImportError as error:
+        sys.exit(f"training needs {error.name}: pip install 'ihcscore[train]'")
+    if options.threads:
+        torch.set_num_threads(options.threads)
+    cv2.setNumThreads(1)  # the processes that render share the cores already
+    shards = -(-options.tiles // PER_SHARD)
+    paths = []
+    for path in make_shards(options.out / "tiles", options.seed, shards, options.workers):
+        paths.append(path)
+        _say(f"{len(paths)} of {shards} shards of tiles")
+    schedule = Schedule(options.steps, options.batch, seed=options.seed)
+    run = Run(schedule, options.out / "checkpoint.pt")
+    net = run.fit(load_tiles(paths), _say)
+    about = {
+        "seed": options.seed,
+        "tiles": shards * PER_SHARD,
+        "steps": options.steps,
+        "batch": options.batch,
+        "hours": round(run.seconds / 3600, 2),
+        "versions": {name: importlib.metadata.version(name) for name in ("ihcscore", *LIBRARIES)},
+    }
+    path = options.out / "nuclei.onnx"
+    _say(f"{path}: sha256 {export(net, path, about)}, {path.stat().st_size / 1e6:.2f} MB")
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    main()

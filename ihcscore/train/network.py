@@ -1,0 +1,53 @@
+"""The network: what is said of each pixel, from the light around it."""
+
+from torch import Tensor, nn
+from torch.nn import functional
+
+OUTPUTS = 2
+"""Inside a nucleus; height of the nucleus's hill."""
+UNSHUFFLE = 4
+"""Pixels are taken in squares of this side, at whose size the convolutions run: their count decides the time."""
+WIDTH, DEEP_WIDTH = 48, 64
+"""Channels, in multiples of 16: at a quarter and an eighth of the resolution."""
+DEEP_BLOCKS = 2
+STRIDE = 2 * UNSHUFFLE
+"""The sides of an input are multiples of this."""
+LIGHT_MEAN, LIGHT_SPREAD = 0.7, 0.2
+"""What the light is centred on and divided by."""
+RECEPTIVE_PX = 48
+"""No output depends on an input pixel farther away than this; `tests/train` measures it."""
+
+
+def _conv(inputs: int, outputs: int, stride: int = 1) -> nn.Sequential:
+    return nn.Sequential(
+        nn.Conv2d(inputs, outputs, 3, stride, 1, bias=False), nn.BatchNorm2d(outputs), nn.ReLU(inplace=True)
+    )
+
+
+class NucleusNet(nn.Module):
+    """Two levels of convolutions between squares of pixels: a U-Net cut down to what one CPU core can pay.
+
+    Takes ``(n, 3, M, N)``, the share of light that passes, 0 to 1; gives logits ``(n, OUTPUTS, M, N)``.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first = _conv(3 * UNSHUFFLE**2, WIDTH)
+        self.fine = _conv(WIDTH, WIDTH)
+        self.deep = nn.Sequential(
+            _conv(WIDTH, DEEP_WIDTH, stride=2), *(_conv(DEEP_WIDTH, DEEP_WIDTH) for _ in range(DEEP_BLOCKS))
+        )
+        self.back = nn.Conv2d(DEEP_WIDTH, WIDTH, 1)
+        self.merged = _conv(WIDTH, WIDTH)
+        self.out = nn.Conv2d(WIDTH, OUTPUTS * UNSHUFFLE**2, 1)
+
+    def forward(self, light: Tensor) -> Tensor:
+        """See the class."""
+        squares = functional.pixel_unshuffle((light - LIGHT_MEAN) / LIGHT_SPREAD, UNSHUFFLE)
+        return self.after(self.first(squares))
+
+    def after(self, first: Tensor) -> Tensor:
+        """Give the logits from what the first convolution gave."""
+        fine = self.fine(first)
+        deep = functional.interpolate(self.back(self.deep(fine)), scale_factor=2, mode="nearest")
+        return functional.pixel_shuffle(self.out(self.merged(deep + fine)), UNSHUFFLE)

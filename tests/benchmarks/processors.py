@@ -1,0 +1,60 @@
+"""Does another processor find the same cells? Score phantoms here, and compare with what was found elsewhere.
+
+python tests/benchmarks/processors.py --write here.json [--count 4]
+qemu-x86_64 -cpu Nehalem $(command -v python) tests/benchmarks/processors.py --compare here.json
+
+Emulated (qemu-user of Debian), the second takes minutes a phantom; on a real machine, carry the files over.
+"""
+
+import argparse
+import json
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from ihcscore import load_assay, score_image
+from ihcscore.phantom import PRESETS, load_parameters, render
+from ihcscore.pipeline import digest
+from ihcscore.segment.network import Network
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--write", type=Path)
+    parser.add_argument("--compare", type=Path)
+    parser.add_argument("--count", type=int, default=4)
+    parser.add_argument("--side", type=int, default=512)
+    options = parser.parse_args()
+    assay = load_assay("generic-nuclear")
+    if options.write:  # the pixels go along: rendering is floats, too
+        folder = options.write.with_suffix("")
+        folder.mkdir(exist_ok=True)
+        for k in range(options.count):
+            rgb = render(load_parameters(PRESETS[k % len(PRESETS)]), 500 + k).rgb[: options.side, : options.side]
+            cv2.imwrite(str(folder / f"{k}.png"), rgb[..., ::-1])
+    source = options.write or options.compare
+    rows, maps = [], []
+    for path in sorted(source.with_suffix("").glob("*.png")):
+        rgb = np.ascontiguousarray(cv2.imread(str(path))[..., ::-1])
+        result = score_image(rgb, mpp=0.5, assay=assay)
+        maps.append(Network().maps(rgb, np.full(3, 255.0)))
+        rows.append({"cells": len(result.cells), "h": result.scores.h_score, "digest": digest(result.cells)})
+        print(path.name, rows[-1], flush=True)
+    if options.write:
+        np.savez(options.write.with_suffix(".npz"), *maps)
+        options.write.write_text(json.dumps(rows))
+        return
+    there = json.loads(options.compare.read_text())
+    cells = [sum(row["cells"] for row in found) for found in (rows, there)]
+    apart = [abs(a["h"] - b["h"]) for a, b in zip(rows, there, strict=True) if a["h"] is not None]
+    theirs = np.load(options.compare.with_suffix(".npz")).values()
+    differ = [np.abs(a.astype(int) - b) for a, b in zip(maps, theirs, strict=True)]
+    print(f"cells {cells[0]} here, {cells[1]} there; largest difference of an H-score {max(apart, default=0.0):.3f}")
+    print(f"equal tables {sum(a['digest'] == b['digest'] for a, b in zip(rows, there, strict=True))} of {len(rows)}")
+    print(f"bytes of the maps that differ: {np.mean([d.astype(bool).mean() for d in differ]):.2e}, by at most", end=" ")
+    print(max(int(d.max()) for d in differ))
+
+
+if __name__ == "__main__":
+    main()

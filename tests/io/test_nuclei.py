@@ -1,0 +1,148 @@
+"""Nuclei found elsewhere, as users have them."""
+
+import json
+
+import cv2
+import numpy as np
+import pytest
+import tifffile
+from conftest import discs
+
+from ihcscore import score_image
+from ihcscore.errors import IhcscoreError, InputError
+from ihcscore.io.inputs import expand_inputs
+from ihcscore.io.nuclei import nuclei_for, read_nuclei
+from ihcscore.outputs.geojson import write_geojson
+
+SHAPE = (60, 90)
+LABELS = discs(SHAPE, [(20, 30), (60, 30)], 8)[1]
+
+
+def polygon(*points):
+    return {"type": "Polygon", "coordinates": [[list(p) for p in (*points, points[0])]]}
+
+
+def square(x, y, side):
+    return polygon((x, y), (x + side, y), (x + side, y + side), (x, y + side))
+
+
+def feature(geometry, kind="detection", **more):
+    return {"type": "Feature", "geometry": geometry, "properties": {"objectType": kind}, **more}
+
+
+def write(path, *features):
+    path.write_text(json.dumps({"type": "FeatureCollection", "features": list(features)}))
+    return path
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.int32])
+def test_label_images(tmp_path, dtype):
+    names = ["labels.tif"] if dtype == np.int32 else ["labels.png", "labels.tif"]
+    for name in names:
+        path = tmp_path / name
+        if name.endswith("png"):
+            cv2.imwrite(str(path), LABELS.astype(dtype))
+        else:
+            tifffile.imwrite(path, LABELS.astype(dtype))
+        found = read_nuclei(path, SHAPE)
+        np.testing.assert_array_equal(found.labels, LABELS)
+        assert found.name == name
+        assert len(found.sha256) == 64
+
+
+def test_geojson_has_the_pixels_whose_centres_lie_inside(tmp_path):
+    path = write(tmp_path / "n.geojson", feature(square(10, 20, 5)), feature(square(40.6, 20.4, 3)))
+    labels = read_nuclei(path, SHAPE).labels
+    assert labels[20:25, 10:15].min() == labels[20:25, 10:15].max() == 1
+    assert (labels == 1).sum() == 25
+    assert np.argwhere(labels == 2).min(axis=0).tolist() == [20, 41]
+    assert (labels == 2).sum() == 9
+
+
+def test_of_a_cell_the_nucleus_is_taken_and_annotations_are_not_nuclei(tmp_path):
+    cell = feature(square(5, 5, 30), "cell", nucleusGeometry=square(10, 10, 4))
+    path = write(tmp_path / "n.geojson", feature(square(0, 0, 50), "annotation"), cell)
+    assert (read_nuclei(path, SHAPE).labels > 0).sum() == 16
+
+
+def test_holes_pieces_and_overlaps(tmp_path):
+    holed = {
+        "type": "Polygon",
+        "coordinates": [square(10, 10, 9)["coordinates"][0], square(13, 13, 3)["coordinates"][0]],
+    }
+    pieces = {
+        "type": "MultiPolygon",
+        "coordinates": [square(40, 10, 3)["coordinates"], square(50, 10, 3)["coordinates"]],
+    }
+    path = write(tmp_path / "n.geojson", feature(holed), feature(pieces), feature(square(18, 10, 5)))
+    found = read_nuclei(path, SHAPE)
+    assert (found.labels == 1).sum() == 81 - 9 - 5
+    assert (found.labels == 2).sum() == 18
+    assert found.notes == ("n.geojson: 1 nuclei overlap others; the later one has the shared pixels",)
+
+
+def test_what_was_written_is_read_again(tmp_path, nuclear):
+    cells = score_image(nuclear.rgb, mpp=0.5, nuclei=nuclear.nuclei).cells
+    write_geojson(tmp_path / "cells.geojson", cells)
+    labels = read_nuclei(tmp_path / "cells.geojson", nuclear.nuclei.shape).labels
+    np.testing.assert_array_equal(labels > 0, nuclear.nuclei > 0)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("n.png", b"text", "expected labels, whole numbers in one channel, found nothing"),
+        ("n.tif", b"II*\0text", "expected labels, whole numbers in one channel, found"),
+        ("n.geojson", b"{", "is not GeoJSON"),
+        ("n.geojson", b"[1]", "is not GeoJSON"),
+        ("n.geojson", b'[{"geometry":{"type":"Polygon","coordinates":[[[1,2],[3,4]]]}}]', "is not GeoJSON"),
+        ("n.geojson", b'[{"geometry":{"type":"Polygon","coordinates":[[1,2,3]]}}]', "is not GeoJSON"),
+        ("n.geojson", b'[{"geometry":{"type":"Polygon","coordinates":[[[1,2],["a",4],[5,NaN]]]}}]', "is not GeoJSON"),
+        ("n.geojson", b'[{"geometry":{"type":"Point","coordinates":[1,2]}}]', "holds no nuclei"),
+        (
+            "n.geojson",
+            b'[{"geometry":{"type":"Polygon","coordinates":[[[1e9,0],[1e9,9],[2e9,9]]]}}]',
+            "holds no nuclei",
+        ),
+        ("n.geojson", b'{"type":"FeatureCollection","features":[]}', "holds no nuclei inside the image"),
+        ("n.csv", b"a", "nuclei are read from .png"),
+    ],
+)
+def test_what_is_no_nuclei_is_said(tmp_path, name, content, message):
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(InputError, match=message):
+        read_nuclei(tmp_path / name, SHAPE)
+
+
+def test_other_sizes_colours_and_empty_labels_are_said(tmp_path):
+    path = tmp_path / "n.png"
+    cv2.imwrite(str(path), np.ones((30, 20), np.uint8))
+    with pytest.raises(InputError, match="has labels for 20 x 30 pixels, the image has 90 x 60"):
+        read_nuclei(path, SHAPE)
+    cv2.imwrite(str(path), np.ones((*SHAPE, 3), np.uint8))
+    with pytest.raises(InputError, match="in one channel, found uint8 of shape"):
+        read_nuclei(path, SHAPE)
+    cv2.imwrite(str(path), np.zeros(SHAPE, np.uint8))
+    with pytest.raises(InputError, match="holds no nuclei"):
+        read_nuclei(path, SHAPE)
+    with pytest.raises(InputError, match="cannot be read"):
+        read_nuclei(tmp_path / "none.png", SHAPE)
+
+
+def test_a_folder_is_searched_by_the_images_name(tmp_path):
+    folder = tmp_path / "labels"
+    folder.mkdir()
+    for name in ("a_nuclei.png", "b.geojson", "c.png", "c.geojson"):
+        (folder / name).write_bytes(b"")
+    assert nuclei_for(tmp_path / "a.tif", folder).name == "a_nuclei.png"
+    assert nuclei_for(tmp_path / "b.tif", folder).name == "b.geojson"
+    assert nuclei_for(folder / "c.png", folder).name == "c.geojson"  # not the image itself
+    with pytest.raises(InputError, match="several files of nuclei"):
+        nuclei_for(tmp_path / "c.tif", folder)
+
+
+def test_one_file_for_many_images_is_refused(tmp_path):
+    for name in ("a.png", "b.png", "n.png"):
+        (tmp_path / name).write_bytes(b"")
+    with pytest.raises(IhcscoreError, match="cannot hold the nuclei of 2 images"):
+        expand_inputs([tmp_path / "a.png", tmp_path / "b.png"], nuclei=tmp_path / "n.png")

@@ -1,0 +1,198 @@
+"""What every segmenter keeps, the fakes of other packages included."""
+
+import sys
+import types
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import check_labels, read_only
+from scipy import ndimage as ndi
+
+from ihcscore.errors import MissingExtra, UnknownName, WeightsError
+from ihcscore.phantom import load_parameters, render
+from ihcscore.segment.base import BlockPixels, MapSegmenter, Segmenter
+from ihcscore.segment.engines.adapter import tidy
+from ihcscore.segment.registry import SEGMENTERS, describe, load_segmenter
+from ihcscore.stains.density import optical_density
+from ihcscore.stains.unmix import unmix
+from ihcscore.stains.vectors import StainMatrix
+
+MPP = 0.5
+WHITE = np.full(3, 240.0)
+
+
+def block(rgb, mpp=MPP, background=WHITE):
+    stains = unmix(optical_density(rgb, background, clip=False), StainMatrix())
+    return BlockPixels(read_only(rgb), read_only(stains), background, mpp)
+
+
+def threshold(light):
+    """What a fake engine finds: dark spots, with the faults that real ones have."""
+    labels, count = ndi.label(np.asarray(light).mean(axis=-1) < 0.72)
+    labels = labels * 3  # gaps
+    labels[:2, :2] = labels[-3:-1, -3:-1] = 3 * count + 1  # one label in two pieces
+    return labels
+
+
+@pytest.fixture
+def engines(monkeypatch, tmp_path):
+    """Fakes of the packages behind the adapters: their calls as documented, a threshold instead of a model."""
+
+    @dataclass
+    class StarDist2D:
+        config: object
+        name: str
+        basedir: str
+
+        def __post_init__(self):
+            assert self.config is None
+            assert (Path(self.basedir) / self.name).exists()
+
+        def predict_instances(self, img, axes):
+            assert axes == "YXC"
+            return threshold(img), {}
+
+    @dataclass
+    class CellposeModel:
+        gpu: bool
+        pretrained_model: str
+
+        def eval(self, x, diameter, normalize):
+            assert normalize == {"lowhigh": [0.0, 1.0]}
+            assert diameter > 0
+            return threshold(x), [], np.zeros(256)
+
+    class Tensor:
+        def __init__(self, array):
+            self.array = array
+
+        def __getitem__(self, at):
+            return Tensor(self.array[at])
+
+        def cpu(self):
+            return self
+
+        def numpy(self):
+            return self.array
+
+    class Script:
+        def eval(self):
+            return self
+
+        def __call__(self, x):
+            assert x.array.ndim == 4
+            return Tensor(threshold(x.array[0].transpose(1, 2, 0))[None, None].astype(np.float32))
+
+    torch = types.ModuleType("torch")
+    torch.from_numpy = Tensor
+    torch.inference_mode = lambda: types.SimpleNamespace(__enter__=None)
+
+    class Mode:
+        def __enter__(self):
+            return self
+
+        def __exit__(self, *_):
+            return None
+
+    torch.inference_mode = Mode
+    torch.jit = types.SimpleNamespace(load=lambda path, map_location: Script())
+    for name, module in {
+        "stardist": types.ModuleType("stardist"),
+        "stardist.models": types.SimpleNamespace(StarDist2D=StarDist2D),
+        "cellpose": types.ModuleType("cellpose"),
+        "cellpose.models": types.SimpleNamespace(CellposeModel=CellposeModel),
+        "torch": torch,
+    }.items():
+        monkeypatch.setitem(sys.modules, name, module)
+    weights = tmp_path / "model.pt"
+    weights.write_bytes(b"a model")
+    return weights
+
+
+@pytest.fixture(params=sorted(SEGMENTERS))
+def segmenter(request, engines):
+    own = request.param in ("network", "watershed")
+    return load_segmenter(request.param, weights=None if own else engines)
+
+
+@pytest.fixture(scope="module")
+def tissue():
+    return read_only(render(load_parameters("nuclear"), 11).rgb[:220, :300])
+
+
+def test_it_is_a_segmenter_that_says_what_it_is(segmenter):
+    assert isinstance(segmenter, Segmenter)
+    assert segmenter.mpp == MPP
+    assert min(segmenter.largest_object_um, segmenter.influence_um) > 0
+    described = describe(segmenter)
+    assert described["name"] in SEGMENTERS
+    assert described["version"]
+    assert not any("/" in str(value) for value in described["parameters"].values())
+
+
+def test_labels_keep_the_contract_and_the_input_is_left_alone(segmenter, tissue):
+    labels = segmenter.segment(block(tissue))
+    assert labels.shape == tissue.shape[:2]
+    assert labels.max() > 20
+    check_labels(labels, segmenter)
+    np.testing.assert_array_equal(segmenter.segment(block(tissue)), labels)
+
+
+@pytest.mark.parametrize("shape", [(0, 0), (1, 1), (1, 50), (7, 3), (33, 65)])
+def test_any_shape_gives_labels(segmenter, shape):
+    labels = segmenter.segment(block(np.full((*shape, 3), 240, np.uint8)))
+    assert labels.shape == shape
+    assert labels.dtype == np.int32
+
+
+def test_black_and_blank_hold_no_nuclei_longer_than_the_largest(segmenter):
+    for grey in (0, 240):
+        check_labels(segmenter.segment(block(np.full((90, 130, 3), grey, np.uint8))), segmenter)
+
+
+def test_another_pixel_size_is_an_error(segmenter, tissue):
+    with pytest.raises(ValueError, match="resample"):
+        segmenter.segment(block(tissue, mpp=0.25))
+
+
+def test_maps_do_not_depend_on_what_is_farther_than_the_margin(segmenter, tissue):
+    if not isinstance(segmenter, MapSegmenter):
+        return
+    margin = segmenter.margin_px
+    whole = segmenter.maps(tissue, WHITE)
+    for top, left in ((0, 0), (8, 16), (40, 72)):
+        part = segmenter.maps(np.ascontiguousarray(tissue[top:, left:]), WHITE)
+        y, x = (margin if side else 0 for side in (top, left))
+        inner = np.s_[y : len(part) - margin, x : part.shape[1] - margin]
+        np.testing.assert_array_equal(part[inner], whole[top:, left:][inner])
+
+
+def test_engines_need_weights_that_are_there(engines):
+    with pytest.raises(WeightsError, match="give the path of its model"):
+        load_segmenter("stardist")
+    with pytest.raises(WeightsError, match="no such file"):
+        load_segmenter("cellpose", weights=engines.with_name("none"))
+    with pytest.raises(WeightsError, match="leave the weights out"):
+        load_segmenter("watershed", weights=engines)
+    with pytest.raises(WeightsError, match="not the 000000000000"):
+        load_segmenter("instanseg", weights=engines, weights_sha256="0" * 64)
+
+
+def test_a_missing_package_is_named_with_its_extra(monkeypatch, tmp_path):
+    monkeypatch.setitem(sys.modules, "stardist", None)
+    with pytest.raises(MissingExtra, match=r"ihcscore\[engines\]"):
+        load_segmenter("stardist", weights=tmp_path)
+
+
+def test_an_unknown_name_is_never_another_segmenter():
+    with pytest.raises(UnknownName, match="choose from cellpose, instanseg, network, stardist, watershed"):
+        load_segmenter("cyto9")
+
+
+def test_tidy_keeps_the_largest_piece():
+    labels = np.array([[4, 4, 0, 4], [0, 0, 0, 0], [9, 9, 9, 0], [9, 0, 9, 0], [9, 9, 9, -1]])
+    expected = [[1, 1, 0, 0], [0, 0, 0, 0], [2, 2, 2, 0], [2, 2, 2, 0], [2, 2, 2, 0]]
+    np.testing.assert_array_equal(tidy(labels, 10), expected)
+    assert not tidy(labels, 1.5).any()
