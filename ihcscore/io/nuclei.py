@@ -90,7 +90,7 @@ def read_nuclei(path: Path, shape: tuple[int, int]) -> NucleiFile:
     Raises
     ------
     InputError
-        If it cannot be read, is of another size, or holds no nuclei in the image.
+        If it cannot be read, is of another size, is a mask, or holds no nuclei in the image.
     """
     try:
         data = path.read_bytes()
@@ -107,7 +107,26 @@ def read_nuclei(path: Path, shape: tuple[int, int]) -> NucleiFile:
         raise InputError(path, f"has labels for {found} pixels, the image has {wanted}")
     if not labels.any():
         raise InputError(path, "holds no nuclei inside the image: is it of another image, or in other units?")
+    if is_mask(labels):
+        raise InputError(path, "is a mask with several pieces: give each nucleus its own number")
     return NucleiFile(path.name, hashlib.sha256(data).hexdigest(), labels, tuple(notes))
+
+
+def is_mask(labels: NDArray[np.integer]) -> bool:
+    """Tell whether labels are one number in several pieces: all nuclei, not one of them.
+
+    Examples
+    --------
+    >>> is_mask(np.array([[9, 0, 9]])), is_mask(np.array([[1, 0, 2]])), is_mask(np.array([[0, 9, 9]]))
+    (True, False, False)
+    """
+    highest = labels.max(initial=0)
+    inside = labels > 0
+    return bool(highest > 0 and (labels[inside] == highest).all() and _pieces(inside) > 1)
+
+
+def _pieces(inside: NDArray[np.bool_]) -> int:
+    return int(cv2.connectedComponents(inside.astype(np.uint8))[0]) - 1
 
 
 def _from_image(path: Path, data: bytes) -> NDArray[np.int32]:
@@ -147,7 +166,7 @@ def _from_geojson(path: Path, data: bytes, shape: tuple[int, int]) -> tuple[NDAr
 
 def _nucleus_of(feature: Any) -> list[NDArray[np.float64]]:
     """Rings of a nucleus, outer ones and holes, x before y; none for what is not a nucleus."""
-    if feature.get("properties", {}).get("objectType", "unknown") not in OBJECT_TYPES:
+    if (feature.get("properties") or {}).get("objectType", "unknown") not in OBJECT_TYPES:
         return []
     geometry = feature.get("nucleusGeometry") or feature["geometry"]
     polygons = {"Polygon": [geometry["coordinates"]], "MultiPolygon": geometry["coordinates"]}.get(geometry["type"], [])

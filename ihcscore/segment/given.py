@@ -3,11 +3,11 @@
 import hashlib
 from dataclasses import dataclass, field
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from ihcscore.geometry import Frame
+from ihcscore.io.nuclei import is_mask
 from ihcscore.segment.base import BlockPixels
 
 
@@ -55,7 +55,7 @@ class GivenNuclei:
             raise ValueError(f"nuclei must be labels, integers from 0; found {self.labels.dtype}")
         sampled = sample_labels(self.labels, self.frame).astype(np.int64)
         labels = np.unique(self.labels)
-        if labels.max(initial=0) > 0 and (labels > 0).sum() == 1 and _pieces(self.labels) > 1:
+        if is_mask(self.labels):
             raise ValueError("nuclei are a mask with several pieces: give each nucleus its own number")
         object.__setattr__(self, "labels_given", int((labels > 0).sum()))
         object.__setattr__(self, "labels_too_small", int((labels > 0).sum() - (np.unique(sampled) > 0).sum()))
@@ -93,10 +93,6 @@ def sample_labels(labels: NDArray[np.integer], frame: Frame) -> NDArray[np.integ
         for count, length in zip(frame.shape, labels.shape, strict=True)
     )
     return labels[np.ix_(rows, cols)]
-
-
-def _pieces(labels: NDArray[np.integer]) -> int:
-    return int(cv2.connectedComponents((labels > 0).astype(np.uint8))[0]) - 1
 
 
 def _longest_px(labels: NDArray[np.int64]) -> float:

@@ -63,6 +63,8 @@ def test_of_a_cell_the_nucleus_is_taken_and_annotations_are_not_nuclei(tmp_path)
     cell = feature(square(5, 5, 30), "cell", nucleusGeometry=square(10, 10, 4))
     path = write(tmp_path / "n.geojson", feature(square(0, 0, 50), "annotation"), cell)
     assert (read_nuclei(path, SHAPE).labels > 0).sum() == 16
+    bare = {"type": "Feature", "geometry": square(10, 10, 4), "properties": None}
+    assert (read_nuclei(write(path, bare), SHAPE).labels > 0).sum() == 16
 
 
 def test_holes_pieces_and_overlaps(tmp_path):
@@ -121,6 +123,9 @@ def test_other_sizes_colours_and_empty_labels_are_said(tmp_path):
         read_nuclei(path, SHAPE)
     cv2.imwrite(str(path), np.ones((*SHAPE, 3), np.uint8))
     with pytest.raises(InputError, match="in one channel, found uint8 of shape"):
+        read_nuclei(path, SHAPE)
+    cv2.imwrite(str(path), (LABELS > 0).astype(np.uint8) * 255)
+    with pytest.raises(InputError, match="is a mask with several pieces"):
         read_nuclei(path, SHAPE)
     cv2.imwrite(str(path), np.zeros(SHAPE, np.uint8))
     with pytest.raises(InputError, match="holds no nuclei"):
