@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from functools import lru_cache
 from importlib.resources import files
 from pathlib import Path
@@ -27,6 +27,21 @@ FORMAT = "ihcscore-nuclei-1"
 
 INSIDE, HEIGHT = 0, 1
 """Planes of the maps."""
+
+LEVEL = 1 / 255
+"""One step of the maps."""
+
+LIMITS = {
+    "largest_object_um": (1, 200),
+    "influence_um": (1, 200),
+    "inside": (LEVEL, 1),
+    "peak": (LEVEL, 1),
+    "depth": (LEVEL, 1),
+    "smooth_um": (0.1, 10),
+    "grow_um": (0, 10),
+    "smallest_um2": (0.25, 1000),
+}
+"""Smallest and largest value of each parameter of `Network`, both included."""
 
 PACKAGED = "the packaged weights"
 
@@ -102,11 +117,13 @@ class Network:
     weights_sha256: str = field(init=False)
 
     def __post_init__(self) -> None:
-        numeric = {f.name: getattr(self, f.name) for f in fields(self) if f.init and f.type in (float, "float")}
-        wrong = [f"{key}={value}" for key, value in numeric.items() if value < 0 or (value == 0 and key != "grow_um")]
-        wrong += [f"{key}={numeric[key]} (at most 1)" for key in ("inside", "peak", "depth") if numeric[key] > 1]
+        wrong = [
+            f"{key}={getattr(self, key)} ({low:g} to {high:g})"
+            for key, (low, high) in LIMITS.items()
+            if not low <= getattr(self, key) <= high
+        ]
         if wrong:
-            raise ValueError(f"parameters must be positive, found {', '.join(wrong)}")
+            raise ValueError(f"out of range: {', '.join(wrong)}")
         found = _card(self.weights)
         object.__setattr__(self, "weights_sha256", found.sha256)
         for key in ("mpp", "margin_px", "stride"):
@@ -206,7 +223,16 @@ def _card(weights: Path | None) -> Card:
     if about.get("format") != FORMAT:
         found = about.get("format") or "no format"
         raise WeightsError(f"{_name(weights)}: expected a network of format {FORMAT}, found {found}")
-    return Card(sha256, float(about["mpp"]), int(about["margin_px"]), int(about["stride"]))
+    try:
+        card = Card(sha256, float(about["mpp"]), int(about["margin_px"]), int(about["stride"]))
+    except (KeyError, ValueError) as error:
+        raise WeightsError(f"{_name(weights)}: its metadata lack what is needed or hold no numbers ({error})") from None
+    if not (0.02 <= card.mpp <= 1 and 1 <= card.margin_px <= 1024 and 1 <= card.stride <= 256):
+        raise WeightsError(
+            f"{_name(weights)}: its metadata make no sense: mpp {card.mpp:g}, margin_px {card.margin_px}, "
+            f"stride {card.stride}"
+        )
+    return card
 
 
 def _name(weights: Path | None) -> str:

@@ -1,7 +1,7 @@
 """Segmenters by name."""
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +14,18 @@ from ihcscore.segment.network import Network
 from ihcscore.segment.watershed import Watershed
 from ihcscore.segment.weights import check_sha256
 
-SEGMENTERS: dict[str, Callable[..., Segmenter]] = {
+SEGMENTERS: dict[str, type[Any]] = {
     "network": Network,
     "watershed": Watershed,
     "stardist": StarDist,
     "instanseg": InstanSeg,
     "cellpose": Cellpose,
 }
+LISTED = {
+    name: [f.name for f in dataclasses.fields(kind) if f.init and f.name not in ("name", "version", "weights")]
+    for name, kind in SEGMENTERS.items()
+}
+"""Parameters of each that can be set."""
 NO_WEIGHTS = ("watershed",)
 OWN_WEIGHTS = ("network",)
 """Segmenters that take no weights, and those that bring their own; all others need a path."""
@@ -67,9 +72,10 @@ def load_segmenter(
     """
     if name not in SEGMENTERS:
         raise UnknownName("segmenter", name, sorted(SEGMENTERS))
-    fixed = sorted({"name", "version", "weights"} & set(parameters or {}))
-    if fixed:
-        raise AssayError("segmenter_parameters", [f"{name}: {', '.join(fixed)} cannot be set"])
+    known = sorted(LISTED[name])
+    unknown = sorted(set(parameters or {}) - set(known))
+    if unknown:
+        raise AssayError("segmenter_parameters", [f"{name} has no {', '.join(unknown)}: it has {', '.join(known)}"])
     chosen: dict[str, Any] = dict(parameters or {})
     if weights is not None:
         if name in NO_WEIGHTS:
@@ -80,7 +86,8 @@ def load_segmenter(
     elif name not in NO_WEIGHTS + OWN_WEIGHTS:
         raise WeightsError(f"{name} comes without weights: give the path of its model with --weights")
     try:
-        return SEGMENTERS[name](**chosen)
+        segmenter: Segmenter = SEGMENTERS[name](**chosen)
+        return segmenter
     except (TypeError, ValueError) as error:
         raise AssayError("segmenter_parameters", [f"{name}: {error}"]) from None
 

@@ -10,7 +10,7 @@ import onnxruntime
 import pytest
 from conftest import read_only
 
-from ihcscore.errors import WeightsError
+from ihcscore.errors import AssayError, WeightsError
 from ihcscore.phantom import load_parameters, render
 from ihcscore.segment import network
 from ihcscore.segment.base import BlockPixels
@@ -159,5 +159,58 @@ def test_a_wrong_hash_is_an_error(tmp_path):
 
 
 def test_all_bad_parameters_are_named():
-    with pytest.raises(ValueError, match=r"inside=-1.*peak=2 \(at most 1\)"):
-        Network(inside=-1, peak=2)
+    with pytest.raises(ValueError, match=r"inside=-1 .*peak=2 .*smooth_um=1e\+300 \(0.1 to 10\)"):
+        Network(inside=-1, peak=2, smooth_um=1e300)
+
+
+@pytest.mark.parametrize("name", sorted(network.LIMITS))
+def test_every_parameter_has_limits_that_hold(name):
+    low, high = network.LIMITS[name]
+    for value in (low - 1e-6, high * 1.001, 1e300, -1.0, float("nan")):
+        with pytest.raises(ValueError, match=name):
+            Network(**{name: value})
+    hills = maps_of([(40, 40, 12), (40, 80, 12)])
+    for value in (low, high):
+        assert Network(**{name: value}).nuclei(hills).shape == (80, 120)
+
+
+def with_facts(tmp_path, **changed):
+    """The packaged network with other metadata of equal length, which keeps the file valid."""
+    data = (WEIGHTS / "nuclei.onnx").read_bytes()
+    for key, (old, new) in changed.items():
+        entry = key.encode() + bytes([0x12, len(old)])
+        assert data.count(entry + old) == 1
+        data = data.replace(entry + old, entry + new)
+    path = tmp_path / "odd.onnx"
+    path.write_bytes(data)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("changed", "match"),
+    [
+        ({"margin_px": (b"48", b"-5")}, "margin_px -5"),
+        ({"margin_px": (b"48", b"00")}, "margin_px 0"),
+        ({"margin_px": (b"48", b"4x")}, "hold no numbers"),
+        ({"mpp": (b"0.5", b"nan")}, "mpp nan"),
+        ({"mpp": (b"0.5", b"0.0")}, "mpp 0,"),
+        ({"mpp": (b"0.5", b"abc")}, "hold no numbers"),
+        ({"stride": (b"8", b"0")}, "stride 0"),
+    ],
+)
+def test_metadata_that_make_no_sense_are_an_error_that_names_the_file(tmp_path, changed, match):
+    with pytest.raises(WeightsError, match=rf"odd\.onnx: .*{match}"):
+        Network(weights=with_facts(tmp_path, **changed))
+
+
+def test_missing_metadata_are_an_error_that_names_the_file(tmp_path):
+    path = tmp_path / "odd.onnx"
+    path.write_bytes((WEIGHTS / "nuclei.onnx").read_bytes().replace(b"\x03mpp\x12", b"\x03mqq\x12"))
+    with pytest.raises(WeightsError, match=r"odd\.onnx: its metadata lack .*mpp"):
+        Network(weights=path)
+
+
+def test_an_unknown_parameter_is_named_with_those_there_are():
+    for name in ("foo", "mpp", "weights", "version"):
+        with pytest.raises(AssayError, match=rf"network has no {name}: it has depth, grow_um, influence_um"):
+            load_segmenter("network", {name: 1.0})
