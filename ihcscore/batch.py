@@ -1,6 +1,8 @@
 """Score many image files into a result folder, or complete one."""
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -102,6 +104,14 @@ def _by_group(inputs: Sequence[ImageInput]) -> Iterator[tuple[int, list[ImageInp
         before += len(members)
 
 
+def _nuclei_paths(inputs: Sequence[ImageInput]) -> Iterator[Path]:
+    """Give the file of each image's nuclei; one that cannot be told is reported when its image is scored."""
+    for item in inputs:
+        if item.nuclei is not None:
+            with suppress(InputError):
+                yield nuclei_for(item.path, item.nuclei).resolve()
+
+
 class _Run:
     """One call of `score_files`: the folder, the parameters, what happened so far."""
 
@@ -131,6 +141,7 @@ class _Run:
             if foreign:
                 discard_result(result.folder)
                 self.warnings.append(f"{result.folder.name}: its result of other parameters was removed")
+        self.nuclei_of = Counter(_nuclei_paths(inputs))
         self.by_input = {r.summary["input"]["sha256"]: r.folder for r in results if r.folder.name not in names}
         write_run(self.out, self.assay)
 
@@ -195,7 +206,10 @@ class _Run:
         if item.nuclei is None:
             return None
         rows, columns, _ = source.rgb.shape
-        return read_nuclei(nuclei_for(item.path, item.nuclei), (rows, columns))
+        path = nuclei_for(item.path, item.nuclei)
+        if self.nuclei_of[path.resolve()] > 1:
+            raise InputError(path, "would be the nuclei of several images: name them in a manifest's column 'nuclei'")
+        return read_nuclei(path, (rows, columns), source.mpp)
 
     def _refuse_second_name(self, item: ImageInput, source: SourceImage) -> None:
         """Keep an image from standing in the results twice because other inputs now give it another name."""

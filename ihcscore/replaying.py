@@ -87,7 +87,7 @@ def replay(
         labels = None
         if "nuclei" in summary["input"]:
             given = _find_file(path, summary["input"]["nuclei"], nuclei or file.parent, "--nuclei")
-            labels = read_nuclei(given, (image.rgb.shape[0], image.rgb.shape[1])).labels
+            labels = read_nuclei(given, (image.rgb.shape[0], image.rgb.shape[1]), image.mpp).labels
         # A group's context came from all its tiles; any other is settled anew, and so compared.
         context = SlideContext.from_dict(summary["context"]) if group else None
         measurement = measure_image(image.rgb, mpp=image.mpp, assay=assay, context=context, nuclei=labels)
@@ -119,7 +119,7 @@ def _find_file(summary: Path, wanted: dict[str, Any], source: str | Path | None,
         if candidate.is_file():
             if file_sha256(candidate) == wanted["sha256"]:
                 return candidate
-            if source is not None:
+            if source is not None and candidate == place:
                 raise InputError(candidate, "is not the file that was used (other SHA-256)")
     raise IhcscoreError(f"cannot find {name}: give it or its folder with {option}")
 

@@ -429,6 +429,46 @@ def test_given_nuclei_are_scored_recorded_and_replayed(tiles, out, tmp_path):
     assert "scored with another nuclei" in score_files(expand_inputs([tiles / "case1_a.png"]), ASSAY, out).failed[0]
 
 
+def test_one_file_is_not_the_nuclei_of_two_images(out, tmp_path):
+    save(tmp_path / "a" / "t1.png", (0.0, 0.3, 0.5))
+    save(tmp_path / "b" / "t1.png", (0.7, 0.7, 0.9))
+    _, labels = discs((80, 140), [(30, 40)], 9)
+    folder = given_nuclei(tmp_path / "labels", ["t1.png"], labels.astype(np.uint8))
+    report = score_files(expand_inputs([tmp_path / "a", tmp_path / "b"], nuclei=folder), ASSAY, out)
+    assert [row["status"] for row in rows_of(out)] == ["failed", "failed"]
+    assert all("t1.png: would be the nuclei of several images" in line for line in report.failed)
+
+
+def test_a_mask_fails_its_image_and_no_other(tiles, out, tmp_path):
+    _, labels = discs((80, 140), [(30, 40), (70, 40)], 9)
+    folder = given_nuclei(tmp_path / "labels", ["case1_a.png", "case2_a.png"], labels.astype(np.uint8))
+    Image.fromarray((labels > 0).astype(np.uint8) * 255).save(folder / "case1_b.png")
+    report = score_files(expand_inputs([tiles], nuclei=folder), ASSAY, out)
+    assert sorted(row["status"] for row in rows_of(out)) == ["failed", "ok", "ok"]
+    assert report.failed == ("case1_b.png: is a mask with several pieces: give each nucleus its own number",)
+
+
+def test_labels_beside_the_images_are_not_images(tiles, out):
+    _, labels = discs((80, 140), [(30, 40)], 9)
+    for name in ("case1_a_nuclei.png", "case1_b_nuclei.png", "case2_a_nuclei.png"):
+        Image.fromarray(labels.astype(np.uint16)).save(tiles / name)
+    report = score_files(expand_inputs([tiles], nuclei=tiles), ASSAY, out)
+    assert not report.failed
+    assert [row["cells"] for row in rows_of(out)] == ["1", "1", "1"]
+    assert len(expand_inputs([tiles])) == 6  # without --nuclei nothing says that they are labels
+
+
+def test_nuclei_named_as_the_image_are_not_taken_for_it(tiles, out, tmp_path):
+    _, labels = discs((80, 140), [(30, 40)], 9)
+    folder = given_nuclei(tmp_path / "labels", ["case1_a.png"], labels.astype(np.uint8))
+    score_files(expand_inputs([tiles / "case1_a.png"], nuclei=folder), ASSAY, out)
+    with pytest.raises(IhcscoreError, match=r"cannot find case1_a\.png: give it or its folder with --nuclei"):
+        replay(out / "case1_a" / "summary.json", tiles)
+    assert replay(out / "case1_a" / "summary.json", tiles, nuclei=folder).same
+    with pytest.raises(InputError, match="not the file that was used"):
+        replay(out / "case1_a" / "summary.json", tiles, nuclei=tiles / "case1_a.png")
+
+
 def test_a_manifest_names_nuclei_relative_to_itself(tiles, out, tmp_path):
     _, labels = discs((80, 140), [(30, 40)], 9)
     given_nuclei(tiles / "by hand", ["one.png"], labels.astype(np.uint8))
@@ -452,3 +492,32 @@ def test_weights_are_recorded_by_name_and_hash(tiles, out, tmp_path):
     weights.write_bytes(weights.read_bytes() + b" ")
     with pytest.raises(WeightsError, match="is not the"):
         replay(out / "case1_a" / "summary.json", tiles, weights=weights)
+
+
+def test_other_weights_are_other_parameters(tiles, out, tmp_path):
+    weights = tmp_path / "mine.onnx"
+    weights.write_bytes((resources.files("ihcscore.segment") / "weights" / "nuclei.onnx").read_bytes())
+    run(tiles, out)
+    with pytest.raises(ResultMismatch, match="weights, weights_sha256"):
+        run(tiles, out, ASSAY.replace(weights=str(weights)))
+    run(tiles, tmp_path / "two", ASSAY.replace(weights=str(weights)))
+    assert run(tiles, tmp_path / "two", ASSAY.replace(weights=str(weights))).kept == 3
+    data = weights.read_bytes()
+    weights.write_bytes(data.replace(b"pytorch", b"pytorcx"))  # another file of the same name, as good a network
+    assert weights.read_bytes() != data
+    with pytest.raises(ResultMismatch, match="weights_sha256"):
+        run(tiles, tmp_path / "two", ASSAY.replace(weights=str(weights)))
+
+
+@pytest.mark.parametrize("mpp", [0.25, 0.4, 0.8])
+def test_given_nuclei_stay_where_they_are_at_any_pixel_size(tmp_path, out, mpp):
+    radius, places = 5 / mpp, [(20 / mpp, 20 / mpp), (60 / mpp, 24 / mpp)]
+    rgb, labels = discs((int(50 / mpp), int(80 / mpp)), places, radius, 0.35, (0.0, 0.5))
+    Image.fromarray(rgb).save(tmp_path / "t.png")
+    Image.fromarray(labels.astype(np.uint8)).save(tmp_path / "n.png")
+    assay = ASSAY.replace(mpp=mpp)
+    score_files(expand_inputs([tmp_path / "t.png"], nuclei=tmp_path / "n.png"), assay, out)
+    cells = read_cells(out / "t" / "cells.parquet").sort_values("x_px")
+    np.testing.assert_allclose(cells[["x_um", "y_um"]], [(20, 20), (60, 24)], atol=0.3)
+    np.testing.assert_allclose(cells["Nucleus: Area µm^2"], np.pi * 25, rtol=0.05)
+    assert replay(out / "t" / "summary.json", tmp_path, nuclei=tmp_path).same

@@ -4,12 +4,13 @@ import csv
 import glob
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from ihcscore.errors import IhcscoreError, InputError
 from ihcscore.io.images import SUFFIXES
+from ihcscore.io.nuclei import NAME_ENDINGS
 
 RESERVED = {"con", "prn", "aux", "nul", *(f"com{n}" for n in range(1, 10)), *(f"lpt{n}" for n in range(1, 10))}
 MANIFEST_FOLDER = "\0folder"
@@ -87,6 +88,7 @@ def expand_inputs(
         raise IhcscoreError(f"no images among {', '.join(map(str, inputs))}: looked for {', '.join(SUFFIXES)}")
     if nuclei is not None and nuclei.is_file() and len(rows) > 1:
         raise IhcscoreError(f"{nuclei.name} cannot hold the nuclei of {len(rows)} images: give a folder of such files")
+    rows = {path: row for path, row in rows.items() if not _labels_another(path, rows, nuclei)}
     names = legal_names(list(rows))
     return [
         ImageInput(path, name, _group_of(path, row, group), _manifest_mpp(path, row), _nuclei_of(path, row, nuclei))
@@ -156,6 +158,14 @@ def _manifest_mpp(path: Path, row: dict[str, str]) -> float | None:
         return float(text)
     except ValueError:
         raise InputError(path, f"the manifest's mpp '{text}' is not a number") from None
+
+
+def _labels_another(path: Path, paths: Iterable[Path], nuclei: Path | None) -> bool:
+    """Tell whether a file in the folder of the nuclei is the labels of an image among the inputs, by its name."""
+    if nuclei is None or path.parent.resolve() != nuclei.resolve():
+        return False
+    stems = [path.stem.removesuffix(ending) for ending in NAME_ENDINGS if ending and path.stem.endswith(ending)]
+    return any(other.stem in stems for other in paths)
 
 
 def _nuclei_of(path: Path, row: dict[str, str], given: Path | None) -> Path | None:

@@ -17,8 +17,12 @@ GEOJSON_SUFFIXES = (".geojson", ".json")
 SUFFIXES = LABEL_SUFFIXES + GEOJSON_SUFFIXES
 NAME_ENDINGS = ("", "_nuclei", "_labels", "_cp_masks")
 """What may stand between an image's stem and the suffix."""
-OBJECT_TYPES = ("cell", "detection", "unknown")
+OBJECT_TYPES = ("cell", "detection")
 """Objects of QuPath that can be nuclei; annotations and TMA cores are not."""
+OLD_TYPES = {"PathCellObject": "cell", "PathDetectionObject": "detection"}
+"""What older versions of QuPath write as the id of a feature, where newer ones have an object type."""
+LONGEST_UM = 100.0
+"""No nucleus is longer: what is, is a mask, an annotation, or of another pixel size."""
 
 
 @dataclass(frozen=True)
@@ -72,7 +76,7 @@ def nuclei_for(image: Path, given: Path) -> Path:
     return found[0]
 
 
-def read_nuclei(path: Path, shape: tuple[int, int]) -> NucleiFile:
+def read_nuclei(path: Path, shape: tuple[int, int], mpp: float) -> NucleiFile:
     """Read the nuclei of an image.
 
     Parameters
@@ -82,15 +86,19 @@ def read_nuclei(path: Path, shape: tuple[int, int]) -> NucleiFile:
         pixel (0, 0) covering [0, 1) x [0, 1). Of a QuPath cell the nucleus is taken, of a detection its outline.
     shape : tuple of int
         Rows and columns of the image.
+    mpp : float
+        um per pixel of the image.
 
     Returns
     -------
     NucleiFile
+        Its notes count what is no nucleus or has no pixel of its own.
 
     Raises
     ------
     InputError
-        If it cannot be read, is of another size, is a mask, or holds no nuclei in the image.
+        If it cannot be read, is of another size, is a mask, holds something longer than `LONGEST_UM`, or no nuclei in
+        the image.
     """
     try:
         data = path.read_bytes()
@@ -109,6 +117,11 @@ def read_nuclei(path: Path, shape: tuple[int, int]) -> NucleiFile:
         raise InputError(path, "holds no nuclei inside the image: is it of another image, or in other units?")
     if is_mask(labels):
         raise InputError(path, "is a mask with several pieces: give each nucleus its own number")
+    longest = longest_px(labels) * mpp
+    if longest > LONGEST_UM:
+        raise InputError(
+            path, f"holds a nucleus {longest:.0f} um long: is it a mask, an annotation, or of another pixel size?"
+        )
     return NucleiFile(path.name, hashlib.sha256(data).hexdigest(), labels, tuple(notes))
 
 
@@ -123,6 +136,28 @@ def is_mask(labels: NDArray[np.integer]) -> bool:
     highest = labels.max(initial=0)
     inside = labels > 0
     return bool(highest > 0 and (labels[inside] == highest).all() and _pieces(inside) > 1)
+
+
+def longest_px(labels: NDArray[np.integer]) -> float:
+    """Give the longest diagonal of a label's bounding box, in pixels; 0 without labels.
+
+    Examples
+    --------
+    >>> longest_px(np.array([[1, 1, 0], [0, 0, 2]]))
+    2.23606797749979
+    """
+    rows, cols = np.nonzero(labels)
+    if not len(rows):
+        return 0.0
+    _, label = np.unique(labels[rows, cols], return_inverse=True)
+    reach = []
+    for position in (rows, cols):
+        low = np.full(label.max() + 1, np.iinfo(np.int64).max)
+        high = np.zeros_like(low)
+        np.minimum.at(low, label, position)
+        np.maximum.at(high, label, position)
+        reach.append(high - low + 1)
+    return float(np.hypot(*reach).max())
 
 
 def _pieces(inside: NDArray[np.bool_]) -> int:
@@ -154,21 +189,36 @@ def _tiff(path: Path) -> Any:
 def _from_geojson(path: Path, data: bytes, shape: tuple[int, int]) -> tuple[NDArray[np.int32], list[str]]:
     try:
         parsed = json.loads(data)
-        features = parsed["features"] if isinstance(parsed, dict) else parsed
-        found = [rings for feature in features if (rings := _nucleus_of(feature))]
+        features = _features(parsed)
+        found = [_nucleus_of(feature) for feature in features]
     except (ValueError, KeyError, IndexError, TypeError, AttributeError, RecursionError) as error:
-        raise InputError(path, f"is not GeoJSON with cells or detections ({error.__class__.__name__})") from error
+        raise InputError(path, f"is not GeoJSON with cells or detections ({error})") from error
+    nuclei = [rings for rings in found if rings]
     labels = np.zeros(shape, np.int32)
-    hidden = sum(_draw(labels, rings, number) for number, rings in enumerate(found, 1))
-    notes = [f"{path.name}: {hidden} nuclei overlap others; the later one has the shared pixels"] if hidden else []
-    return labels, notes
+    overlapping = sum(_draw(labels, rings, number) for number, rings in enumerate(nuclei, 1))
+    lost = len(nuclei) - np.count_nonzero(np.unique(labels))
+    counts = {
+        "features are not cells or detections with an area, and left out": len(found) - len(nuclei),
+        "nuclei overlap others; the later one has the shared pixels": overlapping,
+        "nuclei are lost: outside the image, too small for a pixel, or wholly under others": lost,
+    }
+    return labels, [f"{path.name}: {number} of {len(found)} {text}" for text, number in counts.items() if number]
+
+
+def _features(parsed: Any) -> list[Any]:
+    """Features of a collection, of a list, or the one there is."""
+    if isinstance(parsed, dict):
+        return [parsed] if parsed.get("type") == "Feature" else list(parsed["features"])
+    return list(parsed)
 
 
 def _nucleus_of(feature: Any) -> list[NDArray[np.float64]]:
     """Rings of a nucleus, outer ones and holes, x before y; none for what is not a nucleus."""
-    if (feature.get("properties") or {}).get("objectType", "unknown") not in OBJECT_TYPES:
+    kind = (feature.get("properties") or {}).get("objectType", OLD_TYPES.get(feature.get("id")))
+    plain = kind is None and not str(feature.get("id", "")).startswith(("Path", "TMA"))  # not from QuPath at all
+    geometry = feature.get("nucleusGeometry") or feature.get("geometry")
+    if not (plain or kind in OBJECT_TYPES) or geometry is None:
         return []
-    geometry = feature.get("nucleusGeometry") or feature["geometry"]
     polygons = {"Polygon": [geometry["coordinates"]], "MultiPolygon": geometry["coordinates"]}.get(geometry["type"], [])
     rings = [np.array([point[:2] for point in ring], np.float64) for polygon in polygons for ring in polygon]
     if not all(len(ring) > 2 and ring.shape[1] == 2 and np.isfinite(ring).all() for ring in rings):

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ihcscore.geometry import Frame
-from ihcscore.io.nuclei import is_mask
+from ihcscore.io.nuclei import is_mask, longest_px
 from ihcscore.segment.base import BlockPixels
 
 
@@ -62,7 +62,7 @@ class GivenNuclei:
         object.__setattr__(self, "labels_sha256", hashlib.sha256(np.ascontiguousarray(self.labels).data).hexdigest())
         object.__setattr__(self, "_sampled", sampled)
         object.__setattr__(self, "mpp", self.frame.working_mpp)
-        object.__setattr__(self, "largest_object_um", _longest_px(sampled) * self.frame.working_mpp)
+        object.__setattr__(self, "largest_object_um", longest_px(sampled) * self.frame.working_mpp)
 
     def segment(self, block: BlockPixels) -> NDArray[np.int32]:
         """Give the labels of a block, renumbered 1..n."""
@@ -93,19 +93,3 @@ def sample_labels(labels: NDArray[np.integer], frame: Frame) -> NDArray[np.integ
         for count, length in zip(frame.shape, labels.shape, strict=True)
     )
     return labels[np.ix_(rows, cols)]
-
-
-def _longest_px(labels: NDArray[np.int64]) -> float:
-    """Longest diagonal of a label's bounding box, in px."""
-    rows, cols = np.nonzero(labels)
-    if not len(rows):
-        return 0.0
-    _, label = np.unique(labels[rows, cols], return_inverse=True)
-    reach = []
-    for position in (rows, cols):
-        low = np.full(label.max() + 1, np.iinfo(np.int64).max)
-        high = np.zeros_like(low)
-        np.minimum.at(low, label, position)
-        np.maximum.at(high, label, position)
-        reach.append(high - low + 1)
-    return float(np.hypot(*reach).max())

@@ -44,7 +44,7 @@ def test_label_images(tmp_path, dtype):
             cv2.imwrite(str(path), LABELS.astype(dtype))
         else:
             tifffile.imwrite(path, LABELS.astype(dtype))
-        found = read_nuclei(path, SHAPE)
+        found = read_nuclei(path, SHAPE, 0.5)
         np.testing.assert_array_equal(found.labels, LABELS)
         assert found.name == name
         assert len(found.sha256) == 64
@@ -52,7 +52,7 @@ def test_label_images(tmp_path, dtype):
 
 def test_geojson_has_the_pixels_whose_centres_lie_inside(tmp_path):
     path = write(tmp_path / "n.geojson", feature(square(10, 20, 5)), feature(square(40.6, 20.4, 3)))
-    labels = read_nuclei(path, SHAPE).labels
+    labels = read_nuclei(path, SHAPE, 0.5).labels
     assert labels[20:25, 10:15].min() == labels[20:25, 10:15].max() == 1
     assert (labels == 1).sum() == 25
     assert np.argwhere(labels == 2).min(axis=0).tolist() == [20, 41]
@@ -62,9 +62,9 @@ def test_geojson_has_the_pixels_whose_centres_lie_inside(tmp_path):
 def test_of_a_cell_the_nucleus_is_taken_and_annotations_are_not_nuclei(tmp_path):
     cell = feature(square(5, 5, 30), "cell", nucleusGeometry=square(10, 10, 4))
     path = write(tmp_path / "n.geojson", feature(square(0, 0, 50), "annotation"), cell)
-    assert (read_nuclei(path, SHAPE).labels > 0).sum() == 16
+    assert (read_nuclei(path, SHAPE, 0.5).labels > 0).sum() == 16
     bare = {"type": "Feature", "geometry": square(10, 10, 4), "properties": None}
-    assert (read_nuclei(write(path, bare), SHAPE).labels > 0).sum() == 16
+    assert (read_nuclei(write(path, bare), SHAPE, 0.5).labels > 0).sum() == 16
 
 
 def test_holes_pieces_and_overlaps(tmp_path):
@@ -77,16 +77,16 @@ def test_holes_pieces_and_overlaps(tmp_path):
         "coordinates": [square(40, 10, 3)["coordinates"], square(50, 10, 3)["coordinates"]],
     }
     path = write(tmp_path / "n.geojson", feature(holed), feature(pieces), feature(square(18, 10, 5)))
-    found = read_nuclei(path, SHAPE)
+    found = read_nuclei(path, SHAPE, 0.5)
     assert (found.labels == 1).sum() == 81 - 9 - 5
     assert (found.labels == 2).sum() == 18
-    assert found.notes == ("n.geojson: 1 nuclei overlap others; the later one has the shared pixels",)
+    assert found.notes == ("n.geojson: 1 of 3 nuclei overlap others; the later one has the shared pixels",)
 
 
 def test_what_was_written_is_read_again(tmp_path, nuclear):
     cells = score_image(nuclear.rgb, mpp=0.5, nuclei=nuclear.nuclei).cells
     write_geojson(tmp_path / "cells.geojson", cells)
-    labels = read_nuclei(tmp_path / "cells.geojson", nuclear.nuclei.shape).labels
+    labels = read_nuclei(tmp_path / "cells.geojson", nuclear.nuclei.shape, 0.5).labels
     np.testing.assert_array_equal(labels > 0, nuclear.nuclei > 0)
 
 
@@ -113,25 +113,25 @@ def test_what_was_written_is_read_again(tmp_path, nuclear):
 def test_what_is_no_nuclei_is_said(tmp_path, name, content, message):
     (tmp_path / name).write_bytes(content)
     with pytest.raises(InputError, match=message):
-        read_nuclei(tmp_path / name, SHAPE)
+        read_nuclei(tmp_path / name, SHAPE, 0.5)
 
 
 def test_other_sizes_colours_and_empty_labels_are_said(tmp_path):
     path = tmp_path / "n.png"
     cv2.imwrite(str(path), np.ones((30, 20), np.uint8))
     with pytest.raises(InputError, match="has labels for 20 x 30 pixels, the image has 90 x 60"):
-        read_nuclei(path, SHAPE)
+        read_nuclei(path, SHAPE, 0.5)
     cv2.imwrite(str(path), np.ones((*SHAPE, 3), np.uint8))
     with pytest.raises(InputError, match="in one channel, found uint8 of shape"):
-        read_nuclei(path, SHAPE)
+        read_nuclei(path, SHAPE, 0.5)
     cv2.imwrite(str(path), (LABELS > 0).astype(np.uint8) * 255)
     with pytest.raises(InputError, match="is a mask with several pieces"):
-        read_nuclei(path, SHAPE)
+        read_nuclei(path, SHAPE, 0.5)
     cv2.imwrite(str(path), np.zeros(SHAPE, np.uint8))
     with pytest.raises(InputError, match="holds no nuclei"):
-        read_nuclei(path, SHAPE)
+        read_nuclei(path, SHAPE, 0.5)
     with pytest.raises(InputError, match="cannot be read"):
-        read_nuclei(tmp_path / "none.png", SHAPE)
+        read_nuclei(tmp_path / "none.png", SHAPE, 0.5)
 
 
 def test_a_folder_is_searched_by_the_images_name(tmp_path):
@@ -151,3 +151,49 @@ def test_one_file_for_many_images_is_refused(tmp_path):
         (tmp_path / name).write_bytes(b"")
     with pytest.raises(IhcscoreError, match="cannot hold the nuclei of 2 images"):
         expand_inputs([tmp_path / "a.png", tmp_path / "b.png"], nuclei=tmp_path / "n.png")
+
+
+def test_what_is_lost_or_left_out_is_counted(tmp_path):
+    good, inside, tiny, outside = square(10, 10, 8), square(12, 12, 3), square(30.6, 30.6, 0.3), square(500, 500, 5)
+    line = {"type": "LineString", "coordinates": [[1, 1], [5, 5]]}
+    shapes = [inside, good, tiny, outside, line]
+    path = write(tmp_path / "n.geojson", *map(feature, shapes), feature(None), feature(square(0, 0, 50), "annotation"))
+    found = read_nuclei(path, SHAPE, 0.5)
+    assert np.unique(found.labels).tolist() == [0, 2]
+    assert [note.split(": ", 1)[1][:20] for note in found.notes] == [
+        "3 of 7 features are ",
+        "1 of 7 nuclei overla",
+        "3 of 7 nuclei are lo",
+    ]
+
+
+def test_annotations_of_older_qupath_are_not_nuclei(tmp_path):
+    def old(kind, geometry):
+        return {"type": "Feature", "id": kind, "geometry": geometry, "properties": {}}
+
+    features = [
+        old("PathAnnotationObject", square(0, 0, 50)),
+        old("TMACoreObject", square(0, 0, 50)),
+        old("PathDetectionObject", square(10, 10, 4)),
+        old("PathCellObject", square(30, 30, 5)),
+        old("7", square(50, 10, 6)),  # of another program
+    ]
+    labels = read_nuclei(write(tmp_path / "n.geojson", *features), SHAPE, 0.5).labels
+    assert np.bincount(labels.ravel())[1:].tolist() == [16, 25, 36]
+
+
+def test_one_bare_feature_and_a_list_are_read(tmp_path):
+    path = tmp_path / "n.geojson"
+    for parsed in (feature(square(10, 10, 4)), [feature(square(10, 10, 4))]):
+        path.write_text(json.dumps(parsed))
+        assert (read_nuclei(path, SHAPE, 0.5).labels > 0).sum() == 16
+
+
+def test_what_is_longer_than_any_nucleus_is_refused(tmp_path):
+    labels = np.zeros((300, 300), np.uint8)
+    labels[:10, :10] = labels[-10:, -10:] = 255  # a mask's value, in two places
+    labels[100:110, 100:110] = 128
+    cv2.imwrite(str(tmp_path / "n.png"), labels)
+    with pytest.raises(InputError, match=r"n\.png: holds a nucleus 212 um long: is it a mask"):
+        read_nuclei(tmp_path / "n.png", (300, 300), 0.5)
+    assert read_nuclei(tmp_path / "n.png", (300, 300), 0.1).labels.max() == 255  # at this pixel size, 42 um
