@@ -11,15 +11,19 @@ if TYPE_CHECKING:
     from ihcscore.context import SlideContext, load_context
     from ihcscore.errors import IhcscoreError
     from ihcscore.io.images import read_image
+    from ihcscore.io.regions import read_regions
+    from ihcscore.io.slides.opening import open_slide
     from ihcscore.pipeline import (
         CellScores,
         ImageResult,
         Measurement,
         measure_image,
+        measure_slide,
         rescore,
         score_cells,
         score_image,
     )
+    from ihcscore.regions import RegionSet
     from ihcscore.scores.atm import atm
     from ihcscore.scores.hscore import h_score
     from ihcscore.scores.outcome import Unscorable
@@ -40,13 +44,17 @@ _HOME = {
     "load_context": "context",
     "IhcscoreError": "errors",
     "read_image": "io.images",
+    "read_regions": "io.regions",
+    "open_slide": "io.slides.opening",
     "CellScores": "pipeline",
     "ImageResult": "pipeline",
     "Measurement": "pipeline",
     "measure_image": "pipeline",
+    "measure_slide": "pipeline",
     "rescore": "pipeline",
     "score_cells": "pipeline",
     "score_image": "pipeline",
+    "RegionSet": "regions",
     "atm": "scores.atm",
     "h_score": "scores.hscore",
     "Unscorable": "scores.outcome",
@@ -67,6 +75,7 @@ __all__ = [
     "IhcscoreError",
     "ImageResult",
     "Measurement",
+    "RegionSet",
     "Segmenter",
     "SlideContext",
     "StainEstimate",
@@ -79,10 +88,13 @@ __all__ = [
     "load_assay",
     "load_context",
     "measure_image",
+    "measure_slide",
     "mix",
+    "open_slide",
     "optical_density",
     "percent_positive",
     "read_image",
+    "read_regions",
     "rescore",
     "score_cells",
     "score_image",

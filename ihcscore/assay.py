@@ -24,6 +24,7 @@ MEASURED_FIELDS = (
     "expansion_um",
     "membrane_um",
     "nucleus_edge_um",
+    "only_regions",
 )
 """Fields that decide what is measured; the others can change afterwards, from the cell table alone."""
 INPUT_FIELDS = ("mpp", "group")
@@ -50,6 +51,10 @@ class Assay:
         Which cells are scored: "all".
     include_cut : bool
         Score cells that the image's border cuts, too.
+    exclude : tuple of str
+        Classes of regions whose cells are left out of every score; ``*`` matches anything.
+    only_regions : bool
+        Measure only cells in regions; they are those of the whole slide.
     atm_max_od : float
         Highest threshold of the ATM, OD.
     background : "auto" or tuple of 3 float
@@ -91,6 +96,8 @@ class Assay:
     thresholds: tuple[float, float, float] = (0.2, 0.4, 0.6)
     population: str = "all"
     include_cut: bool = False
+    exclude: tuple[str, ...] = ("Ignore*",)
+    only_regions: bool = False
     atm_max_od: float = 1.5
     background: str | tuple[float, float, float] = (255.0, 255.0, 255.0)
     stains: str | StainMatrix = "default"
@@ -242,6 +249,8 @@ _EXPECTED = {
     "thresholds": "three optical densities",
     "population": "a text",
     "include_cut": "true or false",
+    "exclude": "a list of classes of regions",
+    "only_regions": "true or false",
     "atm_max_od": "a number",
     "background": "'auto' or three numbers",
     "stains": "'default', 'estimate', or hematoxylin and dab with three numbers each",
@@ -268,10 +277,12 @@ def _typed(key: str, value: Any) -> Any:
         return float(value)
     if key == "version" and isinstance(value, int) and not isinstance(value, bool):
         return value
-    if key == "include_cut" and isinstance(value, bool):
+    if key in ("include_cut", "only_regions") and isinstance(value, bool):
         return value
     if key == "compartment" and (isinstance(value, str) or _list_of(value, str)):
         return tuple(value.split("+")) if isinstance(value, str) else tuple(value)
+    if key == "exclude" and _list_of(value, str):
+        return tuple(value)
     if key in ("thresholds", "background") and isinstance(value, list | tuple) and all(map(_number, value)):
         return tuple(float(v) for v in value)
     if key in ("background", "stains") and isinstance(value, str):
@@ -302,6 +313,8 @@ def _problems(assay: Assay) -> list[str]:
         *_number_problems(assay),
         *([] if assay.population in POPULATIONS else [f"population: choose from {', '.join(POPULATIONS)}"]),
         *([] if isinstance(assay.include_cut, bool) else ["include_cut: true or false"]),
+        *([] if isinstance(assay.only_regions, bool) else ["only_regions: true or false"]),
+        *([] if _list_of(assay.exclude, str) else ["exclude: classes of regions"]),
         *([] if isinstance(assay.version, int) and not isinstance(assay.version, bool) else ["version: whole number"]),
     ]
 

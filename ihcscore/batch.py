@@ -1,47 +1,97 @@
-"""Score many image files into a result folder, or complete one."""
+"""Score many images and slides into a result folder, or complete one."""
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 import ihcscore
-from ihcscore.assay import Assay
-from ihcscore.context import SlideContext, settle_context, survey
+from ihcscore.assay import INPUT_FIELDS, Assay, load_assay
+from ihcscore.celltable import TableDigest
+from ihcscore.context import SlideContext, Survey, look_at, settle_context
 from ihcscore.errors import DamagedResult, IhcscoreError, InputError, OutputError, ResultMismatch
-from ihcscore.io.images import SourceImage, read_image
+from ihcscore.io.images import printable_name
 from ihcscore.io.inputs import ImageInput
 from ihcscore.io.nuclei import NucleiFile, nuclei_for, read_nuclei
-from ihcscore.outputs.geojson import write_geojson
+from ihcscore.io.regions import RegionFile, read_regions, regions_for, tile_place, write_regions
+from ihcscore.io.slides.base import Slide
+from ihcscore.io.slides.opening import open_slide, slide_sha256
+from ihcscore.measuring import Prepared, make_job, measure, prepare
+from ihcscore.outputs.geojson import HERE, Place, write_geojson
 from ihcscore.outputs.overlay import write_overlay
+from ihcscore.outputs.scoremap import write_score_map
 from ihcscore.outputs.summary import write_summary
-from ihcscore.outputs.tables import write_cells, write_cells_csv, write_scores
-from ihcscore.pipeline import Measurement, measure_image, score_cells
+from ihcscore.outputs.tables import iter_cells, write_cells, write_cells_csv, write_quality, write_scores
+from ihcscore.parts import FolderParts, MemoryParts, Parts
+from ihcscore.pipeline import classify_table
+from ihcscore.quality import warnings_of
+from ihcscore.regions import RegionSet
 from ihcscore.results import (
     CELLS,
     CELLS_CSV,
     GEOJSON,
     OVERLAY,
+    PARTS,
+    QUALITY,
+    REGIONS,
     SCORES,
     SUMMARY,
     ImageFolder,
     RunReport,
+    check_digest,
+    discard_parts,
     discard_result,
     file_sha256,
-    load_measurement,
     parameters_digest,
     pooled_rows,
     results_in,
     write_run,
 )
+from ihcscore.schema import REGION_COLUMN, SCHEMA_VERSION
 from ihcscore.segment.weights import weights_sha256
-from ihcscore.summarize import ScoreRow, failed_row
+from ihcscore.summarize import ScoreRow, failed_row, score_rows, slim
+from ihcscore.workers import Dask, Processes, Serial, Task, runner_for
+
+MANY_BLOCKS = 4
+"""Up to so many blocks, the parts of an image stay in memory; of more, they are written as they are done."""
+
+SLIDE_PX = 8192
+"""An image with a longer side is shown as a map of scores, not of outlines, and its GeoJSON is written on request."""
 
 Progress = Callable[[str, float], None]
 """Called with what is being done and how many images are done, in parts of images."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """How a run is done; nothing of it changes a cell or a score.
+
+    Parameters
+    ----------
+    cells_csv : bool
+        Write the cell tables as CSV, too.
+    geojson : bool, optional
+        Write the cells as GeoJSON; unless given, for images up to 8192 pixels a side.
+    overwrite : bool
+        Replace results of other parameters or inputs instead of refusing.
+    workers : int
+        Processes on this machine.
+    scheduler : str, optional
+        Address of a Dask scheduler, or "local".
+    origin : "canvas" or "bounds"
+        Whether GeoJSON and given regions have their origin at the corner of the slide's canvas, or of what was scanned.
+    """
+
+    cells_csv: bool = False
+    geojson: bool | None = None
+    overwrite: bool = False
+    workers: int = 1
+    scheduler: str | None = None
+    origin: str = "canvas"
 
 
 def score_files(
@@ -49,26 +99,28 @@ def score_files(
     assay: Assay,
     out: str | Path,
     *,
-    cells_csv: bool = False,
-    overwrite: bool = False,
+    changes: Mapping[str, Any] | None = None,
     progress: Progress | None = None,
+    **options: Any,
 ) -> RunReport:
-    """Score image files into a folder.
+    """Score images and slides into a folder.
 
     Parameters
     ----------
     inputs : sequence of ImageInput
         The images, as `ihcscore.io.inputs.expand_inputs` lists them.
     assay : Assay
-        How; its `mpp` is for images whose pixel size no manifest gives.
+        How; its `mpp` is for images whose pixel size no manifest gives. An image with an assay of its own is scored by
+        that.
     out : str or Path
-        Result folder. One that exists is completed: what is there and complete stays as it is.
-    cells_csv : bool, default False
-        Write the cell tables as CSV, too.
-    overwrite : bool, default False
-        Replace results of other parameters or inputs instead of refusing.
+        Result folder. One that exists is completed: what is there and complete stays as it is, and a slide that was
+        interrupted goes on.
+    changes : mapping, optional
+        Fields of `Assay` that are changed in the images' own assays.
     progress : callable, optional
         Called as the work goes on.
+    **options
+        Fields of `Options`.
 
     Returns
     -------
@@ -78,18 +130,18 @@ def score_files(
     Raises
     ------
     ResultMismatch
-        If the folder holds results of other parameters and `overwrite` is not set.
+        If the folder holds results of other parameters and they are not to be overwritten.
     OutputError
         If the folder cannot be written.
     """
-    if assay.weights is not None and assay.weights_sha256 is None:
-        assay = assay.replace(weights_sha256=weights_sha256(Path(assay.weights)))
-    run = _Run(Path(out), assay, cells_csv, overwrite, progress or (lambda what, done: None))
-    run.claim(inputs)
-    for position, members in _by_group(inputs):
-        run.score_group(members, position)
-    rows = run.all_rows()
-    write_scores(run.out / SCORES, rows)
+    chosen = Options(**options)
+    with runner_for(chosen.workers, chosen.scheduler, make_job) as runner:
+        run = _Run(Path(out), assay, changes or {}, chosen, runner, progress or (lambda what, done: None))
+        run.claim(inputs)
+        for position, members in _by_group(inputs):
+            run.score_group(members, position)
+        rows = run.all_rows()
+        write_scores(run.out / SCORES, rows)
     return RunReport(tuple(rows), tuple(run.failed), run.kept, tuple(run.warnings))
 
 
@@ -115,10 +167,18 @@ def _nuclei_paths(inputs: Sequence[ImageInput]) -> Iterator[Path]:
 class _Run:
     """One call of `score_files`: the folder, the parameters, what happened so far."""
 
-    def __init__(self, out: Path, assay: Assay, cells_csv: bool, overwrite: bool, progress: Progress) -> None:
-        self.out, self.assay, self.overwrite, self.progress = out, assay, overwrite, progress
-        self.wanted = [CELLS, GEOJSON, OVERLAY] + [CELLS_CSV] * cells_csv
-        self.parameters = parameters_digest(assay)
+    def __init__(
+        self,
+        out: Path,
+        assay: Assay,
+        changes: Mapping[str, Any],
+        options: Options,
+        runner: Serial | Processes | Dask,
+        progress: Progress,
+    ) -> None:
+        self.out, self.options, self.runner, self.progress = out, options, runner, progress
+        self.assay, self.changes = _with_sha256(assay), changes
+        self.assays: dict[Path | None, Assay] = {None: self.assay}
         self.seen: dict[str, str] = {}
         self.failed: list[str] = []
         self.failures: list[ScoreRow] = []
@@ -129,21 +189,32 @@ class _Run:
         """Mark the folder with the parameters, or refuse one that holds results of others."""
         if self.out.exists() and not self.out.is_dir():
             raise OutputError(f"cannot write results into {self.out}: it is a file, give a folder")
-        names = {item.name for item in inputs}
+        by_name = {item.name: self.assay_of(item) for item in inputs}
+        known = {parameters_digest(assay) for assay in self.assays.values()}
         results, _ = results_in(self.out)
         for result in results:
-            foreign = result.summary["parameters"] != self.parameters or "rescored_from" in result.summary
-            if foreign and not self.overwrite:
+            wanted = by_name.get(result.folder.name)
+            allowed = known if wanted is None else {parameters_digest(wanted)}
+            foreign = result.summary["parameters"] not in allowed or "rescored_from" in result.summary
+            if foreign and not self.options.overwrite:
+                differences = _differences(result.summary, wanted or self.assay)
                 raise ResultMismatch(
-                    f"{self.out.name} holds results of other parameters ({_differences(result.summary, self.assay)}): "
+                    f"{self.out.name} holds results of other parameters ({differences}): "
                     "choose another folder, or --overwrite"
                 )
             if foreign:
                 discard_result(result.folder)
                 self.warnings.append(f"{result.folder.name}: its result of other parameters was removed")
         self.nuclei_of = Counter(_nuclei_paths(inputs))
-        self.by_input = {r.summary["input"]["sha256"]: r.folder for r in results if r.folder.name not in names}
+        self.by_input = {r.summary["input"]["sha256"]: r.folder for r in results if r.folder.name not in by_name}
         write_run(self.out, self.assay)
+
+    def assay_of(self, item: ImageInput) -> Assay:
+        """Give the assay of an image: its own, with what was changed for all, or the run's."""
+        if item.assay not in self.assays:
+            fields = {name: getattr(self.assay, name) for name in INPUT_FIELDS}
+            self.assays[item.assay] = _with_sha256(load_assay(item.assay or "").replace(**fields, **self.changes))
+        return self.assays[item.assay]
 
     def score_group(self, members: list[ImageInput], before: int) -> None:
         """Score images that share a context."""
@@ -165,61 +236,122 @@ class _Run:
 
     def _fail(self, item: ImageInput, reason: str) -> None:
         self.failed.append(reason if item.path.name in reason else f"{item.path.name}: {reason}")
-        self.failures.append(failed_row(item.name, item.group, self.assay, reason))
+        self.failures.append(failed_row(item.name, item.group, self.assay_of(item), reason))
 
     def _shared_context(self, members: list[ImageInput]) -> SlideContext | None:
-        surveys = []
+        surveys: list[Survey] = []
         for item in members:
             try:
-                surveys.append(survey(self._read(item).rgb, self.assay))
+                with closing(self._open(item)) as slide:
+                    surveys.append(look_at(slide, self.assay_of(item)).survey)
             except InputError:
                 continue  # reported when it is scored
-        return settle_context(surveys, self.assay) if surveys else None
+        return settle_context(surveys, self.assay_of(members[0])) if surveys else None
 
-    def _read(self, item: ImageInput) -> SourceImage:
-        return read_image(item.path, item.mpp if item.mpp is not None else self.assay.mpp)
+    def _open(self, item: ImageInput) -> Slide:
+        return open_slide(item.path, item.mpp if item.mpp is not None else self.assay.mpp)
 
     def _score(self, item: ImageInput, shared: SlideContext | None, number: int) -> None:
         folder = self.out / item.name
         if (folder / SUMMARY).exists() and self._stays(item, folder, shared):
             return
-        source = self._read(item)
-        self._refuse_second_name(item, source)
-        nuclei = self._nuclei(item, source)
-        measurement = measure_image(
-            source.rgb,
-            mpp=source.mpp,
-            assay=self.assay,
-            context=shared,
-            nuclei=None if nuclei is None else nuclei.labels,
-            progress=lambda done, all_: self.progress(item.name, number + 0.9 * done / all_),
+        with closing(self._open(item)) as slide:
+            source = _Source.of(item, slide, self)
+            self._refuse_second_name(item, source.sha256)
+            self._measure(source, folder, shared, number)
+
+    def _measure(self, source: "_Source", folder: Path, shared: SlideContext | None, number: int) -> None:
+        item, slide, assay = source.item, source.slide, source.assay
+        within = source.regions.covered(assay.exclude) if assay.only_regions else None
+        labels = None if source.nuclei is None else source.nuclei.labels
+        prepared = prepare(slide, assay, context=shared, nuclei=labels, within=within)
+        if folder.is_dir() and self.options.overwrite:
+            discard_parts(folder)
+        parts = self._parts(folder, source, prepared)
+        context = prepared.job.context
+        task = Task(item.path.resolve(), slide.mpp, assay, context, source.nuclei_path) if slide.files else None
+        measure(
+            prepared,
+            parts,
+            self.runner,
+            task,
+            lambda done, all_: self.progress(item.name, number + 0.9 * done / max(all_, 1)),
         )
-        scored = score_cells(measurement.cells, self.assay, image=item.name, group=item.group)
         if folder.is_dir():
             discard_result(folder)
-        self._write(folder, source, scored.cells, self.wanted)
-        summary = _summary(item, source, nuclei, measurement, scored.scores, self)
-        write_summary(folder / SUMMARY, summary)
-        self.warnings += [f"{item.name}: {text}" for text in summary["warnings"]]
+        self._put_together(source, folder, prepared, parts)
+        if isinstance(parts, FolderParts):
+            parts.remove()
 
-    def _nuclei(self, item: ImageInput, source: SourceImage) -> NucleiFile | None:
+    def _parts(self, folder: Path, source: "_Source", prepared: Prepared) -> Parts:
+        if len(prepared.keys) <= MANY_BLOCKS:
+            return MemoryParts()
+        job = {
+            "ihcscore": ihcscore.__version__,
+            "input": source.sha256,
+            "pixel size": source.slide.mpp,
+            "parameters": parameters_digest(source.assay),
+            "background or stains": prepared.job.context.to_dict(),
+            "nuclei": source.nuclei.sha256 if source.nuclei else None,
+            "regions": source.regions_sha256 if source.assay.only_regions else None,
+        }
+        return FolderParts(folder / PARTS, job)
+
+    def _put_together(self, source: "_Source", folder: Path, prepared: Prepared, parts: Parts) -> None:
+        """Write the result of a slide whose blocks are all measured; the summary comes last."""
+        assay, found = source.assay, TableDigest()
+        slims: list[pd.DataFrame] = []
+
+        def classed() -> Iterator[pd.DataFrame]:
+            for cells in prepared.tables(parts):
+                table = classify_table(cells, assay, source.regions)
+                if assay.only_regions:
+                    table = table[table[REGION_COLUMN] != ""]
+                found.update(table)
+                slims.append(slim(table, assay))
+                yield table
+
+        write_cells(folder / CELLS, classed())
+        cells = pd.concat(slims, ignore_index=True) if len(slims) > 1 else slims[0]
+        provenance = prepared.provenance()
+        tissue_mm2 = None if assay.only_regions else provenance["tissue"]["tissue_mm2"]
+        rows = score_rows(
+            cells, assay, source.regions, image=source.item.name, group=source.item.group, tissue_mm2=tissue_mm2
+        )
+        quality = prepared.quality(parts)
+        write_quality(folder / QUALITY, quality)
+        if len(source.regions):
+            write_regions(folder / REGIONS, source.regions.regions)
+        self._write(folder, source, [name for name in self._wanted(source.slide) if name != CELLS])
+        about = {"schema_version": SCHEMA_VERSION, "rows": found.rows, "sha256": found.hexdigest()}
+        context_warnings = [*prepared.job.context.warnings, *warnings_of(quality)]
+        summary = source.summary(rows, context_warnings, {**provenance, "cells": about})
+        write_summary(folder / SUMMARY, summary)
+        self.warnings += [f"{source.item.name}: {text}" for text in summary["warnings"]]
+
+    def _wanted(self, slide: Slide) -> list[str]:
+        small = max(slide.dimensions) <= SLIDE_PX
+        geojson = small if self.options.geojson is None else self.options.geojson
+        return [CELLS, OVERLAY] + [GEOJSON] * geojson + [CELLS_CSV] * self.options.cells_csv
+
+    def nuclei_for(self, item: ImageInput) -> Path | None:
+        """Give the file of an image's nuclei, if some are given."""
         if item.nuclei is None:
             return None
-        rows, columns, _ = source.rgb.shape
         path = nuclei_for(item.path, item.nuclei)
         if self.nuclei_of[path.resolve()] > 1:
             raise InputError(path, "would be the nuclei of several images: name them in a manifest's column 'nuclei'")
-        return read_nuclei(path, (rows, columns), source.mpp)
+        return path
 
-    def _refuse_second_name(self, item: ImageInput, source: SourceImage) -> None:
+    def _refuse_second_name(self, item: ImageInput, sha256: str) -> None:
         """Keep an image from standing in the results twice because other inputs now give it another name."""
-        twin = self.seen.setdefault(source.sha256, item.name)
+        twin = self.seen.setdefault(sha256, item.name)
         if twin != item.name:
             self.warnings.append(f"{item.name}: the same file as {twin}, so its cells count twice")
-        other = self.by_input.get(source.sha256)
+        other = self.by_input.get(sha256)
         if other is None or not (other / SUMMARY).exists():
             return
-        if not self.overwrite:
+        if not self.options.overwrite:
             raise ResultMismatch(
                 f"{item.path.name}: is in the results as {other.name} already: name the same inputs as then, "
                 "or --overwrite"
@@ -230,40 +362,47 @@ class _Run:
         """Complete what is there, if it is this image's; False if it has to be scored again."""
         try:
             result = ImageFolder.read(folder)
-            cells = load_measurement(result).cells
+            check_digest(result)
         except DamagedResult:
             return False
         changed = self._changed(item, result, shared)
-        if changed and self.overwrite:
+        if changed and self.options.overwrite:
             return False
         if changed:
             raise ResultMismatch(f"{item.path.name}: {item.name} was scored with another {changed}: --overwrite it")
-        missing = [name for name in self.wanted if not (folder / name).exists()]
-        if missing:
-            source = self._read(item)
-            self._write(folder, source, score_cells(cells, self.assay).cells, missing)
+        with closing(self._open(item)) as slide:
+            missing = [name for name in self._wanted(slide) if not (folder / name).exists()]
+            if missing:
+                self._write(folder, _Source.of(item, slide, self), missing)
         self.kept += not missing
         return True
 
     def _changed(self, item: ImageInput, result: ImageFolder, shared: SlideContext | None) -> str:
         """Name what differs between an input and its result; empty if nothing does."""
         mpp = item.mpp if item.mpp is not None else self.assay.mpp
+        given = result.summary["input"]
         nuclei = None if item.nuclei is None else file_sha256(nuclei_for(item.path, item.nuclei))
+        regions = None if item.regions is None else file_sha256(regions_for(item.path, item.regions))
+        with closing(self._open(item)) as slide:
+            sha256 = slide_sha256(slide)
         differs = {
-            "nuclei": result.summary["input"].get("nuclei", {}).get("sha256") != nuclei,
-            "input file": result.summary["input"]["sha256"] != file_sha256(item.path),
+            "nuclei": given.get("nuclei", {}).get("sha256") != nuclei,
+            "regions": given.get("regions", {}).get("sha256") != regions,
+            "input file": given["sha256"] != sha256,
             "pixel size": mpp is not None and result.summary["image"]["mpp"] != mpp,
             "group": result.row.group != item.group,
             "background or stains of its group": shared is not None and result.summary["context"] != shared.to_dict(),
         }
         return ", ".join(name for name, different in differs.items() if different)
 
-    def _write(self, folder: Path, source: SourceImage, cells: pd.DataFrame, names: Sequence[str]) -> None:
+    def _write(self, folder: Path, source: "_Source", names: Sequence[str]) -> None:
+        """Write what is derived from the cell table that is there."""
+        cells = folder / CELLS
+        picture = write_overlay if max(source.slide.dimensions) <= SLIDE_PX else write_score_map
         writers: dict[str, Callable[[Path], None]] = {
-            CELLS: lambda path: write_cells(path, cells),
-            CELLS_CSV: lambda path: write_cells_csv(path, cells),
-            GEOJSON: lambda path: write_geojson(path, cells),
-            OVERLAY: lambda path: write_overlay(path, source.rgb, cells, source.mpp),
+            CELLS_CSV: lambda path: write_cells_csv(path, iter_cells(cells)),
+            GEOJSON: lambda path: write_geojson(path, iter_cells(cells), source.place),
+            OVERLAY: lambda path: picture(path, source.slide, iter_cells(cells), source.regions),
         }
         for name in names:
             writers[name](folder / name)
@@ -274,32 +413,82 @@ class _Run:
         self.warnings += [f"{text} (left out of {SCORES})" for text in damaged]
         failed = {row.image for row in self.failures}
         good = [result for result in results if result.row.image not in failed]
-        return [r.row for r in good] + self.failures + pooled_rows(good, self.failures, self.assay)
+        rows = [row for result in good for row in (result.row, *result.regions)]
+        return rows + self.failures + pooled_rows(good, self.failures, self.assay)
 
 
-def _summary(
-    item: ImageInput,
-    source: SourceImage,
-    nuclei: NucleiFile | None,
-    measurement: Measurement,
-    scores: ScoreRow,
-    run: _Run,
-) -> dict[str, Any]:
-    given = {} if nuclei is None else {"nuclei": {"name": nuclei.name, "sha256": nuclei.sha256}}
-    return {
-        "scores": scores.to_dict(),
-        "warnings": [*source.notes, *(nuclei.notes if nuclei else ()), *measurement.context.warnings],
-        "input": {
-            "name": source.name,
-            "sha256": source.sha256,
-            "mpp_origin": "manifest" if item.mpp is not None else source.mpp_origin,
-            "notes": list(source.notes),
-            **given,
-        },
-        "parameters": run.parameters,
-        **measurement.provenance,
-        "assay": run.assay.to_record(),
-    }
+@dataclass(frozen=True)
+class _Source:
+    """What is scored: a slide, and what was given with it."""
+
+    item: ImageInput
+    slide: Slide
+    assay: Assay
+    sha256: str
+    regions: RegionSet
+    region_file: RegionFile | None
+    nuclei: NucleiFile | None
+    nuclei_path: Path | None
+    place: Place
+    notes: tuple[str, ...]
+
+    @classmethod
+    def of(cls, item: ImageInput, slide: Slide, run: _Run) -> "_Source":
+        """Read what was given with a slide."""
+        assay, place, notes = run.assay_of(item), HERE, []
+        if run.options.origin == "bounds":
+            place = Place(-float(slide.bounds[0]), -float(slide.bounds[1]))
+        tile = tile_place(item.path.name)
+        if tile is not None:
+            place = Place(tile.x, tile.y, tile.downsample)
+            notes.append(f"a tile of {tile.slide}: its GeoJSON lies on that slide, at {tile.x:g}, {tile.y:g}")
+        region_file = None
+        if item.regions is not None:
+            region_file = read_regions(
+                regions_for(item.path, item.regions),
+                slide.dimensions,
+                slide.mpp,
+                place.inverse if place != HERE else None,
+            )
+        elif assay.only_regions:
+            raise InputError(item.path, "only cells in regions are wanted, and it has none: give --regions")
+        nuclei, path = None, run.nuclei_for(item)
+        if path is not None:
+            width, height = slide.dimensions
+            nuclei = read_nuclei(path, (height, width), slide.mpp)
+        regions = RegionSet(region_file.regions if region_file else (), slide.mpp)
+        return cls(item, slide, assay, slide_sha256(slide), regions, region_file, nuclei, path, place, tuple(notes))
+
+    @property
+    def regions_sha256(self) -> str | None:
+        return self.region_file.sha256 if self.region_file else None
+
+    def summary(self, rows: Sequence[ScoreRow], warnings: Sequence[str], provenance: dict[str, Any]) -> dict[str, Any]:
+        """Give the result of a slide as plain values."""
+        files = {"nuclei": self.nuclei, "regions": self.region_file}
+        given = {key: {"name": file.name, "sha256": file.sha256} for key, file in files.items() if file is not None}
+        notes = [*self.slide.notes, *self.notes]
+        return {
+            "scores": rows[0].to_dict(),
+            "regions": [row.to_dict() for row in rows[1:]],
+            "warnings": [*notes, *(note for file in files.values() if file for note in file.notes), *warnings],
+            "input": {
+                "name": printable_name(self.item.path.name),
+                "sha256": self.sha256,
+                "mpp_origin": "manifest" if self.item.mpp is not None else self.slide.mpp_origin,
+                "notes": notes,
+                **given,
+            },
+            "parameters": parameters_digest(self.assay),
+            **provenance,
+            "assay": self.assay.to_record(),
+        }
+
+
+def _with_sha256(assay: Assay) -> Assay:
+    if assay.weights is None or assay.weights_sha256 is not None:
+        return assay
+    return assay.replace(weights_sha256=weights_sha256(Path(assay.weights)))
 
 
 def _differences(summary: dict[str, Any], assay: Assay) -> str:

@@ -1,13 +1,10 @@
-"""One canonical block to the rows of the cell table, and the rows of all blocks to one table."""
+"""One canonical block to the rows of the cell table."""
 
 import dataclasses
-from collections.abc import Hashable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import pandas as pd
-import shapely
 from numpy.typing import NDArray
 
 from ihcscore.assay import Assay
@@ -16,10 +13,11 @@ from ihcscore.context import SlideContext
 from ihcscore.geometry import um_to_px
 from ihcscore.grid import CORE_PX, Block, Grid
 from ihcscore.io.working import WorkingImage
-from ihcscore.maps import CanonicalMaps
+from ihcscore.maps import maps_of, seen
 from ihcscore.measure import CellPixels, measure_shapes, measure_stains
 from ihcscore.outlines import trace
-from ihcscore.schema import COLUMNS
+from ihcscore.parts import Part, Rows
+from ihcscore.quality import JUDGED, measure_quality
 from ihcscore.segment.base import BlockPixels, MapSegmenter, Segmenter
 from ihcscore.spans import Spans
 from ihcscore.stains.density import optical_density
@@ -27,10 +25,6 @@ from ihcscore.stains.unmix import unmix
 
 CONTESTED_PX = 12
 """How far outside its core a block still reports nuclei, in case the neighbour sees them differently."""
-
-
-COMPARED = ("contested", "block_row", "block_col", "nucleus_wkb")
-"""What tells whether two rows are the same nucleus."""
 
 
 @dataclass(frozen=True)
@@ -46,8 +40,6 @@ class Job:
         As in `Assay`.
     core_px : int
         Side of a block's core, working pixels.
-    maps : CanonicalMaps, optional
-        Of a `MapSegmenter`.
     """
 
     image: WorkingImage
@@ -57,16 +49,12 @@ class Job:
     membrane_um: float
     nucleus_edge_um: float
     core_px: int = CORE_PX
-    maps: CanonicalMaps | None = None
 
     @classmethod
     def of(cls, image: WorkingImage, context: SlideContext, segmenter: Segmenter, assay: Assay) -> "Job":
         """Make a job from an assay."""
-        maps = None
-        if isinstance(segmenter, MapSegmenter):
-            maps = CanonicalMaps(image, np.asarray(context.background, np.float64), segmenter)
         widths = assay.expansion_um, assay.membrane_um, assay.nucleus_edge_um
-        return cls(image, context, segmenter, *widths, maps=maps)
+        return cls(image, context, segmenter, *widths)
 
     @property
     def grid(self) -> Grid:
@@ -82,7 +70,16 @@ class Job:
         return Grid(height, width, halo, self.core_px)
 
 
-def measure_block(job: Job, block: Block) -> dict[str, NDArray[Any]]:
+def measure_part(job: Job, block: Block) -> Part:
+    """Find and measure the cells of a block, and its quality; see `measure_block`."""
+    rgb, rows = _measured(job, block)
+    (y0, x0, y1, x1), (top, left, _, _) = block.core, block.window
+    owned = {name: rows[name][rows["owned"]] for name in JUDGED}
+    core = rgb[y0 - top : y1 - top, x0 - left : x1 - left]
+    return Part(rows, measure_quality(core, job.context.background, job.image.frame.working_mpp, owned))
+
+
+def measure_block(job: Job, block: Block) -> Rows:
     """Find and measure the cells of a block.
 
     Parameters
@@ -94,14 +91,18 @@ def measure_block(job: Job, block: Block) -> dict[str, NDArray[Any]]:
     Returns
     -------
     dict of str to ndarray
-        Columns of `ihcscore.schema` but ``cell_id``, and ``owned`` (the centroid lies in the core) and
+        Columns of `ihcscore.schema` but ``cell_id`` and ``in_artifact``, ``owned`` (the centroid lies in the core),
         ``contested`` (it lies near the core's border, on either side: `settle` decides) and ``bordering`` (a contested
         nucleus of another block can reach it); sorted by y, then x.
     """
+    return _measured(job, block)[1]
+
+
+def _measured(job: Job, block: Block) -> tuple[NDArray[np.uint8], Rows]:
+    """Give the light of a block's window and the rows of its cells."""
     mpp = job.image.frame.working_mpp
     y0, x0, _, _ = block.window
-    rgb = job.image.read(block.window)
-    nuclei = _nuclei(job, block, rgb)
+    rgb, nuclei = _nuclei(job, block)
     spans = Spans.of(nuclei, int(nuclei.max(initial=0)))
     xy = spans.centroids((y0, x0))
     rows = _reported(block, xy)
@@ -114,17 +115,23 @@ def measure_block(job: Job, block: Block) -> dict[str, NDArray[Any]]:
     columns["owned"] = block.owns(xy)
     columns["contested"] = ~_widened(block, -CONTESTED_PX).owns(xy)
     columns["bordering"] = _bordering(job, block, spans)
-    return columns
+    return rgb, columns
 
 
-def _nuclei(job: Job, block: Block, rgb: NDArray[np.uint8]) -> NDArray[np.int32]:
-    """Label the nuclei in a block's window."""
-    if isinstance(job.segmenter, MapSegmenter) and job.maps is not None:
-        return job.segmenter.nuclei(job.maps.window(block.window))
+def _nuclei(job: Job, block: Block) -> tuple[NDArray[np.uint8], NDArray[np.int32]]:
+    """Give the light and the nuclei's labels in a block's window."""
     background = np.asarray(job.context.background, np.float64)
+    if isinstance(job.segmenter, MapSegmenter):
+        read = seen(block.window, job.image.frame.shape, job.segmenter)
+        light = job.image.read(read)
+        maps = maps_of(light, read, block.window, background, job.segmenter)
+        (y0, x0, y1, x1), (top, left, _, _) = block.window, read
+        return light[y0 - top : y1 - top, x0 - left : x1 - left], job.segmenter.nuclei(maps)
+    rgb = job.image.read(block.window)
     stains = unmix(optical_density(rgb, background, clip=False), job.context.stains)
-    mpp = job.image.frame.working_mpp
-    return job.segmenter.segment(BlockPixels(rgb, stains, background, mpp, block.window[:2]))
+    return rgb, job.segmenter.segment(
+        BlockPixels(rgb, stains, background, job.image.frame.working_mpp, block.window[:2])
+    )
 
 
 def _around(spans: Spans, margin: int, shape: tuple[int, ...]) -> tuple[slice, slice]:
@@ -220,96 +227,3 @@ def _cut(block: Block, spans: Spans, shape: tuple[int, int]) -> NDArray[np.bool_
     y0, x0, _, _ = block.window
     top, left, bottom, right = spans.boxes().T
     return np.asarray((top + y0 == 0) | (left + x0 == 0) | (bottom + y0 == shape[0]) | (right + x0 == shape[1]))
-
-
-def settle(parts: list[dict[str, NDArray[Any]]]) -> pd.DataFrame:
-    """Put the blocks' rows together, so that every nucleus stands in the table once.
-
-    Parameters
-    ----------
-    parts : list of dict
-        What `measure_block` gave for each block, in any order.
-
-    Returns
-    -------
-    DataFrame
-        The cell table, in block order.
-
-    Notes
-    -----
-    Two rows of different blocks are the same nucleus when their outlines share more than half of the smaller one. Rows
-    are taken by rank - owned ones first, then the larger, then those of the earlier block - and each stands unless it
-    is the same nucleus as one that stands. What only one block saw stands, whichever owns it.
-    """
-    parts = sorted(parts, key=_position)
-    table = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
-    keep = _stands(table)
-    ids = cell_ids(table["x_px"][keep], table["y_px"][keep])
-    columns = {c.name: ids if c.name == "cell_id" else table[c.name][keep] for c in COLUMNS}
-    return pd.DataFrame({c.name: _series(columns[c.name], c.dtype) for c in COLUMNS})
-
-
-def cell_ids(x_px: NDArray[np.float64], y_px: NDArray[np.float64]) -> list[str]:
-    """Make UUIDs (version 8) of centroids: level-0 pixels x 1024, x before y.
-
-    Examples
-    --------
-    >>> cell_ids(np.array([1.0]), np.array([2.5]))
-    ['00000000-0400-8000-8000-000000000a00']
-    """
-    xs, ys = (np.rint(np.asarray(v) * 1024).astype(np.int64).tolist() for v in (x_px, y_px))
-    return [f"{x >> 16:08x}-{x & 0xFFFF:04x}-8000-8000-{y:012x}" for x, y in zip(xs, ys, strict=True)]
-
-
-def _series(values: Any, dtype: str) -> pd.Series:
-    return pd.Series(values, dtype="object" if dtype == "bytes" else dtype)
-
-
-def _position(part: dict[str, NDArray[Any]]) -> tuple[int, int]:
-    return (int(part["block_row"][0]), int(part["block_col"][0])) if len(part["block_row"]) else (-1, -1)
-
-
-def _stands(table: dict[str, NDArray[Any]]) -> NDArray[np.bool_]:
-    """Tell which rows stay: from the best rank down, each that is not the same nucleus as one that stays."""
-    stands = np.ones(len(table["owned"]), bool)
-    rivals: dict[int, list[int]] = {}
-    near = np.flatnonzero(table["bordering"])
-    pairs = near[_same_nucleus({name: table[name][near] for name in COMPARED})]
-    for first, second in pairs.tolist():
-        rivals.setdefault(first, []).append(second)
-        rivals.setdefault(second, []).append(first)
-    area, row, col = table["Nucleus: Area µm^2"], table["block_row"], table["block_col"]
-    decided: set[int] = set()
-    for k in sorted(rivals, key=lambda k: (not table["owned"][k], -area[k], row[k], col[k], k)):
-        stands[k] = not any(other in decided and stands[other] for other in rivals[k])
-        decided.add(k)
-    return stands
-
-
-def _same_nucleus(table: dict[str, NDArray[Any]]) -> NDArray[np.intp]:
-    """Pairs of rows of different blocks that are the same nucleus, one of them contested; shape (n, 2)."""
-    contested = np.flatnonzero(table["contested"])
-    if not len(contested):
-        return np.zeros((0, 2), np.intp)
-    nuclei = shapely.from_wkb(table["nucleus_wkb"])
-    first, second = shapely.STRtree(nuclei).query(nuclei[contested])
-    first = contested[first]
-    block = _numbered(zip(table["block_row"].tolist(), table["block_col"].tolist(), strict=True))
-    outline = _numbered(table["nucleus_wkb"])
-    other = block[first] != block[second]
-    first, second = first[other], second[other]
-    same = outline[first] == outline[second]
-    # Mostly blocks agree: what both saw, and saw as two nuclei, are two.
-    seen = np.unique(outline * (block.max() + 1) + block)
-    apart = np.isin(outline[first] * (block.max() + 1) + block[second], seen) & ~same
-    differ = np.flatnonzero(~same & ~apart)
-    a, b = nuclei[first[differ]], nuclei[second[differ]]
-    shared = shapely.area(shapely.intersection(a, b))
-    same[differ] = shared > 0.5 * np.minimum(shapely.area(a), shapely.area(b))
-    return np.column_stack([first[same], second[same]])
-
-
-def _numbered(values: Iterable[Hashable]) -> NDArray[np.int64]:
-    """Give equal values equal numbers, from 0."""
-    number: dict[Hashable, int] = {}
-    return np.array([number.setdefault(value, len(number)) for value in values], np.int64)

@@ -11,11 +11,20 @@ from numpy.typing import NDArray
 
 from ihcscore.assay import DARKEST_BACKGROUND, Assay
 from ihcscore.errors import IhcscoreError
+from ihcscore.geometry import frame_for
+from ihcscore.io.slides.base import Slide
+from ihcscore.io.slides.flat import ArraySlide
+from ihcscore.io.working import WorkingImage
 from ihcscore.stains.background import FALLBACK, Glass, find_glass
 from ihcscore.stains.estimate import StainEstimate, estimate_stains
 from ihcscore.stains.vectors import StainMatrix
+from ihcscore.tissue import TISSUE, UNSCANNED, TissueMap, coarse_image, map_tissue
 
 SAMPLE_PIXELS = 100_000
+SAMPLE_PLACES, SAMPLE_SIDE = 32, 56
+"""Places of a slide that are looked at, and their side in working pixels: about as many pixels."""
+UNKNOWN_GLASS = (245.0, 245.0, 245.0)
+"""Where an image has no glass to tell its tissue from."""
 
 
 @dataclass(frozen=True)
@@ -118,6 +127,78 @@ class Survey:
 
     glass: Glass
     pixels: NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class Look:
+    """What the first pass sees of a slide.
+
+    Parameters
+    ----------
+    survey : Survey
+        What it adds to a context.
+    tissue : TissueMap
+        Where it has tissue.
+    coarse : ndarray of shape (M, N, 3), dtype uint8
+        The slide at the pixel size of `tissue`.
+    """
+
+    survey: "Survey"
+    tissue: TissueMap
+    coarse: NDArray[np.uint8]
+
+
+def look_at(slide: Slide, assay: Assay) -> Look:
+    """Look at a slide as a whole: its glass, its tissue, a sample of its pixels.
+
+    Parameters
+    ----------
+    slide : Slide
+    assay : Assay
+        Its rule for the background.
+
+    Returns
+    -------
+    Look
+        For an image in memory, glass and sample are those of all its pixels; for a slide, of its coarse image and of
+        up to 32 places of its tissue at the working pixel size.
+    """
+    coarse, um = coarse_image(slide)
+    if isinstance(slide, ArraySlide):
+        glass = find_glass(slide.rgb)
+        tissue = map_tissue(coarse, um, glass.background or UNKNOWN_GLASS)
+        return Look(survey(slide.rgb, assay), tissue, coarse)
+    glass = _glass_of(coarse)
+    tissue = map_tissue(coarse, um, glass.background or UNKNOWN_GLASS)
+    wanted = glass if assay.background == "auto" else Glass(None, 0.0)
+    return Look(Survey(wanted, _sample(slide, tissue)), tissue, coarse)
+
+
+def _glass_of(coarse: NDArray[np.uint8]) -> Glass:
+    """Find the glass of a slide; what the scanner left out is pure white, and counts only where nothing else does."""
+    scanned = coarse.copy()
+    scanned[coarse.min(axis=2) == 255] = 0
+    found = find_glass(scanned)
+    return found if found.background is not None else find_glass(coarse)
+
+
+def _sample(slide: Slide, tissue: TissueMap) -> NDArray[np.uint8]:
+    """Read small places of the tissue, evenly spread, at the working pixel size; shape (1, n, 3)."""
+    width, height = slide.dimensions
+    frame = frame_for(width, height, mpp=slide.mpp)
+    image = WorkingImage(slide, frame)
+    rows, cols = np.nonzero(tissue.codes == TISSUE)
+    if not len(rows):
+        rows, cols = np.nonzero(tissue.codes != UNSCANNED)
+    chosen = np.unique(np.linspace(0, len(rows) - 1, SAMPLE_PLACES).astype(int))
+    pixels = []
+    for k in chosen.tolist() if len(rows) else ():
+        y, x = (int((at + 0.5) * tissue.um / frame.working_mpp) for at in (rows[k], cols[k]))
+        y0, x0 = (max(0, at - SAMPLE_SIDE // 2) for at in (y, x))
+        y1, x1 = min(y0 + SAMPLE_SIDE, frame.shape[0]), min(x0 + SAMPLE_SIDE, frame.shape[1])
+        if y1 > y0 and x1 > x0:
+            pixels.append(image.read((y0, x0, y1, x1)).reshape(-1, 3))
+    return np.concatenate(pixels)[None] if pixels else np.zeros((1, 0, 3), np.uint8)
 
 
 def survey(rgb: NDArray[np.uint8], assay: Assay) -> Survey:

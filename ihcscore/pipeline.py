@@ -1,8 +1,6 @@
 """The three passes, composed: settle the context, measure the blocks, score the table. Start reading here."""
 
 import dataclasses
-import hashlib
-import importlib.metadata
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,23 +10,21 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-import ihcscore
 from ihcscore.assay import MEASURED_FIELDS, Assay, load_assay
-from ihcscore.blocks import Job, measure_block, settle
+from ihcscore.celltable import digest
 from ihcscore.classify import classify, restain, scored_od
-from ihcscore.context import SlideContext, settle_context, survey
+from ihcscore.context import SlideContext
 from ihcscore.errors import IhcscoreError
-from ihcscore.geometry import Frame, frame_for
-from ihcscore.io.working import WorkingImage
-from ihcscore.schema import CLASS_COLUMN, COLUMNS, SCHEMA_VERSION, SCORED_COLUMN
-from ihcscore.segment.base import Segmenter
-from ihcscore.segment.given import GivenNuclei
-from ihcscore.segment.registry import describe, load_segmenter
+from ihcscore.io.slides.base import Slide
+from ihcscore.io.slides.flat import ArraySlide
+from ihcscore.measuring import measure, prepare
+from ihcscore.parts import MemoryParts
+from ihcscore.quality import BlockQuality
+from ihcscore.regions import RegionSet
+from ihcscore.schema import CLASS_COLUMN, REGION_COLUMN, SCHEMA_VERSION, SCORED_COLUMN
 from ihcscore.stains.vectors import StainMatrix
-from ihcscore.summarize import ScoreRow, summarize
-
-LIBRARIES = ("numpy", "scipy", "opencv-python-headless", "onnxruntime", "shapely")
-"""Libraries whose version can change a number."""
+from ihcscore.summarize import NO_REGIONS, ScoreRow, score_rows
+from ihcscore.workers import Serial
 
 
 @dataclass(frozen=True)
@@ -42,12 +38,15 @@ class Measurement:
     context : SlideContext
         Background and stain vectors.
     provenance : dict
-        Versions, pixel size, segmenter, grid, parameters, digest of the table.
+        Versions, pixel size, tissue, segmenter, grid, parameters, digest of the table.
+    quality : tuple of BlockQuality
+        Of each block that was measured.
     """
 
     cells: pd.DataFrame
     context: SlideContext
     provenance: dict[str, Any] = field(default_factory=dict)
+    quality: tuple[BlockQuality, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -59,11 +58,14 @@ class CellScores:
     cells : DataFrame
         The cell table with the columns ``Scored OD`` and ``Classification``.
     scores : ScoreRow
-        Counts and scores.
+        Counts and scores of all of them.
+    regions : tuple of ScoreRow
+        The same for each region, and for the regions of each class together.
     """
 
     cells: pd.DataFrame
     scores: ScoreRow
+    regions: tuple[ScoreRow, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -139,32 +141,47 @@ def measure_image(
     0
     """
     _check_rgb(rgb)
+    return measure_slide(ArraySlide(rgb, mpp), assay=assay, context=context, nuclei=nuclei, progress=progress)
+
+
+def measure_slide(
+    slide: Slide,
+    *,
+    assay: str | Path | Assay = "generic-nuclear",
+    context: SlideContext | None = None,
+    nuclei: NDArray[np.integer] | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> Measurement:
+    """Find and measure the cells of a slide, with the table in memory.
+
+    Parameters
+    ----------
+    slide : Slide
+        As `ihcscore.open_slide` gives it. For tables that do not fit in memory, several workers and runs that go on
+        where they were stopped, see `ihcscore.batch.score_files`.
+    assay, context, nuclei, progress
+        As in `measure_image`.
+
+    Returns
+    -------
+    Measurement
+        Its table may have no rows.
+
+    Raises
+    ------
+    ValueError
+        If a shape or the pixel size does not fit.
+    IhcscoreError
+        If an assay or segmenter does not exist or does not make sense, or the slide cannot be read.
+    """
     assay = load_assay(assay)
-    segmenter, frame = _segmenter(assay, nuclei, rgb.shape, mpp)
-    settled = context or settle_context([survey(rgb, assay)], assay)
-    job = Job.of(WorkingImage(rgb, frame), settled, segmenter, assay)
-    cells = settle(_run(job, progress))
-    return Measurement(cells, settled, _provenance(job, assay, cells))
-
-
-def _segmenter(
-    assay: Assay, nuclei: NDArray[np.integer] | None, shape: tuple[int, ...], mpp: float
-) -> tuple[Segmenter, Frame]:
-    """Make the segmenter and lay out the pixels it works on."""
-    if nuclei is not None:
-        frame = frame_for(shape[1], shape[0], mpp=mpp)
-        return GivenNuclei(nuclei, frame), frame
-    segmenter = load_segmenter(assay.segmenter, assay.segmenter_parameters, assay.weights, assay.weights_sha256)
-    return segmenter, frame_for(shape[1], shape[0], mpp=mpp, working_mpp=segmenter.mpp)
-
-
-def _run(job: Job, progress: Callable[[int, int], None] | None) -> list[dict[str, NDArray[Any]]]:
-    parts = []
-    for done, block in enumerate(job.grid, 1):
-        parts.append(measure_block(job, block))
-        if progress is not None:
-            progress(done, len(job.grid))
-    return parts
+    prepared, parts = prepare(slide, assay, context=context, nuclei=nuclei), MemoryParts()
+    measure(prepared, parts, Serial(), progress=progress)
+    tables = list(prepared.tables(parts))
+    cells = pd.concat(tables, ignore_index=True) if len(tables) > 1 else tables[0]
+    about = {"schema_version": SCHEMA_VERSION, "rows": len(cells), "sha256": digest(cells)}
+    provenance = {**prepared.provenance(), "cells": about}
+    return Measurement(cells, prepared.job.context, provenance, tuple(prepared.quality(parts)))
 
 
 def _check_rgb(rgb: NDArray[np.uint8]) -> None:
@@ -174,45 +191,37 @@ def _check_rgb(rgb: NDArray[np.uint8]) -> None:
         raise ValueError(f"expected an image of shape (M, N, 3) with pixels, found {rgb.shape}")
 
 
-def _provenance(job: Job, assay: Assay, cells: pd.DataFrame) -> dict[str, Any]:
-    frame = job.image.frame
-    return {
-        "ihcscore": ihcscore.__version__,
-        "libraries": {name: importlib.metadata.version(name) for name in LIBRARIES},
-        "image": {
-            "width": frame.width,
-            "height": frame.height,
-            "mpp": frame.mpp,
-            "pixels_sha256": hashlib.sha256(np.ascontiguousarray(job.image.rgb).data).hexdigest(),
-        },
-        "context": job.context.to_dict(),
-        "segmenter": describe(job.segmenter),
-        "grid": {"working_mpp": frame.working_mpp, "core_px": job.grid.core, "halo_px": job.grid.halo},
-        "measured": {name: getattr(assay, name) for name in MEASURED_FIELDS if name.endswith("_um")},
-        "cells": {"schema_version": SCHEMA_VERSION, "rows": len(cells), "sha256": digest(cells)},
-    }
+def classify_table(cells: pd.DataFrame, assay: Assay, regions: RegionSet = NO_REGIONS) -> pd.DataFrame:
+    """Add what scoring adds to a cell table: the scored optical density, the class, the regions of each cell.
 
+    Parameters
+    ----------
+    cells : DataFrame
+        Cell table, or a part of one. Not modified.
+    assay : Assay
+        Its compartments and thresholds.
+    regions : RegionSet
 
-def digest(cells: pd.DataFrame) -> str:
-    """Give the SHA-256 of a cell table's measured values, whatever file it is stored in."""
-    sha = hashlib.sha256()
-    for column in COLUMNS:
-        if column.name not in cells.columns:
-            continue
-        values = cells[column.name]
-        sha.update(column.name.encode())
-        if column.dtype in ("str", "bytes"):
-            parts = [v.encode() for v in values] if column.dtype == "str" else values.tolist()
-            sha.update(np.array([*map(len, parts)], np.int64).tobytes())
-            for part in parts:
-                sha.update(part)
-        else:
-            sha.update(np.ascontiguousarray(values.to_numpy(column.dtype)).tobytes())
-    return sha.hexdigest()
+    Returns
+    -------
+    DataFrame
+    """
+    classed = cells.copy()
+    classed[SCORED_COLUMN] = scored_od(cells, assay.compartment)
+    classed[CLASS_COLUMN] = pd.Series(classify(classed[SCORED_COLUMN], assay.thresholds), cells.index, dtype="str")
+    names = regions.names_at(cells[["x_px", "y_px"]].to_numpy())
+    classed[REGION_COLUMN] = pd.Series(names, cells.index, dtype="str")
+    return classed
 
 
 def score_cells(
-    cells: pd.DataFrame, assay: str | Path | Assay = "generic-nuclear", *, image: str = "image", group: str = ""
+    cells: pd.DataFrame,
+    assay: str | Path | Assay = "generic-nuclear",
+    regions: RegionSet = NO_REGIONS,
+    *,
+    image: str = "image",
+    group: str = "",
+    tissue_mm2: float | None = None,
 ) -> CellScores:
     """Class the cells of a table and score them; no pixel is touched.
 
@@ -221,9 +230,13 @@ def score_cells(
     cells : DataFrame
         Cell table. Not modified.
     assay : str, Path or Assay, default "generic-nuclear"
-        Preset, file or assay; its compartments, thresholds and population are used.
+        Preset, file or assay; its compartments, thresholds, population and excluded classes are used.
+    regions : RegionSet
+        Each of them is scored, too.
     image, group : str
-        Keys of the row of scores.
+        Keys of the rows of scores.
+    tissue_mm2 : float, optional
+        Area of the image's tissue.
 
     Returns
     -------
@@ -235,10 +248,9 @@ def score_cells(
         If the assay does not exist or does not make sense.
     """
     assay = load_assay(assay)
-    classed = cells.copy()
-    classed[SCORED_COLUMN] = scored_od(cells, assay.compartment)
-    classed[CLASS_COLUMN] = pd.Series(classify(classed[SCORED_COLUMN], assay.thresholds), cells.index, dtype="str")
-    return CellScores(classed, summarize(classed, assay, image=image, group=group))
+    classed = classify_table(cells, assay, regions)
+    rows = score_rows(classed, assay, regions, image=image, group=group, tissue_mm2=tissue_mm2)
+    return CellScores(classed, rows[0], tuple(rows[1:]))
 
 
 def rescore(measurement: Measurement, assay: Assay, measured_by: Assay, *, image: str = "image") -> CellScores:
@@ -266,14 +278,38 @@ def rescore(measurement: Measurement, assay: Assay, measured_by: Assay, *, image
     IhcscoreError
         If the assay asks for something else to be measured, or for a new estimate, which needs the pixels.
     """
+    return score_cells(restained(measurement.cells, measurement.context, assay, measured_by), assay, image=image)
+
+
+def restained(cells: pd.DataFrame, context: SlideContext, assay: Assay, measured_by: Assay) -> pd.DataFrame:
+    """Give the cell table as another assay's stains and background make it.
+
+    Parameters
+    ----------
+    cells : DataFrame
+        As measured, or a part of it. Not modified.
+    context : SlideContext
+        Of the measurement.
+    assay, measured_by : Assay
+        As in `rescore`.
+
+    Returns
+    -------
+    DataFrame
+        The same table, where they do not differ.
+
+    Raises
+    ------
+    IhcscoreError
+        As in `rescore`.
+    """
     changed = [name for name in MEASURED_FIELDS if getattr(assay, name) != getattr(measured_by, name)]
     if changed:
         raise IhcscoreError(f"{', '.join(changed)} decides what is measured: score the images again to change it")
-    context = context_for(measurement.context, assay, measured_by)
-    shift = np.log10(np.asarray(context.background)) - np.log10(np.asarray(measurement.context.background))
-    same = context.stains == measurement.context.stains and not shift.any()
-    cells = measurement.cells if same else restain(measurement.cells, context.stains, shift)
-    return score_cells(cells, assay, image=image)
+    new = context_for(context, assay, measured_by)
+    shift = np.log10(np.asarray(new.background)) - np.log10(np.asarray(context.background))
+    same = new.stains == context.stains and not shift.any()
+    return cells if same else restain(cells, new.stains, shift)
 
 
 def context_for(context: SlideContext, assay: Assay, measured_by: Assay) -> SlideContext:
@@ -345,5 +381,6 @@ def score_image(
     if context is not None:  # what holds is recorded, not the rule that it replaces
         assay = assay.replace(background=context.background, stains=context.stains)
     measurement = measure_image(rgb, mpp=mpp, assay=assay, context=context, nuclei=nuclei)
-    scored = score_cells(measurement.cells, assay)
+    tissue_mm2 = measurement.provenance["tissue"]["tissue_mm2"]
+    scored = score_cells(measurement.cells, assay, tissue_mm2=tissue_mm2)
     return ImageResult(scored.cells, scored.scores, assay, measurement)

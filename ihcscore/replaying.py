@@ -1,23 +1,32 @@
 """Repeat a result from its own summary and say whether it is the same."""
 
-import dataclasses
+from collections.abc import Iterable, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pandas as pd
 
 import ihcscore
-from ihcscore.assay import assay_from_dict
+from ihcscore.assay import Assay, assay_from_dict
+from ihcscore.celltable import TableDigest
 from ihcscore.context import SlideContext
 from ihcscore.errors import IhcscoreError, InputError
-from ihcscore.io.images import read_image
 from ihcscore.io.inputs import legal_name
 from ihcscore.io.nuclei import read_nuclei
+from ihcscore.io.slides.opening import open_slide, slide_sha256
+from ihcscore.measuring import Prepared, libraries, measure, prepare
 from ihcscore.outputs.summary import read_summary
-from ihcscore.pipeline import Measurement, digest, measure_image, rescore, score_cells
-from ihcscore.results import SUMMARY, ImageFolder, file_sha256, load_measurement
-from ihcscore.summarize import ScoreRow
+from ihcscore.outputs.tables import iter_cells
+from ihcscore.parts import FolderParts
+from ihcscore.pipeline import classify_table, restained
+from ihcscore.regions import RegionSet
+from ihcscore.results import CELLS, SUMMARY, ImageFolder, check_digest, context_of, file_sha256, regions_of
+from ihcscore.schema import REGION_COLUMN
+from ihcscore.summarize import WHOLE, ScoreRow, score_rows, slim
+from ihcscore.workers import Serial
 
 
 @dataclass(frozen=True)
@@ -73,39 +82,70 @@ def replay(
     path = Path(path)
     result = ImageFolder.read(path.parent) if path.name == SUMMARY else ImageFolder.read(path)
     summary, name, group = result.summary, result.row.image, result.row.group
-    assay = assay_from_dict(summary["assay"])
+    assay, regions = assay_from_dict(summary["assay"]), regions_of(result)
     if "rescored_from" in summary:
         origin = summary["rescored_from"]
-        folder = _find_measurement(path, origin, source)
-        measurement = load_measurement(ImageFolder.read(folder))
-        again = rescore(measurement, assay, assay_from_dict(origin["assay"]), image=name)
-    else:
-        file = _find_file(path, summary["input"], source, "--input")
-        image = read_image(file, summary["image"]["mpp"])
-        if weights is not None:
-            assay = assay.replace(weights=str(weights))
+        measured = ImageFolder.read(_find_measurement(path, origin, source))
+        check_digest(measured)
+        old, before = assay_from_dict(origin["assay"]), context_of(measured)
+        again = (restained(cells, before, assay, old) for cells in iter_cells(measured.folder / CELLS))
+        rows, digest = _scored(again, assay, regions, name, group, result.row.area_mm2)
+        return _compare(summary, rows, digest, None)
+    file = _find_file(path, summary["input"], source, "--input")
+    if weights is not None:
+        assay = assay.replace(weights=str(weights))
+    with closing(open_slide(file, summary["image"]["mpp"])) as slide, TemporaryDirectory() as folder:
+        if slide_sha256(slide) != summary["input"]["sha256"]:
+            raise InputError(file, "is not the file that was used (other SHA-256)")
         labels = None
         if "nuclei" in summary["input"]:
             given = _find_file(path, summary["input"]["nuclei"], nuclei or file.parent, "--nuclei")
-            labels = read_nuclei(given, (image.rgb.shape[0], image.rgb.shape[1]), image.mpp).labels
+            labels = read_nuclei(given, slide.dimensions[::-1], slide.mpp).labels
         # A group's context came from all its tiles; any other is settled anew, and so compared.
         context = SlideContext.from_dict(summary["context"]) if group else None
-        measurement = measure_image(image.rgb, mpp=image.mpp, assay=assay, context=context, nuclei=labels)
-        again = score_cells(measurement.cells, assay, image=name)
-    return _compare(summary, dataclasses.replace(again.scores, group=group), again.cells, measurement)
+        within = regions.covered(assay.exclude) if assay.only_regions else None
+        prepared = prepare(slide, assay, context=context, nuclei=labels, within=within)
+        parts = FolderParts(Path(folder), {})
+        measure(prepared, parts, Serial())
+        tissue_mm2 = None if assay.only_regions else prepared.provenance()["tissue"]["tissue_mm2"]
+        rows, digest = _scored(prepared.tables(parts), assay, regions, name, group, tissue_mm2)
+        return _compare(summary, rows, digest, prepared)
 
 
-def _compare(summary: dict[str, Any], scores: ScoreRow, cells: pd.DataFrame, measurement: Measurement) -> Replay:
-    differences = [
-        f"{key}: {value} was {summary['scores'][key]}"
-        for key, value in scores.to_dict().items()
-        if value != summary["scores"][key]
-    ]
-    if digest(cells) != summary["cells"]["sha256"]:
-        differences.append(f"cell table: {len(cells)} cells, other values; {summary['cells']['rows']} cells then")
-    if "rescored_from" not in summary and measurement.context.to_dict() != summary["context"]:
+def _scored(
+    tables: Iterable[pd.DataFrame],
+    assay: Assay,
+    regions: RegionSet,
+    image: str,
+    group: str,
+    tissue_mm2: float | None,
+) -> tuple[list[ScoreRow], TableDigest]:
+    digest, slims = TableDigest(), []
+    for cells in tables:
+        table = classify_table(cells, assay, regions)
+        if assay.only_regions:
+            table = table[table[REGION_COLUMN] != ""]
+        digest.update(table)
+        slims.append(slim(table, assay))
+    cells = pd.concat(slims, ignore_index=True)
+    return score_rows(cells, assay, regions, image=image, group=group, tissue_mm2=tissue_mm2), digest
+
+
+def _compare(
+    summary: dict[str, Any], rows: Sequence[ScoreRow], digest: TableDigest, prepared: Prepared | None
+) -> Replay:
+    before = [summary["scores"], *summary["regions"]]
+    differences = [] if len(before) == len(rows) else [f"{len(rows)} rows of scores, {len(before)} then"]
+    for old, row in zip(before, rows, strict=False):
+        where = "" if row.region == WHOLE else f"{row.region}: "
+        differences += [
+            f"{where}{key}: {value} was {old[key]}" for key, value in row.to_dict().items() if value != old[key]
+        ]
+    if digest.hexdigest() != summary["cells"]["sha256"]:
+        differences.append(f"cell table: {digest.rows} cells, other values; {summary['cells']['rows']} cells then")
+    now = {"ihcscore": ihcscore.__version__, **libraries()}
+    if prepared is not None and prepared.job.context.to_dict() != summary["context"]:
         differences.append("background or stain vectors")
-    now = {"ihcscore": ihcscore.__version__, **measurement.provenance["libraries"]}
     then = {"ihcscore": summary["ihcscore"], **summary["libraries"]}
     notes = [f"{name} {now.get(name)}, then {then[name]}" for name in then if now.get(name) != then[name]]
     return Replay(not differences, tuple(differences), tuple(notes))
@@ -117,7 +157,7 @@ def _find_file(summary: Path, wanted: dict[str, Any], source: str | Path | None,
     for place in places:
         candidate = place / name if place.is_dir() else place
         if candidate.is_file():
-            if file_sha256(candidate) == wanted["sha256"]:
+            if option == "--input" or file_sha256(candidate) == wanted["sha256"]:  # a slide may be several files
                 return candidate
             if source is not None and candidate == place:
                 raise InputError(candidate, "is not the file that was used (other SHA-256)")

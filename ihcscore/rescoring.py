@@ -1,36 +1,51 @@
 """Score a result folder again from its cell tables, without the images."""
 
-import dataclasses
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from ihcscore.assay import INPUT_FIELDS, Assay
-from ihcscore.errors import DamagedResult, IhcscoreError, ResultMismatch
+import pandas as pd
+
+from ihcscore.assay import INPUT_FIELDS, Assay, assay_from_dict
+from ihcscore.celltable import TableDigest
+from ihcscore.errors import IhcscoreError, InputError, ResultMismatch
+from ihcscore.io.regions import RegionFile, read_regions, regions_for, write_regions
 from ihcscore.outputs.geojson import write_geojson
 from ihcscore.outputs.summary import write_summary
-from ihcscore.outputs.tables import write_cells, write_scores
-from ihcscore.pipeline import context_for, digest, rescore
+from ihcscore.outputs.tables import iter_cells, write_cells, write_scores
+from ihcscore.pipeline import classify_table, context_for, restained
+from ihcscore.regions import RegionSet
 from ihcscore.results import (
     CELLS,
     GEOJSON,
+    REGIONS,
     RUN,
     SCORES,
     SUMMARY,
     ImageFolder,
     RunReport,
+    check_digest,
+    context_of,
     failed_rows,
-    load_measurement,
     parameters_digest,
     pooled_rows,
     read_run,
+    regions_of,
     results_in,
     write_run,
 )
-from ihcscore.summarize import ScoreRow, failed_row
+from ihcscore.summarize import ScoreRow, failed_row, score_rows, slim
 
 
-def rescore_folder(measured: str | Path, out: str | Path, assay: Assay | None = None, **changes: Any) -> RunReport:
-    """Score a result folder again by other rules, from its cell tables alone.
+def rescore_folder(
+    measured: str | Path,
+    out: str | Path,
+    assay: Assay | None = None,
+    *,
+    regions: str | Path | None = None,
+    **changes: Any,
+) -> RunReport:
+    """Score a result folder again by other rules or in other regions, from its cell tables alone.
 
     Parameters
     ----------
@@ -40,6 +55,8 @@ def rescore_folder(measured: str | Path, out: str | Path, assay: Assay | None = 
         Folder of the new result; not the old one.
     assay : Assay, optional
         The assay to score by; that of the old result unless given.
+    regions : str or Path, optional
+        File of the only image's regions, or folder of all images'; those of the old result unless given.
     **changes
         Fields of `Assay` to change.
 
@@ -61,6 +78,8 @@ def rescore_folder(measured: str | Path, out: str | Path, assay: Assay | None = 
         raise IhcscoreError(f"{measured} holds no results that can be read")
     if (out / RUN).exists():
         raise ResultMismatch(f"{out} holds results already: choose a new folder")
+    if regions is not None and Path(regions).is_file() and len(found) > 1:
+        raise IhcscoreError(f"{Path(regions).name} cannot hold the regions of {len(found)} images: give a folder")
     rows, warnings = [], [f"{text} (left out)" for text in damaged]
     failures = [
         failed_row(row.image, row.group, new, row.reason)
@@ -69,13 +88,16 @@ def rescore_folder(measured: str | Path, out: str | Path, assay: Assay | None = 
     ]
     failed = []
     for result in found:
+        by = assay_from_dict(result.summary["assay"])
+        to = new if assay is not None else by.replace(**changes)
         try:
-            row, notes = _rescore_one(result, old, new, out / result.folder.name)
-        except DamagedResult as error:
+            given = _regions(result, by, regions)
+            scored, notes = _rescore_one(result, by, to, given, out / result.folder.name)
+        except InputError as error:
             failed.append(str(error))
-            failures.append(failed_row(result.folder.name, result.row.group, new, str(error)))
+            failures.append(failed_row(result.folder.name, result.row.group, to, str(error)))
             continue
-        rows.append(row)
+        rows += scored
         warnings += [f"{result.folder.name}: {text}" for text in notes]
     rows += failures + pooled_rows(results_in(out)[0], failures, new)
     write_scores(out / SCORES, rows)
@@ -83,22 +105,58 @@ def rescore_folder(measured: str | Path, out: str | Path, assay: Assay | None = 
     return RunReport(tuple(rows), tuple(failed), warnings=tuple(warnings))
 
 
-def _rescore_one(result: ImageFolder, old: Assay, new: Assay, out: Path) -> tuple[ScoreRow, tuple[str, ...]]:
-    measurement, summary = load_measurement(result), result.summary
-    scored = rescore(measurement, new, old, image=result.folder.name)
-    row = dataclasses.replace(scored.scores, group=result.row.group)
-    context = context_for(measurement.context, new, old)
-    write_cells(out / CELLS, scored.cells)
-    write_geojson(out / GEOJSON, scored.cells)
+def _regions(result: ImageFolder, by: Assay, given: str | Path | None) -> RegionFile | None:
+    """Read the regions that are given for an image; None where those of the old result stay."""
+    if given is None:
+        return None
+    if by.only_regions:
+        raise IhcscoreError("only the cells in the old regions were measured: score the images again with others")
+    image = result.summary["image"]
+    path = regions_for(Path(result.summary["input"]["name"]), Path(given))
+    return read_regions(path, (image["width"], image["height"]), image["mpp"])
+
+
+def _rescore_one(
+    result: ImageFolder, old: Assay, new: Assay, given: RegionFile | None, out: Path
+) -> tuple[list[ScoreRow], tuple[str, ...]]:
+    check_digest(result)
+    summary, before = result.summary, context_of(result)
+    regions = regions_of(result) if given is None else RegionSet(given.regions, summary["image"]["mpp"])
+    context = context_for(before, new, old)
+    digest, slims = TableDigest(), list[pd.DataFrame]()
+
+    def classed() -> Iterator[pd.DataFrame]:
+        for cells in iter_cells(result.folder / CELLS):
+            table = classify_table(restained(cells, before, new, old), new, regions)
+            digest.update(table)
+            slims.append(slim(table, new))
+            yield table
+
+    write_cells(out / CELLS, classed())
+    if (result.folder / GEOJSON).exists():
+        write_geojson(out / GEOJSON, iter_cells(out / CELLS))
+    if len(regions):
+        write_regions(out / REGIONS, regions.regions)
+    rows = score_rows(
+        pd.concat(slims, ignore_index=True),
+        new,
+        regions,
+        image=result.folder.name,
+        group=result.row.group,
+        tissue_mm2=result.row.area_mm2,
+    )
     kept = {key: value for key, value in summary.items() if key not in ("scores", "cells", "parameters", "assay")}
+    if given is not None:
+        kept["input"] = {**summary["input"], "regions": {"name": given.name, "sha256": given.sha256}}
     write_summary(
         out / SUMMARY,
         {
             **kept,
-            "scores": row.to_dict(),
+            "scores": rows[0].to_dict(),
+            "regions": [row.to_dict() for row in rows[1:]],
             "context": context.to_dict(),
             "parameters": parameters_digest(new),
-            "cells": {**summary["cells"], "sha256": digest(scored.cells)},
+            "cells": {**summary["cells"], "sha256": digest.hexdigest()},
             "assay": new.to_record(),
             "rescored_from": {
                 "result": result.folder.parent.resolve().name,
@@ -109,4 +167,4 @@ def _rescore_one(result: ImageFolder, old: Assay, new: Assay, out: Path) -> tupl
             },
         },
     )
-    return row, context.warnings
+    return rows, (*(given.notes if given else ()), *context.warnings)

@@ -3,27 +3,36 @@
 import csv
 import hashlib
 import json
-from collections.abc import Sequence
+import shutil
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 import ihcscore
 from ihcscore.assay import Assay, assay_from_dict
+from ihcscore.atomic import write_bytes
+from ihcscore.celltable import digest
 from ihcscore.context import SlideContext
-from ihcscore.errors import DamagedResult, IhcscoreError, InputError, OutputError
+from ihcscore.errors import DamagedResult, IhcscoreError, OutputError
 from ihcscore.io.inputs import OVERLAY as OVERLAY
 from ihcscore.io.inputs import SUMMARY as SUMMARY
-from ihcscore.outputs.atomic import write_bytes
+from ihcscore.io.regions import read_regions
+from ihcscore.io.slides.opening import files_sha256
 from ihcscore.outputs.summary import is_summary, read_summary
-from ihcscore.outputs.tables import read_cells
-from ihcscore.pipeline import Measurement, digest
-from ihcscore.summarize import FAILED, OK, TEXT_FIELDS, ScoreRow, failed_row, summarize
+from ihcscore.outputs.tables import iter_cells, read_cells
+from ihcscore.regions import RegionSet, in_regions, is_excluded
+from ihcscore.schema import REGION_COLUMN
+from ihcscore.summarize import FAILED, OK, TEXT_FIELDS, ScoreRow, failed_row, needed_columns, summarize
 
 CELLS, CELLS_CSV, GEOJSON = "cells.parquet", "cells.csv", "cells.geojson"
-FILES = (CELLS, CELLS_CSV, GEOJSON, OVERLAY, SUMMARY)
+QUALITY, REGIONS = "quality.csv", "regions.geojson"
+FILES = (CELLS, CELLS_CSV, GEOJSON, OVERLAY, QUALITY, REGIONS, SUMMARY)
+PARTS = ".parts"
+"""Folder of what an unfinished run has measured."""
 RUN, SCORES = "run.json", "scores.csv"
 POOLED = "pooled"
 
@@ -68,11 +77,14 @@ class ImageFolder:
         Its summary.json.
     row : ScoreRow
         Its scores.
+    regions : tuple of ScoreRow
+        The scores of its regions.
     """
 
     folder: Path
     summary: dict[str, Any]
     row: ScoreRow
+    regions: tuple[ScoreRow, ...] = ()
 
     @classmethod
     def read(cls, folder: Path) -> "ImageFolder":
@@ -85,8 +97,9 @@ class ImageFolder:
         """
         summary = read_summary(folder / SUMMARY)
         try:
-            return cls(folder, summary, ScoreRow.from_dict(summary["scores"]))
-        except ValueError as error:
+            regions = tuple(ScoreRow.from_dict(row) for row in summary["regions"])
+            return cls(folder, summary, ScoreRow.from_dict(summary["scores"]), regions)
+        except (ValueError, TypeError) as error:
             raise DamagedResult(folder / SUMMARY, f"is damaged ({error}): score its image again") from None
 
 
@@ -128,6 +141,22 @@ def discard_result(folder: Path) -> None:
             folder.rmdir()
     except OSError as error:
         raise OutputError(f"cannot replace the result in {folder}: {error.strerror or error}") from error
+
+
+def discard_parts(folder: Path) -> None:
+    """Remove what an unfinished run has measured of an image.
+
+    Raises
+    ------
+    OutputError
+        If it cannot be removed.
+    """
+    parts = folder / PARTS
+    try:
+        if parts.is_dir():
+            shutil.rmtree(parts)
+    except OSError as error:
+        raise OutputError(f"cannot remove {parts}: {error.strerror or error}") from error
 
 
 def write_run(out: Path, assay: Assay, **more: str) -> None:
@@ -172,10 +201,7 @@ def file_sha256(path: Path) -> str:
     InputError
         If it cannot be read.
     """
-    try:
-        return hashlib.sha256(path.read_bytes()).hexdigest()
-    except OSError as error:
-        raise InputError(path, f"cannot be read: {error.strerror or error}") from error
+    return files_sha256((path,))
 
 
 def failed_rows(out: Path) -> list[ScoreRow]:
@@ -198,23 +224,46 @@ def failed_rows(out: Path) -> list[ScoreRow]:
     return [ScoreRow.from_dict({n: row[n] if n in TEXT_FIELDS else None for n in names}) for row in rows]
 
 
-def load_measurement(result: ImageFolder) -> Measurement:
-    """Read an image's measurement from its result folder.
+def check_digest(result: ImageFolder) -> None:
+    """Check that an image's cell table is the one its summary speaks of.
 
     Raises
     ------
     DamagedResult
-        If the cell table is missing or is not the one its summary speaks of.
+        If it is missing, damaged or another one.
     """
     path = result.folder / CELLS
-    cells = read_cells(path)
-    if digest(cells) != result.summary["cells"]["sha256"]:
+    if digest(iter_cells(path)) != result.summary["cells"]["sha256"]:
         raise DamagedResult(path, f"is not the table its {SUMMARY} speaks of: score again")
+
+
+def context_of(result: ImageFolder) -> SlideContext:
+    """Give the context an image was measured in.
+
+    Raises
+    ------
+    DamagedResult
+        If its summary is damaged.
+    """
     try:
-        context = SlideContext.from_dict(result.summary["context"])
+        return SlideContext.from_dict(result.summary["context"])
     except ValueError as error:
         raise DamagedResult(result.folder / SUMMARY, f"is damaged ({error}): score its image again") from None
-    return Measurement(cells, context, result.summary)
+
+
+def regions_of(result: ImageFolder) -> RegionSet:
+    """Give the regions an image was scored with.
+
+    Raises
+    ------
+    InputError
+        If they cannot be read.
+    """
+    image = result.summary["image"]
+    if "regions" not in result.summary["input"]:
+        return RegionSet((), image["mpp"])
+    read = read_regions(result.folder / REGIONS, (image["width"], image["height"]), image["mpp"])
+    return RegionSet(read.regions, image["mpp"])
 
 
 def pooled_rows(results: Sequence[ImageFolder], failed: Sequence[ScoreRow], assay: Assay) -> list[ScoreRow]:
@@ -245,10 +294,54 @@ def pooled_rows(results: Sequence[ImageFolder], failed: Sequence[ScoreRow], assa
             rows.append(failed_row(group, group, assay, reason, region=POOLED))
             continue
         try:
-            cells = pd.concat([read_cells(member.folder / CELLS) for member in members], ignore_index=True)
+            tables = [read_cells(member.folder / CELLS, needed_columns(assay)) for member in members]
         except DamagedResult as error:
             rows.append(failed_row(group, group, assay, str(error), region=POOLED))
             continue
-        row = summarize(cells, assay, image=group, group=group, region=POOLED)
-        rows.append(replace(row, reason=f"{missing} of its tiles failed") if missing and row.status == OK else row)
+        rows += _pooled(group, members, tables, missing, assay)
     return rows
+
+
+def _pooled(
+    group: str, members: Sequence[ImageFolder], tables: Sequence[pd.DataFrame], missing: int, assay: Assay
+) -> list[ScoreRow]:
+    """Score all cells of a group, and those in its regions of each class."""
+    sets = [regions_of(member) for member in members]
+    out = [regions.excluded(assay.exclude) for regions in sets]
+    kept = [_marked(cells, excluded) for cells, excluded in zip(tables, out, strict=True)]
+    row = summarize(pd.concat(kept, ignore_index=True), assay, image=group, group=group, region=POOLED, excluded=[OUT])
+    row = replace(row, area_mm2=_sum(member.row.area_mm2 for member in members))
+    rows = [replace(row, reason=f"{missing} of its tiles failed") if missing and row.status == OK else row]
+    classes = dict.fromkeys(name for regions in sets for name in regions.classes)
+    for name in classes:
+        if is_excluded(name, assay.exclude):
+            continue
+        names = [regions.classes.get(name, ()) for regions in sets]
+        parts = [
+            cells[in_regions(cells[REGION_COLUMN].to_numpy(object), wanted)]
+            for cells, wanted in zip(tables, names, strict=True)
+        ]
+        parts = [_marked(cells, excluded) for cells, excluded in zip(parts, out, strict=True)]
+        scored = summarize(
+            pd.concat(parts, ignore_index=True), assay, image=group, group=group, region=POOLED, excluded=[OUT]
+        )
+        area = _sum(regions.area_mm2(wanted) for regions, wanted in zip(sets, names, strict=True))
+        rows.append(replace(scored, region_class=name, area_mm2=area))
+    return rows
+
+
+OUT = "\0excluded"
+"""Region of the cells that are excluded when several images are pooled: no region has such a name."""
+
+
+def _marked(cells: pd.DataFrame, excluded: Collection[str]) -> pd.DataFrame:
+    """Mark the excluded cells of an image, whose regions have names of their own."""
+    if not excluded:
+        return cells.assign(**{REGION_COLUMN: ""})
+    out = in_regions(cells[REGION_COLUMN].to_numpy(object), list(excluded))
+    return cells.assign(**{REGION_COLUMN: np.where(out, OUT, "")})
+
+
+def _sum(values: Iterable[float | None]) -> float | None:
+    found = [value for value in values if value is not None]
+    return sum(found) if found else None

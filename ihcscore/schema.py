@@ -6,13 +6,14 @@ Names follow QuPath where it measures the same. Positions and outlines are in le
 
 from dataclasses import dataclass
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 COMPARTMENTS = ("Nucleus", "Cytoplasm", "Membrane", "Cell")
 STAINS = ("Hematoxylin", "DAB")
 CHANNELS = ("Red", "Green", "Blue")
 QUANTILES = {"p10": 0.1, "median": 0.5, "p90": 0.9}
 CLASS_COLUMN = "Classification"
 SCORED_COLUMN = "Scored OD"
+REGION_COLUMN = "Region"
 CLASSES = ("Negative", "1+", "2+", "3+")
 UNMEASURABLE = "Unmeasurable"
 
@@ -43,6 +44,7 @@ def _identity() -> list[Column]:
         Column("block_row", "int32", "", "row of the canonical block that owns the cell"),
         Column("block_col", "int32", "", "column of the canonical block that owns the cell"),
         Column("cut_by_border", "bool", "", "the nucleus touches the image's edge, so part of it may lie outside"),
+        Column("in_artifact", "bool", "", "the centroid lies on pen, or on an area that was not scanned"),
     ]
 
 
@@ -141,5 +143,6 @@ COLUMNS: tuple[Column, ...] = (
 SCORED_COLUMNS: tuple[Column, ...] = (
     Column(SCORED_COLUMN, "float64", "OD", "mean DAB OD over the compartments that are scored"),
     Column(CLASS_COLUMN, "str", "", "Negative, 1+, 2+, 3+ or Unmeasurable, by the assay's thresholds"),
+    Column(REGION_COLUMN, "str", "", "names of the regions that hold the centroid, joined by ' | '; empty outside"),
 )
 """What scoring adds."""

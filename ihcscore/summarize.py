@@ -1,22 +1,34 @@
 """Classed cells to a row of scores."""
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from ihcscore.assay import Assay
-from ihcscore.schema import CLASS_COLUMN, CLASSES, SCORED_COLUMN, UNMEASURABLE, measured_column, saturated_column
+from ihcscore.regions import RegionSet, in_regions
+from ihcscore.schema import (
+    CLASS_COLUMN,
+    CLASSES,
+    REGION_COLUMN,
+    SCORED_COLUMN,
+    UNMEASURABLE,
+    measured_column,
+    saturated_column,
+)
 from ihcscore.scores.atm import atm
 from ihcscore.scores.counts import ClassCounts
 from ihcscore.scores.hscore import h_score
 from ihcscore.scores.outcome import Unscorable
 from ihcscore.scores.percent import percent_positive
 
-TEXT_FIELDS = ("image", "group", "region", "population", "compartment", "status", "reason")
+TEXT_FIELDS = ("image", "group", "region", "region_class", "population", "compartment", "status", "reason")
 OK, UNSCORABLE, FAILED = "ok", "unscorable", "failed"
+WHOLE, ALL = "image", "all"
+"""Region of a row that is about the whole image; first word of those about all regions of a class."""
+NO_REGIONS = RegionSet()
 
 
 @dataclass(frozen=True)
@@ -25,8 +37,9 @@ class ScoreRow:
 
     Parameters
     ----------
-    image, group, region, population, compartment : str
-        What was scored.
+    image, group, region, region_class, population, compartment : str
+        What was scored. A region is "image" for the whole image or slide, the name of a region, "all <class>" for the
+        regions of a class together, or "pooled" for all images of a group.
     cells, negative, weak, moderate, strong : int
         Cells scored, and how many of each class.
     percent_positive, h_score, atm, mean_dab_od : float or None
@@ -35,6 +48,12 @@ class ScoreRow:
         Cells left out because the compartment has no pixel.
     cut_by_border : int
         Cells whose nucleus the image's border cuts; left out unless the assay includes them.
+    in_artifact : int
+        Cells left out because they lie on pen or on an area that was not scanned.
+    excluded : int
+        Cells left out because they lie in a region of an excluded class.
+    area_mm2 : float or None
+        Area of the region; of the tissue, where it is the whole image.
     saturated_share : float or None
         Part of the pixels of the scored compartments, of the scored cells, with a channel at 1.5 OD or more; None
         where the background changed after measuring.
@@ -47,6 +66,7 @@ class ScoreRow:
     image: str
     group: str
     region: str
+    region_class: str
     population: str
     compartment: str
     cells: int | None = None
@@ -60,6 +80,9 @@ class ScoreRow:
     mean_dab_od: float | None = None
     unmeasurable: int | None = None
     cut_by_border: int | None = None
+    in_artifact: int | None = None
+    excluded: int | None = None
+    area_mm2: float | None = None
     saturated_share: float | None = None
     status: str = OK
     reason: str = ""
@@ -87,8 +110,85 @@ class ScoreRow:
         return asdict(self)
 
 
+def slim(cells: pd.DataFrame, assay: Assay) -> pd.DataFrame:
+    """Give the columns of a classed cell table that rows of scores are made of.
+
+    Parameters
+    ----------
+    cells : DataFrame
+        Cell table with the columns that scoring adds. Not modified.
+    assay : Assay
+        Its compartments.
+
+    Returns
+    -------
+    DataFrame
+    """
+    return cells[[name for name in needed_columns(assay) if name in cells.columns]]
+
+
+def needed_columns(assay: Assay) -> list[str]:
+    """List the columns that rows of scores are made of."""
+    names = [name.capitalize() for name in assay.compartment]
+    measured = [column(name) for name in names for column in (measured_column, saturated_column)]
+    return ["cut_by_border", "in_artifact", SCORED_COLUMN, CLASS_COLUMN, REGION_COLUMN, *measured]
+
+
+def score_rows(
+    cells: pd.DataFrame,
+    assay: Assay,
+    regions: RegionSet = NO_REGIONS,
+    *,
+    image: str = "image",
+    group: str = "",
+    tissue_mm2: float | None = None,
+) -> list[ScoreRow]:
+    """Score a whole image, each of its regions, and the regions of each class together.
+
+    Parameters
+    ----------
+    cells : DataFrame
+        What `slim` gives. Not modified.
+    assay : Assay
+    regions : RegionSet
+        Those the table was made with.
+    image, group : str
+        Keys of the rows.
+    tissue_mm2 : float, optional
+        Area of the tissue.
+
+    Returns
+    -------
+    list of ScoreRow
+        The whole image first. A region of an excluded class has no row; its cells are counted in the others.
+    """
+    excluded = regions.excluded(assay.exclude)
+    whole = summarize(cells, assay, image=image, group=group, excluded=excluded)
+    rows = [replace(whole, area_mm2=tissue_mm2)]
+    names = cells[REGION_COLUMN].to_numpy(object)
+
+    def row(region: str, region_class: str, members: Sequence[str]) -> ScoreRow:
+        inside = cells[in_regions(names, members)]
+        scored = summarize(inside, assay, image=image, group=group, region=region, excluded=excluded)
+        return replace(scored, region_class=region_class, area_mm2=regions.area_mm2(members))
+
+    for region in regions.regions:
+        if region.name not in excluded:
+            rows.append(row(region.name, region.classification, [region.name]))
+    for region_class, members in regions.classes.items():
+        if len(members) > 1 and members[0] not in excluded:
+            rows.append(row(f"{ALL} {region_class}", region_class, members))
+    return rows
+
+
 def summarize(
-    cells: pd.DataFrame, assay: Assay, *, image: str = "image", group: str = "", region: str = "image"
+    cells: pd.DataFrame,
+    assay: Assay,
+    *,
+    image: str = "image",
+    group: str = "",
+    region: str = WHOLE,
+    excluded: Collection[str] = (),
 ) -> ScoreRow:
     """Count classes and compute the scores of a set of cells.
 
@@ -100,27 +200,38 @@ def summarize(
         Which compartments the classes are of, whether cut cells count, the scale of the ATM.
     image, group, region : str
         Keys of the row.
+    excluded : collection of str
+        Names of regions whose cells are left out.
 
     Returns
     -------
     ScoreRow
-        Of no cells, its status is "unscorable".
+        Of no cells, its status is "unscorable". A cell that is left out is counted once: as excluded, else as in an
+        artifact, else as cut, else as unmeasurable.
     """
-    cut = cells["cut_by_border"].to_numpy(bool)
+    out = in_regions(cells[REGION_COLUMN].to_numpy(object), list(excluded)) if excluded else np.zeros(len(cells), bool)
+    artifact = cells["in_artifact"].to_numpy(bool) & ~out
+    cut = cells["cut_by_border"].to_numpy(bool) & ~out & ~artifact
+    left = ~out & ~artifact & (np.ones(len(cells), bool) if assay.include_cut else ~cut)
     unmeasurable = cells[CLASS_COLUMN].to_numpy() == UNMEASURABLE
-    counted = ~unmeasurable & (np.ones(len(cells), bool) if assay.include_cut else ~cut)
-    scored = cells[counted]
+    scored = cells[left & ~unmeasurable]
     numbers = [int((scored[CLASS_COLUMN] == name).sum()) for name in CLASSES]
     counts = ClassCounts(*numbers)
     od = scored[SCORED_COLUMN].to_numpy(np.float64)
     outcomes = (percent_positive(*numbers), h_score(*numbers), atm(od, assay.atm_max_od))
-    left_out = int((unmeasurable & (True if assay.include_cut else ~cut)).sum())
     reasons = [outcome.reason for outcome in outcomes if isinstance(outcome, Unscorable)]
     percent, h, average = (None if isinstance(outcome, Unscorable) else outcome for outcome in outcomes)
+    missing = {
+        "excluded": int(out.sum()),
+        "in_artifact": int(artifact.sum()),
+        "cut_by_border": int(cut.sum()),
+        "unmeasurable": int((left & unmeasurable).sum()),
+    }
     return ScoreRow(
         image=image,
         group=group,
         region=region,
+        region_class="",
         population=assay.population,
         compartment="+".join(assay.compartment),
         cells=counts.cells,
@@ -132,22 +243,26 @@ def summarize(
         h_score=h,
         atm=average,
         mean_dab_od=float(od.mean()) if len(od) else None,
-        unmeasurable=left_out,
-        cut_by_border=int(cut.sum()),
+        **missing,
         saturated_share=_saturated(scored, assay.compartment),
         status=UNSCORABLE if reasons else OK,
-        reason=reasons[0] + _left_out(int(cut.sum()), left_out) if reasons else "",
+        reason=reasons[0] + _left_out(missing, region) if reasons else "",
     )
 
 
-def failed_row(image: str, group: str, assay: Assay, reason: str, *, region: str = "image") -> ScoreRow:
+def failed_row(image: str, group: str, assay: Assay, reason: str, *, region: str = WHOLE) -> ScoreRow:
     """Give the row of an image or group that could not be scored."""
-    return ScoreRow(image, group, region, assay.population, "+".join(assay.compartment), status=FAILED, reason=reason)
+    return ScoreRow(
+        image, group, region, "", assay.population, "+".join(assay.compartment), status=FAILED, reason=reason
+    )
 
 
-def _left_out(cut: int, unmeasurable: int) -> str:
-    parts = [f"{cut} cut by the border"] * (cut > 0) + [f"{unmeasurable} unmeasurable"] * (unmeasurable > 0)
-    return f" ({', '.join(parts)})" if parts else " (no nuclei found: is it blank, or the pixel size wrong?)"
+def _left_out(missing: Mapping[str, int], region: str) -> str:
+    words = {"in_artifact": "on pen or unscanned", "cut_by_border": "cut by the border"}
+    parts = [f"{count} {words.get(name, name)}" for name, count in missing.items() if count]
+    if parts:
+        return f" ({', '.join(parts)})"
+    return " (no nuclei found: is it blank, or the pixel size wrong?)" if region == WHOLE else " (no nuclei found)"
 
 
 def _saturated(scored: pd.DataFrame, compartment: tuple[str, ...]) -> float | None:

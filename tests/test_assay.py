@@ -21,6 +21,8 @@ CHANGES = {
     "thresholds": (0.1, 0.3, 0.5),
     "population": None,  # one choice only, so far
     "include_cut": True,
+    "exclude": ("Necrosis",),
+    "only_regions": True,
     "atm_max_od": 1.0,
     "background": (240.0, 240.0, 240.0),
     "stains": StainMatrix((0.75, 0.6, 0.28), (0.24, 0.5, 0.83)),

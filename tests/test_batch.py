@@ -66,7 +66,7 @@ def test_every_image_has_a_row_and_a_folder(tiles, out):
     ]
     for row in rows:
         names = {p.name for p in (out / row["image"]).iterdir()}
-        assert names == {"cells.parquet", "cells.csv", "cells.geojson", "overlay.png", "summary.json"}
+        assert names == {"cells.parquet", "cells.csv", "cells.geojson", "overlay.png", "quality.csv", "summary.json"}
         table = read_cells(out / row["image"] / "cells.parquet")
         assert int(row["cells"]) + int(row["unmeasurable"]) + int(row["cut_by_border"]) == len(table)
 

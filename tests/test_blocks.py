@@ -9,13 +9,17 @@ import shapely
 from conftest import discs
 
 from ihcscore import load_assay
-from ihcscore.blocks import Job, cell_ids, measure_block, settle
+from ihcscore.blocks import Job, measure_block
 from ihcscore.context import settle_context, survey
 from ihcscore.geometry import frame_for
+from ihcscore.io.slides.flat import ArraySlide
 from ihcscore.io.working import WorkingImage
+from ihcscore.parts import MemoryParts, Part
 from ihcscore.phantom import load_parameters, render
 from ihcscore.schema import COLUMNS
 from ihcscore.segment.registry import load_segmenter
+from ihcscore.settle import cell_ids, settle
+from ihcscore.tissue import TISSUE, TissueMap
 
 ASSAY = load_assay("generic-nuclear")
 BLOCK_COLUMNS = ["block_row", "block_col"]
@@ -29,14 +33,18 @@ def tissue():
 
 def job_for(rgb, core_px, segmenter=None, context=None):
     context = context or settle_context([survey(rgb, ASSAY)], ASSAY)
-    image = WorkingImage(rgb, frame_for(rgb.shape[1], rgb.shape[0], mpp=0.5))
+    image = WorkingImage(ArraySlide(rgb, 0.5), frame_for(rgb.shape[1], rgb.shape[0], mpp=0.5))
     job = Job.of(image, context, segmenter or load_segmenter("watershed"), ASSAY)
     return dataclasses.replace(job, core_px=core_px)
 
 
 def cells_of(job, order=None):
     blocks = list(job.grid)
-    return settle([measure_block(job, blocks[k]) for k in (order or range(len(blocks)))])
+    parts = MemoryParts()
+    for k in order or range(len(blocks)):
+        parts.put((blocks[k].row, blocks[k].col), Part(measure_block(job, blocks[k]), {}))
+    everywhere = TissueMap(np.full((1, 1), TISSUE, np.uint8), 8.0)
+    return pd.concat(settle(parts, everywhere), ignore_index=True)
 
 
 def plain(cells):

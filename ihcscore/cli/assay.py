@@ -14,7 +14,7 @@ def command(
     import tomli_w
 
     from ihcscore.assay import assay_from_dict, load_assay
-    from ihcscore.outputs.atomic import write_bytes
+    from ihcscore.atomic import write_bytes
     from ihcscore.outputs.summary import read_summary
 
     recorded = source.endswith(".json")

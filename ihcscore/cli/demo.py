@@ -15,10 +15,10 @@ def command(
     from skimage.data import immunohistochemistry
 
     from ihcscore.assay import load_assay
+    from ihcscore.atomic import write_bytes
     from ihcscore.cli.options import summarise_failures
     from ihcscore.cli.score import run
     from ihcscore.io.inputs import ImageInput
-    from ihcscore.outputs.atomic import write_bytes
     from ihcscore.outputs.png import encode_png
 
     image = out / "immunohistochemistry.png"

@@ -21,6 +21,10 @@ Compartment = Annotated[
 Stains = Annotated[
     str | None, typer.Option("--stains", help="default, estimate, or a file that 'ihcscore stains' wrote.")
 ]
+Exclude = Annotated[
+    list[str] | None,
+    typer.Option("--exclude", help="Class of regions whose cells are left out, * matches anything; may be repeated."),
+]
 Background = Annotated[str | None, typer.Option("--background", help="auto (the image's glass) or R,G,B.")]
 
 

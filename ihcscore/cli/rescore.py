@@ -5,7 +5,16 @@ from typing import Annotated
 
 import typer
 
-from ihcscore.cli.options import AssayName, Background, Compartment, Stains, Thresholds, changes, summarise_failures
+from ihcscore.cli.options import (
+    AssayName,
+    Background,
+    Compartment,
+    Exclude,
+    Stains,
+    Thresholds,
+    changes,
+    summarise_failures,
+)
 
 
 def command(
@@ -16,15 +25,20 @@ def command(
     compartment: Compartment = None,
     stains: Stains = None,
     background: Background = None,
+    regions: Annotated[
+        Path | None, typer.Option("--regions", help="Other regions than when measuring: a file, or a folder of them.")
+    ] = None,
+    exclude: Exclude = None,
 ) -> None:
-    """Score a result again with other thresholds, compartments, stains or background, without its images."""
+    """Score a result again with other thresholds, compartments, stains, background or regions, without its images."""
     from ihcscore.assay import load_assay
     from ihcscore.cli.show import show_scores
     from ihcscore.rescoring import rescore_folder
     from ihcscore.results import read_run
 
     chosen = load_assay(assay) if assay is not None else None
-    report = rescore_folder(measured, out, chosen, **changes(thresholds, compartment, stains, background))
+    fields = changes(thresholds, compartment, stains, background, exclude=tuple(exclude) if exclude else None)
+    report = rescore_folder(measured, out, chosen, regions=regions, **fields)
     for text in report.warnings:
         typer.echo(f"warning: {text}", err=True)
     show_scores(report.rows, read_run(out))

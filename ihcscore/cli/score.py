@@ -1,7 +1,7 @@
 """ihcscore score."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -9,6 +9,7 @@ from ihcscore.cli.options import (
     AssayName,
     Background,
     Compartment,
+    Exclude,
     Out,
     Stains,
     Thresholds,
@@ -50,13 +51,37 @@ def command(
     context: Annotated[
         Path | None, typer.Option("--context", help="Background and stains from 'ihcscore stains' or a summary.json.")
     ] = None,
+    regions: Annotated[
+        Path | None,
+        typer.Option(
+            "--regions",
+            help="Regions to score: QuPath GeoJSON, ImageScope or ASAP XML, ImageJ ROI, mask; or a folder of them.",
+        ),
+    ] = None,
+    only_regions: Annotated[
+        bool, typer.Option("--only-regions", help="Measure only cells in the regions; they are those of the slide.")
+    ] = False,
+    exclude: Exclude = None,
+    workers: Annotated[int, typer.Option("--workers", min=1, help="Processes that measure, one core each.")] = 1,
+    scheduler: Annotated[
+        str | None, typer.Option("--scheduler", help="Address of a Dask scheduler, or 'local' (extra dask).")
+    ] = None,
+    geojson: Annotated[
+        bool | None,
+        typer.Option("--geojson/--no-geojson", help="Write the cells for QuPath; by default up to 8192 pixels a side."),
+    ] = None,
+    origin: Annotated[
+        str, typer.Option("--origin", help="Where GeoJSON and regions have (0, 0): canvas, or bounds of the scan.")
+    ] = "canvas",
     cells_csv: Annotated[bool, typer.Option("--cells-csv", help="Write the cells as CSV, too.")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace results of other parameters.")] = False,
 ) -> None:
     """Score images: find cells, measure stains, class, aggregate. Writes OUT/scores.csv and a folder for each image."""
+    if origin not in ("canvas", "bounds"):
+        raise typer.BadParameter("choose canvas or bounds", param_hint="--origin")
     if context is not None and (stains is not None or background is not None):
         raise typer.BadParameter("it settles stains and background already", param_hint="--context")
-    origin: dict[str, str] = {}
+    sources: dict[str, str] = {}
     fields = changes(
         thresholds,
         compartment,
@@ -66,31 +91,43 @@ def command(
         segmenter=segmenter,
         weights=None if weights is None else str(weights),
         group=group or None,
+        exclude=tuple(exclude) if exclude else None,
+        only_regions=only_regions or None,
     )
     if context is not None:
         from ihcscore.context import load_context
 
         loaded = load_context(context)
         fields |= {"background": loaded.background, "stains": loaded.stains}
-        origin = {
+        sources = {
             "background": f"{context.name}: {loaded.background_origin}",
             "stains": f"{context.name}: {loaded.stains_origin}",
         }
     chosen = assay_with(assay, fields)
-    chosen = chosen.replace(sources={**chosen.sources, **origin})
+    chosen = chosen.replace(sources={**chosen.sources, **sources})
 
+    from ihcscore.assay import INPUT_FIELDS
     from ihcscore.io.inputs import expand_inputs
     from ihcscore.segment.registry import load_segmenter
 
     load_segmenter(chosen.segmenter, chosen.segmenter_parameters, chosen.weights, chosen.weights_sha256)
-    images = expand_inputs(inputs, chosen.group, nuclei)
-    report = run(images, chosen, out, cells_csv=cells_csv, overwrite=overwrite)
+    images = expand_inputs(inputs, chosen.group, nuclei, regions)
+    report = run(
+        images,
+        chosen,
+        out,
+        changes={key: fields[key] for key in fields if key not in INPUT_FIELDS},
+        cells_csv=cells_csv,
+        geojson=geojson,
+        overwrite=overwrite,
+        workers=workers,
+        scheduler=scheduler,
+        origin=origin,
+    )
     summarise_failures(report.failed, len(images))
 
 
-def run(
-    images: list["ImageInput"], assay: "Assay", out: Path, *, cells_csv: bool = False, overwrite: bool = False
-) -> "RunReport":
+def run(images: list["ImageInput"], assay: "Assay", out: Path, **options: Any) -> "RunReport":
     """Score with a progress bar on stderr and print the table."""
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
@@ -111,8 +148,7 @@ def run(
             images,
             assay,
             out,
-            cells_csv=cells_csv,
-            overwrite=overwrite,
+            **options,
             progress=lambda what, done: bar.update(task, description=what, completed=done),
         )
     renamed = [item for item in images if item.name != item.path.stem]

@@ -20,10 +20,10 @@ def command(
     import numpy as np
 
     from ihcscore.assay import Assay
+    from ihcscore.atomic import write_bytes
     from ihcscore.context import settle_context, survey
     from ihcscore.io.images import read_image
     from ihcscore.io.inputs import STAIN_PLOT, expand_inputs
-    from ihcscore.outputs.atomic import write_bytes
     from ihcscore.outputs.png import encode_png
     from ihcscore.outputs.stainplot import stain_plot
 

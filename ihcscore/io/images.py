@@ -7,10 +7,12 @@ import warnings
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-from xml.etree import ElementTree
 
+import cv2
 import numpy as np
 import tifffile
+from defusedxml import DefusedXmlException
+from defusedxml import ElementTree as SafeTree
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
@@ -23,7 +25,6 @@ LARGEST_PIXELS = 300_000_000
 TOO_LARGE = f"has more than the {LARGEST_PIXELS / 1e6:.0f} megapixels that are decoded whole: cut it into tiles"
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff")
-WHOLE_SLIDE_SUFFIXES = (".svs", ".ndpi", ".mrxs", ".scn", ".bif", ".vms", ".vmu", ".dcm", ".czi", ".vsi", ".isyntax")
 TIFF_COLORS = (tifffile.PHOTOMETRIC.RGB, tifffile.PHOTOMETRIC.MINISBLACK, tifffile.PHOTOMETRIC.MINISWHITE)
 """Read as stored; grey is refused by its one channel."""
 TIFF_SIGNATURES = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
@@ -87,7 +88,7 @@ def read_image(path: str | Path, mpp: float | None = None) -> SourceImage:
     Raises
     ------
     UnreadableImage
-        If it is missing, no image, truncated, too large, 16-bit, grey or CMYK; whole-slide formats too.
+        If it is missing, no image, truncated, too large, 16-bit, grey or CMYK.
     MissingPixelSize
         If neither `mpp` nor the file gives a pixel size.
     PixelSizeError
@@ -98,10 +99,6 @@ def read_image(path: str | Path, mpp: float | None = None) -> SourceImage:
     path = Path(path)
     if mpp is not None:
         _check_mpp(path, mpp)
-    if path.suffix.lower() in WHOLE_SLIDE_SUFFIXES:
-        raise UnreadableImage(
-            path, f"{path.suffix} is a whole-slide format, which is not read yet: export tiles as PNG or OME-TIFF"
-        )
     try:
         data = path.read_bytes()
     except OSError as error:
@@ -109,27 +106,59 @@ def read_image(path: str | Path, mpp: float | None = None) -> SourceImage:
     decoded = _decode_tiff(path, data) if data[:4] in TIFF_SIGNATURES else _decode_flat(path, data)
     if decoded.rgb.size == 0:
         raise EmptyImage(path, "has no pixels")
-    chosen, origin, notes = _pixel_size(path, decoded, mpp)
+    chosen, origin, notes = choose_pixel_size(path, mpp, decoded.mpp, decoded.mpp_origin)
     return SourceImage(
-        _printable(path.name), hashlib.sha256(data).hexdigest(), decoded.rgb, chosen, origin, (*decoded.notes, *notes)
+        printable_name(path.name),
+        hashlib.sha256(data).hexdigest(),
+        decoded.rgb,
+        chosen,
+        origin,
+        (*decoded.notes, *notes),
     )
 
 
-def _printable(name: str) -> str:
+def printable_name(name: str) -> str:
     """Replace what is not text, as in file names that are not UTF-8."""
     return name.encode("utf-8", "replace").decode("utf-8")
 
 
-def _pixel_size(path: Path, decoded: _Decoded, given: float | None) -> tuple[float, str, list[str]]:
-    mpp = given if given is not None else decoded.mpp
+def choose_pixel_size(
+    path: Path, given: float | None, found: float | None, found_origin: str
+) -> tuple[float, str, list[str]]:
+    """Choose between the pixel size that was given and the one that a file states.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    given, found : float or None
+        um per pixel; what was given wins.
+    found_origin : str
+        Where the file states it.
+
+    Returns
+    -------
+    mpp : float
+    origin : str
+    notes : list of str
+        Where they disagree.
+
+    Raises
+    ------
+    MissingPixelSize
+        If there is none.
+    PixelSizeError
+        If it cannot be scored.
+    """
+    mpp = given if given is not None else found
     if mpp is None:
         raise MissingPixelSize(path, "states no pixel size in um; give it with --mpp (a dpi tag is not a pixel size)")
     _check_mpp(path, mpp)
-    if given is None or decoded.mpp is None:
-        return mpp, "given" if given is not None else decoded.mpp_origin, []
+    if given is None or found is None:
+        return mpp, "given" if given is not None else found_origin, []
     notes = []
-    if abs(decoded.mpp - given) > DISAGREE * given:
-        notes.append(f"pixel size {given:g} um was given; the file says {decoded.mpp:g} ({decoded.mpp_origin})")
+    if abs(found - given) > DISAGREE * given:
+        notes.append(f"pixel size {given:g} um was given; the file says {found:g} ({found_origin})")
     return mpp, "given", notes
 
 
@@ -184,14 +213,15 @@ def _to_rgb(image: Image.Image) -> _Decoded:
     if image.mode == "RGB" and "transparency" not in image.info:
         return _Decoded(np.asarray(image), notes=notes)
     rgba = np.asarray(image.convert("RGBA"))
-    rgb, opaque = _over_white(rgba)
+    rgb, opaque = over_white(rgba)
     return _Decoded(rgb, notes=notes + ([] if opaque else ["transparent pixels laid over white"]))
 
 
-def _over_white(rgba: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], bool]:
+def over_white(rgba: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], bool]:
+    """Lay transparent pixels over white; tell whether all were opaque."""
     alpha = rgba[..., 3:]
     if (alpha == 255).all():
-        return np.ascontiguousarray(rgba[..., :3]), True
+        return np.asarray(cv2.cvtColor(rgba, cv2.COLOR_RGBA2RGB), np.uint8), True
     share = alpha.astype(np.float32) / 255
     blended = rgba[..., :3] * share + 255 * (1 - share)
     return np.rint(blended).astype(np.uint8), False
@@ -203,29 +233,30 @@ def _decode_tiff(path: Path, data: bytes) -> _Decoded:
             series = tiff.series[0]
             page = series.pages[0]
             shape = dict(zip(series.axes, series.shape, strict=True))
-            _check_tiff(path, series, page, shape)
+            check_tiff(path, series, page, shape)
             for each in series.pages:
-                _check_segments(path, each, len(data))
+                check_segments(path, each, len(data))
             pixels = series.asarray()
             axes = [axis for axis in series.axes if shape[axis] > 1 or axis in "YXS"]
             pixels = pixels.reshape([shape[axis] for axis in axes])
             if axes.index("S") == 0:
                 pixels = np.moveaxis(pixels, 0, -1)
-            mpp, origin = _tiff_pixel_size(path, tiff, page)
+            mpp, origin = tiff_pixel_size(path, tiff, page)
     except (UnreadableImage, PixelSizeError):
         raise
     except Exception as error:  # damaged tags and tiles raise whatever they lead to
         raise UnreadableImage(path, f"is truncated or damaged ({error}); write it again from its source") from None
     notes = []
     if pixels.shape[-1] == 4:
-        pixels, opaque = _over_white(pixels)
+        pixels, opaque = over_white(pixels)
         notes += [] if opaque else ["transparent pixels laid over white"]
     if len(tiff.series) > 1:
         notes.append(f"first of {len(tiff.series)} images in the file")
     return _Decoded(np.ascontiguousarray(pixels), mpp, origin, notes)
 
 
-def _check_tiff(path: Path, series: Any, page: Any, shape: dict[str, int]) -> None:
+def check_tiff(path: Path, series: Any, page: Any, shape: dict[str, int]) -> None:
+    """Refuse a TIFF that is not 8-bit RGB of one plane."""
     if page.photometric == tifffile.PHOTOMETRIC.SEPARATED:
         raise UnreadableImage(path, "is CMYK, made for printing: export it from its source in RGB")
     if page.photometric not in TIFF_COLORS and not _decodes_to_rgb(page):
@@ -247,7 +278,7 @@ def _decodes_to_rgb(page: Any) -> bool:
     )
 
 
-def _check_segments(path: Path, page: Any, size: int) -> None:
+def check_segments(path: Path, page: Any, size: int) -> None:
     """Refuse a page of which strips or tiles are missing; the decoder would fill them in."""
     expected = math.prod(page.chunked)
     ends = [start + count for start, count in zip(page.dataoffsets, page.databytecounts, strict=False)]
@@ -255,19 +286,21 @@ def _check_segments(path: Path, page: Any, size: int) -> None:
         raise UnreadableImage(path, "is truncated or damaged (strips or tiles are missing); write it again")
 
 
-def _tiff_pixel_size(path: Path, tiff: tifffile.TiffFile, page: Any) -> tuple[float | None, str]:
+def tiff_pixel_size(path: Path, tiff: tifffile.TiffFile, page: Any) -> tuple[float | None, str]:
+    """Give the pixel size that a TIFF states in um, or None, and where it states it."""
     if tiff.ome_metadata:
-        found = _square(path, *_ome_pixel_sizes(tiff.ome_metadata))
+        found = square_pixels(path, *_ome_pixel_sizes(tiff.ome_metadata))
         if found is not None:
             return found, "OME-XML PhysicalSizeX"
     um = _um_per_resolution_unit(tiff, page)
     across, down = (_per_pixel(page.tags.get(name), um) for name in ("XResolution", "YResolution"))
     if across is None or not FINEST_MPP <= across <= 2 * COARSEST_MPP:
         return None, ""
-    return _square(path, across, down), "TIFF XResolution"
+    return square_pixels(path, across, down), "TIFF XResolution"
 
 
-def _square(path: Path, across: float | None, down: float | None) -> float | None:
+def square_pixels(path: Path, across: float | None, down: float | None) -> float | None:
+    """Give the pixel size if it is the same across and down, None if there is none."""
     if across is not None and down is not None and abs(across - down) > DISAGREE * across:
         raise PixelSizeError(path, f"has pixels of {across:g} x {down:g} um: resample it to square ones")
     return across
@@ -295,13 +328,13 @@ def _um_per(unit: str) -> float | None:
 def _ome_pixel_sizes(xml: str) -> tuple[float | None, float | None]:
     """Read the pixel size of the first image across and down; nothing else of the metadata is kept."""
     try:
-        pixels = next(element for element in ElementTree.fromstring(xml).iter() if element.tag.endswith("}Pixels"))
-    except (ElementTree.ParseError, StopIteration):
+        pixels = next(element for element in SafeTree.fromstring(xml).iter() if element.tag.endswith("}Pixels"))
+    except (SafeTree.ParseError, DefusedXmlException, StopIteration):
         return None, None
     return _ome_length(pixels, "PhysicalSizeX"), _ome_length(pixels, "PhysicalSizeY")
 
 
-def _ome_length(pixels: ElementTree.Element, name: str) -> float | None:
+def _ome_length(pixels: Any, name: str) -> float | None:
     um = _um_per(pixels.get(f"{name}Unit", "µm"))
     try:
         value = float(pixels.get(name, "")) * (um or math.nan)

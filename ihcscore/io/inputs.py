@@ -9,10 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ihcscore.errors import IhcscoreError, InputError
-from ihcscore.io.images import SUFFIXES
+from ihcscore.io.images import SUFFIXES as IMAGE_SUFFIXES
 from ihcscore.io.nuclei import NAME_ENDINGS
+from ihcscore.io.regions import REGION_ENDINGS
+from ihcscore.io.slides.opening import SLIDE_SUFFIXES
 
 RESERVED = {"con", "prn", "aux", "nul", *(f"com{n}" for n in range(1, 10)), *(f"lpt{n}" for n in range(1, 10))}
+SUFFIXES = (*IMAGE_SUFFIXES, *SLIDE_SUFFIXES)
 MANIFEST_FOLDER = "\0folder"
 """Key of a manifest's row under which its folder stands: no column has such a name."""
 GLOB_CHARACTERS = "*?["
@@ -38,6 +41,10 @@ class ImageInput:
         um per pixel from a manifest.
     nuclei : Path or None
         File, or folder with the file, of nuclei found elsewhere.
+    regions : Path or None
+        File, or folder with the file, of regions.
+    assay : Path or None
+        Assay of its own, a file or the name of a preset.
     """
 
     path: Path
@@ -45,24 +52,31 @@ class ImageInput:
     group: str = ""
     mpp: float | None = None
     nuclei: Path | None = None
+    regions: Path | None = None
+    assay: Path | None = None
 
 
 def expand_inputs(
-    inputs: Sequence[str | Path], group: str | None = None, nuclei: Path | None = None
+    inputs: Sequence[str | Path],
+    group: str | None = None,
+    nuclei: Path | None = None,
+    regions: Path | None = None,
 ) -> list[ImageInput]:
     """List the images that files, folders, globs and manifests name.
 
     Parameters
     ----------
     inputs : sequence of str or Path
-        Image files; folders, whose images are taken (not those of folders inside); globs (``**`` goes deeper); CSV
-        manifests with a column ``path`` (relative to the manifest) and, if wanted, ``mpp``, ``nuclei`` (relative to it,
-        too) and columns to group by.
+        Image and slide files; folders, whose images are taken (not those of folders inside); globs (``**`` goes
+        deeper); CSV manifests with a column ``path`` (relative to the manifest) and, if wanted, ``mpp``, ``assay``,
+        ``nuclei`` and ``regions`` (files relative to it, too) and columns to group by.
     group : str, optional
         Column of the manifests, or a regular expression for file stems: images that agree in its groups (without
         groups, in what it matches) belong together.
     nuclei : Path, optional
         File of the only image's nuclei, or folder of all images'; a manifest's column ``nuclei`` wins over it.
+    regions : Path, optional
+        The same of regions.
 
     Returns
     -------
@@ -86,12 +100,22 @@ def expand_inputs(
                 raise InputError(path, "is listed twice with different values")
     if not rows:
         raise IhcscoreError(f"no images among {', '.join(map(str, inputs))}: looked for {', '.join(SUFFIXES)}")
-    if nuclei is not None and nuclei.is_file() and len(rows) > 1:
-        raise IhcscoreError(f"{nuclei.name} cannot hold the nuclei of {len(rows)} images: give a folder of such files")
-    rows = {path: row for path, row in rows.items() if not _labels_another(path, rows, nuclei)}
+    for what, file in (("nuclei", nuclei), ("regions", regions)):
+        if file is not None and file.is_file() and len(rows) > 1:
+            raise IhcscoreError(f"{file.name} cannot hold the {what} of {len(rows)} images: give a folder of them")
+    rows = {path: row for path, row in rows.items() if not _labels_another(path, rows, nuclei, NAME_ENDINGS)}
+    rows = {path: row for path, row in rows.items() if not _labels_another(path, rows, regions, REGION_ENDINGS)}
     names = legal_names(list(rows))
     return [
-        ImageInput(path, name, _group_of(path, row, group), _manifest_mpp(path, row), _nuclei_of(path, row, nuclei))
+        ImageInput(
+            path,
+            name,
+            _group_of(path, row, group),
+            _manifest_mpp(path, row),
+            _file_of(row, "nuclei", nuclei),
+            _file_of(row, "regions", regions),
+            _assay_of(row),
+        )
         for (path, row), name in zip(rows.items(), names, strict=True)
     ]
 
@@ -160,18 +184,26 @@ def _manifest_mpp(path: Path, row: dict[str, str]) -> float | None:
         raise InputError(path, f"the manifest's mpp '{text}' is not a number") from None
 
 
-def _labels_another(path: Path, paths: Iterable[Path], nuclei: Path | None) -> bool:
-    """Tell whether a file in the folder of the nuclei is the labels of an image among the inputs, by its name."""
-    if nuclei is None or path.parent.resolve() != nuclei.resolve():
+def _labels_another(path: Path, paths: Iterable[Path], given: Path | None, endings: Sequence[str]) -> bool:
+    """Tell whether a file in the folder of nuclei or regions is the labels of an image among the inputs."""
+    if given is None or path.parent.resolve() != given.resolve():
         return False
-    stems = [path.stem.removesuffix(ending) for ending in NAME_ENDINGS if ending and path.stem.endswith(ending)]
+    stems = [path.stem.removesuffix(ending) for ending in endings if ending and path.stem.endswith(ending)]
     return any(other.stem in stems for other in paths)
 
 
-def _nuclei_of(path: Path, row: dict[str, str], given: Path | None) -> Path | None:
-    """Give the nuclei a manifest names, relative to it, else those given for all."""
-    text = (row.get("nuclei") or "").strip()
+def _file_of(row: dict[str, str], column: str, given: Path | None) -> Path | None:
+    """Give the file that a manifest names, relative to it, else what was given for all."""
+    text = (row.get(column) or "").strip()
     return Path(row[MANIFEST_FOLDER]) / text if text else given
+
+
+def _assay_of(row: dict[str, str]) -> Path | None:
+    """Give the assay a manifest names: a file, relative to it, or the name of a preset."""
+    text = (row.get("assay") or "").strip()
+    if not text:
+        return None
+    return Path(row[MANIFEST_FOLDER]) / text if text.lower().endswith(".toml") else Path(text)
 
 
 def _group_of(path: Path, row: dict[str, str], group: str | None) -> str:

@@ -1,13 +1,16 @@
 """Cells as GeoJSON that QuPath opens."""
 
 import json
+from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import shapely
+from numpy.typing import NDArray
 
-from ihcscore.outputs.atomic import atomic_path
+from ihcscore.atomic import atomic_path
 from ihcscore.outputs.colors import CLASS_COLORS
 from ihcscore.outputs.rings import DECIMALS_PX, ring_texts
 from ihcscore.schema import CLASS_COLUMN, COMPARTMENTS, SCORED_COLUMN, STAINS, area_column, stain_column
@@ -23,15 +26,45 @@ POLYGON = shapely.GeometryType.POLYGON
 CHUNK = 5000
 
 
-def write_geojson(path: Path, cells: pd.DataFrame) -> None:
+@dataclass(frozen=True)
+class Place:
+    """Where an image's pixels lie in the frame that the outlines are written in.
+
+    Parameters
+    ----------
+    x, y : float
+        Of the image's origin.
+    scale : float
+        Units of that frame per level-0 pixel.
+    """
+
+    x: float = 0.0
+    y: float = 0.0
+    scale: float = 1.0
+
+    def __call__(self, xy: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Convert positions in level-0 pixels, shape (n, 2)."""
+        return np.asarray(xy * self.scale + (self.x, self.y))
+
+    def inverse(self, xy: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Convert positions back to level-0 pixels."""
+        return np.asarray((xy - (self.x, self.y)) / self.scale)
+
+
+HERE = Place()
+
+
+def write_geojson(path: Path, tables: Iterable[pd.DataFrame], place: Place = HERE) -> None:
     """Write classed cells for QuPath: cell and nucleus outline, class, flag, measurements.
 
     Parameters
     ----------
     path : Path
         Replaced if it exists.
-    cells : DataFrame
-        Cell table with classes.
+    tables : iterable of DataFrame
+        Cell table with classes, in pieces of any size; a few thousand cells are in memory at a time.
+    place : Place
+        Where the image lies in the frame that is written.
 
     Raises
     ------
@@ -46,13 +79,16 @@ def write_geojson(path: Path, cells: pd.DataFrame) -> None:
     """
     with atomic_path(path) as part, part.open("w", encoding="utf-8", newline="\n") as file:
         file.write('{"type":"FeatureCollection","features":[\n')
-        for start in range(0, len(cells), CHUNK):
-            file.write(",\n" if start else "")
-            file.write(",\n".join(_features(cells.iloc[start : start + CHUNK])))
+        begun = False
+        for cells in tables:
+            for start in range(0, len(cells), CHUNK):
+                file.write(",\n" if begun else "")
+                file.write(",\n".join(_features(cells.iloc[start : start + CHUNK], place)))
+                begun = True
         file.write("\n]}\n")
 
 
-def _features(cells: pd.DataFrame) -> list[str]:
+def _features(cells: pd.DataFrame, place: Place) -> list[str]:
     styles = {
         name: json.dumps({"name": name, "color": list(color)}, separators=(",", ":"))
         for name, color in CLASS_COLORS.items()
@@ -62,8 +98,8 @@ def _features(cells: pd.DataFrame) -> list[str]:
         f'{{"objectType":"cell","classification":{styles[name]},"measurements":{{{measured}}}}}}}'
         for identity, cell, nucleus, name, measured in zip(
             cells["cell_id"].tolist(),
-            _geometries(cells["cell_wkb"]),
-            _geometries(cells["nucleus_wkb"]),
+            _geometries(cells["cell_wkb"], place),
+            _geometries(cells["nucleus_wkb"], place),
             cells[CLASS_COLUMN].tolist(),
             _measurements(cells),
             strict=True,
@@ -71,8 +107,10 @@ def _features(cells: pd.DataFrame) -> list[str]:
     ]
 
 
-def _geometries(wkb: pd.Series) -> list[str]:
+def _geometries(wkb: pd.Series, place: Place) -> list[str]:
     shapes = shapely.from_wkb(wkb.to_numpy())
+    if place != HERE:
+        shapes = shapely.transform(shapes, place)
     one_ring = (shapely.get_type_id(shapes) == POLYGON) & (shapely.get_num_interior_rings(shapes) == 0)
     polygons, others = shapes[one_ring], shapes[~one_ring]
     rings = ring_texts(shapely.get_coordinates(polygons), shapely.get_num_coordinates(polygons))

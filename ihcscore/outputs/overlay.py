@@ -1,6 +1,7 @@
 """The image with its cells drawn on it."""
 
 import math
+from collections.abc import Iterable
 from pathlib import Path
 
 import cv2
@@ -9,9 +10,11 @@ import pandas as pd
 import shapely
 from numpy.typing import NDArray
 
-from ihcscore.outputs.atomic import write_bytes
+from ihcscore.atomic import write_bytes
+from ihcscore.io.slides.base import Slide
 from ihcscore.outputs.colors import CLASS_COLORS, CUT_COLOR
 from ihcscore.outputs.png import encode_png
+from ihcscore.regions import RegionSet
 from ihcscore.schema import CLASS_COLUMN
 
 LARGEST_SIDE = 4096
@@ -20,10 +23,13 @@ FONT = cv2.FONT_HERSHEY_SIMPLEX
 SHIFT = 4
 """Bits of a pixel's fraction in OpenCV's drawing coordinates."""
 BAR_LENGTHS_UM = (5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000)
+NO_REGIONS = RegionSet()
 PAPER, INK = (255, 255, 255), (30, 30, 30)
 
 
-def overlay(rgb: NDArray[np.uint8], cells: pd.DataFrame, mpp: float) -> NDArray[np.uint8]:
+def overlay(
+    rgb: NDArray[np.uint8], cells: pd.DataFrame, mpp: float, regions: RegionSet = NO_REGIONS
+) -> NDArray[np.uint8]:
     """Draw the nuclei of classed cells onto their image, with legend and scale bar below it.
 
     Parameters
@@ -34,16 +40,18 @@ def overlay(rgb: NDArray[np.uint8], cells: pd.DataFrame, mpp: float) -> NDArray[
         Cell table with classes.
     mpp : float
         um per level-0 pixel.
+    regions : RegionSet
+        Drawn in black.
 
     Returns
     -------
     ndarray of shape (H, W, 3), dtype uint8
         RGB; reduced to at most 4096 pixels a side, small images enlarged by a whole number. Cells cut by the image's
-        border are grey: they are classed, but not scored.
+        border, and those in artifacts, are grey: they are classed, but not scored.
     """
     height, width, zoom = _fitted(rgb)
     colors = {**CLASS_COLORS, "cut": CUT_COLOR}
-    drawn = np.where(cells["cut_by_border"], "cut", cells[CLASS_COLUMN])
+    drawn = np.where(cells["cut_by_border"] | cells["in_artifact"], "cut", cells[CLASS_COLUMN])
     footer = _footer(width, {name: int((drawn == name).sum()) for name in colors}, colors, mpp / zoom)
     canvas = np.empty((height + len(footer), width, 3), np.uint8)
     canvas[height:] = footer
@@ -53,18 +61,24 @@ def overlay(rgb: NDArray[np.uint8], cells: pd.DataFrame, mpp: float) -> NDArray[
     for name, color in colors.items():
         rings = _rings(cells["nucleus_wkb"].to_numpy()[drawn == name], zoom)
         cv2.polylines(picture, rings, True, color, max(1, round(zoom)), cv2.LINE_AA, SHIFT)
+    outlines = _rings(shapely.to_wkb([region.geometry for region in regions.regions]), zoom)
+    cv2.polylines(picture, outlines, True, INK, max(2, round(2 * zoom)), cv2.LINE_AA, SHIFT)
     return canvas
 
 
-def write_overlay(path: Path, rgb: NDArray[np.uint8], cells: pd.DataFrame, mpp: float) -> None:
-    """Write the overlay as PNG.
+def write_overlay(path: Path, slide: Slide, tables: Iterable[pd.DataFrame], regions: RegionSet) -> None:
+    """Write an image with its cells and regions as PNG.
 
     Raises
     ------
     OutputError
         If it cannot be written.
     """
-    write_bytes(path, encode_png(overlay(rgb, cells, mpp)))
+    width, height = slide.dimensions
+    rgb = slide.read_level(0, (0, 0, height, width))
+    needed = ["nucleus_wkb", "cut_by_border", "in_artifact", CLASS_COLUMN]
+    cells = pd.concat([table[needed] for table in tables], ignore_index=True)
+    write_bytes(path, encode_png(overlay(rgb, cells, slide.mpp, regions)))
 
 
 def _fitted(rgb: NDArray[np.uint8]) -> tuple[int, int, float]:
@@ -80,7 +94,7 @@ def _fitted(rgb: NDArray[np.uint8]) -> tuple[int, int, float]:
 
 def _rings(wkb: NDArray[np.object_], zoom: float) -> list[NDArray[np.int32]]:
     """Rings of polygons in OpenCV's drawing coordinates, where pixel centres are whole."""
-    boundary = shapely.get_rings(shapely.get_parts(shapely.from_wkb(wkb)))
+    boundary = shapely.get_rings(shapely.get_parts(shapely.from_wkb(np.asarray(wkb, object))))
     xy, of = shapely.get_coordinates(boundary, return_index=True)
     fixed = np.rint((xy * zoom - 0.5) * 2**SHIFT).astype(np.int32)
     return np.split(fixed, np.flatnonzero(np.diff(of)) + 1) if len(fixed) else []
@@ -103,7 +117,7 @@ def _footer(
             cv2.putText(
                 footer, text, (x + round(26 * size), y), FONT, 0.7 * size, INK, max(1, round(size)), cv2.LINE_AA
             )
-    _scale_bar(footer, mpp, size, line * len(lines) + line // 2)
+    scale_bar(footer, mpp, size, line * len(lines) + line // 2)
     return footer
 
 
@@ -123,7 +137,7 @@ def _wrapped(
     return lines
 
 
-def _scale_bar(footer: NDArray[np.uint8], mpp: float, size: float, top: int) -> None:
+def scale_bar(footer: NDArray[np.uint8], mpp: float, size: float, top: int) -> None:
     """Draw a bar of a round length, about a fifth of the width; `footer` is the picture being made."""
     target = footer.shape[1] * mpp / 5
     um = max((length for length in BAR_LENGTHS_UM if length <= target), default=BAR_LENGTHS_UM[0])

@@ -4,11 +4,11 @@ import json
 from pathlib import Path
 from typing import Any
 
+from ihcscore.atomic import write_bytes
 from ihcscore.errors import DamagedResult
-from ihcscore.outputs.atomic import write_bytes
 
 FORMAT = "ihcscore-result"
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 REQUIRED: dict[str, type | tuple[type, ...]] = {
     "ihcscore": str,
     "parameters": str,
@@ -20,6 +20,9 @@ REQUIRED: dict[str, type | tuple[type, ...]] = {
     "image.mpp": (int, float),
     "cells.rows": int,
     "cells.sha256": str,
+    "regions": list,
+    "image.width": int,
+    "image.height": int,
     "scores.image": str,
     "scores.group": str,
     "scores.status": str,

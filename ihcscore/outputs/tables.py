@@ -2,7 +2,8 @@
 
 import csv
 import io
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -11,14 +12,19 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from ihcscore.atomic import atomic_path, write_bytes
+from ihcscore.celltable import block_ranges
 from ihcscore.errors import DamagedResult
-from ihcscore.outputs.atomic import atomic_path, write_bytes
-from ihcscore.schema import CLASS_COLUMN, COLUMNS, SCHEMA_VERSION, SCORED_COLUMNS, Column
+from ihcscore.quality import MEASURES, BlockQuality
+from ihcscore.schema import CLASS_COLUMN, COLUMNS, REGION_COLUMN, SCHEMA_VERSION, SCORED_COLUMNS, Column
 from ihcscore.summarize import ScoreRow
 
 SCORE_COLUMNS = tuple(field.name for field in fields(ScoreRow))
 VERSION_KEY = b"ihcscore_schema_version"
-FEW_VALUES = ("block_row", "block_col", CLASS_COLUMN)
+FEW_VALUES = ("block_row", "block_col", CLASS_COLUMN, REGION_COLUMN)
+PANDAS_TYPES: dict[str, Any] = {
+    c.name: "object" if c.dtype == "bytes" else c.dtype for c in (*COLUMNS, *SCORED_COLUMNS)
+}
 ARROW_TYPES = {
     "str": pa.string(),
     "bytes": pa.binary(),
@@ -29,32 +35,37 @@ ARROW_TYPES = {
 }
 
 
-def write_cells(path: Path, cells: pd.DataFrame) -> None:
+def write_cells(path: Path, tables: Iterable[pd.DataFrame]) -> None:
     """Write a cell table as Parquet, a row group for each canonical block.
 
     Parameters
     ----------
     path : Path
         Replaced if it exists.
-    cells : DataFrame
-        Columns of `ihcscore.schema`, in block order.
+    tables : iterable of DataFrame
+        Columns of `ihcscore.schema`, in block order; all with the same columns, at least one. One is in memory at a
+        time.
 
     Raises
     ------
     OutputError
         If it cannot be written.
     """
-    known = [c for c in (*COLUMNS, *SCORED_COLUMNS) if c.name in cells.columns]
-    schema = pa.schema(
-        [(c.name, ARROW_TYPES[c.dtype]) for c in known], metadata={VERSION_KEY: str(SCHEMA_VERSION).encode()}
-    )
-    few = [c.name for c in known if c.name in FEW_VALUES]  # elsewhere a dictionary is larger than the values
-    with (
-        atomic_path(path) as part,
-        pq.ParquetWriter(part, schema, compression="zstd", use_dictionary=few) as writer,
-    ):
-        for start, stop in _block_ranges(cells):
-            writer.write_table(_arrow(cells.iloc[start:stop], known, schema), row_group_size=stop - start)
+    with atomic_path(path) as part, ExitStack() as stack:
+        writer = None
+        for cells in tables:
+            if writer is None:
+                known = [c for c in (*COLUMNS, *SCORED_COLUMNS) if c.name in cells.columns]
+                schema = _schema(known)
+                few = [c.name for c in known if c.name in FEW_VALUES]  # elsewhere a dictionary is larger
+                writer = stack.enter_context(pq.ParquetWriter(part, schema, compression="zstd", use_dictionary=few))
+            for start, stop in block_ranges(cells):
+                writer.write_table(_arrow(cells.iloc[start:stop], known, schema), row_group_size=stop - start)
+
+
+def _schema(known: list[Column]) -> pa.Schema:
+    metadata = {VERSION_KEY: str(SCHEMA_VERSION).encode()}
+    return pa.schema([(c.name, ARROW_TYPES[c.dtype]) for c in known], metadata=metadata)
 
 
 def _arrow(cells: pd.DataFrame, known: list[Column], schema: pa.Schema) -> pa.Table:
@@ -63,21 +74,15 @@ def _arrow(cells: pd.DataFrame, known: list[Column], schema: pa.Schema) -> pa.Ta
     return pa.Table.from_arrays(arrays, schema=schema)
 
 
-def _block_ranges(cells: pd.DataFrame) -> list[tuple[int, int]]:
-    if not len(cells):
-        return []
-    block = cells[["block_row", "block_col"]]
-    starts = (block != block.shift()).any(axis=1).to_numpy().nonzero()[0].tolist()
-    return list(zip(starts, [*starts[1:], len(cells)], strict=True))
-
-
-def read_cells(path: Path) -> pd.DataFrame:
+def read_cells(path: Path, columns: Sequence[str] | None = None) -> pd.DataFrame:
     """Read a cell table.
 
     Parameters
     ----------
     path : Path
         What `write_cells` wrote.
+    columns : sequence of str, optional
+        Those that are wanted, if they are there.
 
     Returns
     -------
@@ -88,30 +93,75 @@ def read_cells(path: Path) -> pd.DataFrame:
     DamagedResult
         If it is missing, damaged or of another schema version.
     """
+    with _opened(path) as file:
+        there = [n for n in file.schema_arrow.names if columns is None or n in columns]
+        return _frame(file.read(there))
+
+
+def iter_cells(path: Path) -> Iterator[pd.DataFrame]:
+    """Read a cell table block by block; see `read_cells`. At least one table, which may have no rows."""
+    with _opened(path) as file:
+        for group in range(file.num_row_groups):
+            yield _frame(file.read_row_group(group))
+        if not file.num_row_groups:
+            yield _frame(file.schema_arrow.empty_table())
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[pq.ParquetFile]:
     try:
-        table = pq.read_table(path)
+        with pq.ParquetFile(path) as file:
+            version = (file.schema_arrow.metadata or {}).get(VERSION_KEY, b"none").decode()
+            if version != str(SCHEMA_VERSION):
+                raise DamagedResult(
+                    path, f"has cell table version {version}, this ihcscore reads {SCHEMA_VERSION}: score again"
+                )
+            yield file
     except (OSError, pa.ArrowException) as error:
         raise DamagedResult(path, f"is not a readable cell table ({error.__class__.__name__})") from error
-    version = (table.schema.metadata or {}).get(VERSION_KEY, b"none").decode()
-    if version != str(SCHEMA_VERSION):
-        raise DamagedResult(
-            path, f"has cell table version {version}, this ihcscore reads {SCHEMA_VERSION}: score again"
-        )
+
+
+def _frame(table: pa.Table) -> pd.DataFrame:
     cells: pd.DataFrame = table.to_pandas()
-    types: dict[str, Any] = {c.name: "object" if c.dtype == "bytes" else c.dtype for c in (*COLUMNS, *SCORED_COLUMNS)}
-    return cells.astype({name: types[name] for name in cells.columns})
+    return cells.astype({name: PANDAS_TYPES[name] for name in cells.columns})
 
 
-def write_cells_csv(path: Path, cells: pd.DataFrame) -> None:
+def write_cells_csv(path: Path, tables: Iterable[pd.DataFrame]) -> None:
     """Write a cell table as CSV, without outlines; UTF-8 with a mark, so that spreadsheets read the units.
+
+    Parameters
+    ----------
+    path : Path
+        Replaced if it exists.
+    tables : iterable of DataFrame
+        As for `write_cells`.
 
     Raises
     ------
     OutputError
         If it cannot be written.
     """
-    plain = cells.drop(columns=["nucleus_wkb", "cell_wkb"])
-    write_bytes(path, plain.to_csv(index=False, float_format="%.6g", lineterminator="\r\n").encode("utf-8-sig"))
+    with atomic_path(path) as part, part.open("w", encoding="utf-8-sig", newline="") as file:
+        for number, cells in enumerate(tables):
+            plain = cells.drop(columns=["nucleus_wkb", "cell_wkb"])
+            plain.to_csv(file, index=False, header=number == 0, float_format="%.6g", lineterminator="\r\n")
+
+
+def write_quality(path: Path, blocks: Iterable[BlockQuality]) -> None:
+    """Write the quality of each block as CSV.
+
+    Raises
+    ------
+    OutputError
+        If it cannot be written.
+    """
+    text = io.StringIO()
+    writer = csv.writer(text)
+    writer.writerow(["block_row", "block_col", *MEASURES, "flags"])
+    for block in blocks:
+        values = ["" if block.values[name] != block.values[name] else f"{block.values[name]:.5g}" for name in MEASURES]
+        writer.writerow([block.row, block.col, *values, "; ".join(block.flags)])
+    write_bytes(path, text.getvalue().encode("utf-8-sig"))
 
 
 def write_scores(path: Path, rows: Iterable[ScoreRow]) -> None:

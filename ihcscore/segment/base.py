@@ -87,10 +87,15 @@ class MapSegmenter(Segmenter, Protocol):
     ----------
     margin_px : int
         `maps` of a pixel do not depend on light farther away than this.
+    stride : int
+        Windows that begin at multiples of this have the same maps where they overlap, but for their margins; 1 to 64, a
+        divisor of 64.
     """
 
     @property
     def margin_px(self) -> int: ...  # noqa: D102
+    @property
+    def stride(self) -> int: ...  # noqa: D102
 
     def maps(self, rgb: NDArray[np.uint8], background: NDArray[np.float64]) -> PixelMaps:
         """Give the maps of pixels at `mpp`.

@@ -45,6 +45,8 @@ LIMITS = {
 
 PACKAGED = "the packaged weights"
 
+STRIDES = (1, 2, 4, 8, 16, 32, 64)
+
 MPP_TOLERANCE = 0.05
 """Relative difference of pixel size that is taken."""
 
@@ -227,7 +229,7 @@ def _card(weights: Path | None) -> Card:
         card = Card(sha256, float(about["mpp"]), int(about["margin_px"]), int(about["stride"]))
     except (KeyError, ValueError) as error:
         raise WeightsError(f"{_name(weights)}: its metadata lack what is needed or hold no numbers ({error})") from None
-    if not (0.02 <= card.mpp <= 1 and 1 <= card.margin_px <= 1024 and 1 <= card.stride <= 256):
+    if not (0.02 <= card.mpp <= 1 and 1 <= card.margin_px <= 1024 and card.stride in STRIDES):
         raise WeightsError(
             f"{_name(weights)}: its metadata make no sense: mpp {card.mpp:g}, margin_px {card.margin_px}, "
             f"stride {card.stride}"

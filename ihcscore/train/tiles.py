@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ihcscore.geometry import frame_for
+from ihcscore.io.slides.flat import ArraySlide
 from ihcscore.io.working import WorkingImage
 from ihcscore.phantom import render
 from ihcscore.phantom.labels import centroids_px
@@ -102,7 +103,7 @@ def training_tile(seed: int, number: int) -> tuple[NDArray[np.uint8], NDArray[np
     phantom = render(training_parameters(rng), int(rng.integers(2**62)))
     size = phantom.nuclei.shape
     frame = frame_for(size[1], size[0], mpp=phantom.parameters.mpp, working_mpp=WORKING_MPP)
-    rgb = WorkingImage(phantom.rgb, frame).read((0, 0, *frame.shape))
+    rgb = WorkingImage(ArraySlide(phantom.rgb, frame.mpp), frame).read((0, 0, *frame.shape))
     nuclei = np.asarray(sample_labels(phantom.nuclei, frame), np.int32)
     if rng.random() < 0.67:
         light = phantom.background * rng.uniform(0.97, 1.03, 3)

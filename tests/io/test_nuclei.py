@@ -85,7 +85,7 @@ def test_holes_pieces_and_overlaps(tmp_path):
 
 def test_what_was_written_is_read_again(tmp_path, nuclear):
     cells = score_image(nuclear.rgb, mpp=0.5, nuclei=nuclear.nuclei).cells
-    write_geojson(tmp_path / "cells.geojson", cells)
+    write_geojson(tmp_path / "cells.geojson", [cells])
     labels = read_nuclei(tmp_path / "cells.geojson", nuclear.nuclei.shape, 0.5).labels
     np.testing.assert_array_equal(labels > 0, nuclear.nuclei > 0)
 

@@ -4,6 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ihcscore.geometry import frame_for
+from ihcscore.io.slides.flat import ArraySlide
 from ihcscore.io.working import WorkingImage
 
 IMAGE = np.random.default_rng(0).integers(0, 256, (180, 160, 3), dtype=np.uint8)
@@ -12,7 +13,7 @@ IMAGE = np.random.default_rng(0).integers(0, 256, (180, 160, 3), dtype=np.uint8)
 @settings(max_examples=40)
 @given(st.sampled_from([0.5, 0.25, 0.2, 0.23, 0.35, 0.8, 1.0]), st.data())
 def test_a_pixel_does_not_depend_on_the_window(mpp, data):
-    image = WorkingImage(IMAGE, frame_for(160, 180, mpp=mpp))
+    image = WorkingImage(ArraySlide(IMAGE, mpp), frame_for(160, 180, mpp=mpp))
     rows, cols = image.frame.shape
     y0, x0 = data.draw(st.integers(0, rows - 2)), data.draw(st.integers(0, cols - 2))
     y1, x1 = data.draw(st.integers(y0 + 1, rows)), data.draw(st.integers(x0 + 1, cols))
@@ -23,7 +24,7 @@ def test_a_pixel_does_not_depend_on_the_window(mpp, data):
 
 @pytest.mark.parametrize("mpp", [0.25, 0.2, 0.35])
 def test_reduction_is_the_mean_over_the_area(mpp):
-    image = WorkingImage(IMAGE, frame_for(160, 180, mpp=mpp))
+    image = WorkingImage(ArraySlide(IMAGE, mpp), frame_for(160, 180, mpp=mpp))
     scale = image.frame.scale
     found = image.read((0, 0, *image.frame.shape)).astype(float)
     fine = np.repeat(np.repeat(IMAGE, 20, axis=0), 20, axis=1).astype(float)
@@ -37,5 +38,5 @@ def test_reduction_is_the_mean_over_the_area(mpp):
 
 def test_a_constant_stays_constant():
     for mpp in (0.2, 0.23, 0.8):
-        flat = WorkingImage(np.full((50, 40, 3), 173, np.uint8), frame_for(40, 50, mpp=mpp))
+        flat = WorkingImage(ArraySlide(np.full((50, 40, 3), 173, np.uint8), mpp), frame_for(40, 50, mpp=mpp))
         assert (flat.read((0, 0, *flat.frame.shape)) == 173).all()

@@ -9,9 +9,9 @@ import shapely
 from PIL import Image
 
 from ihcscore import score_image
+from ihcscore.atomic import write_bytes
 from ihcscore.context import SlideContext
 from ihcscore.errors import DamagedResult, InputError, OutputError
-from ihcscore.outputs.atomic import write_bytes
 from ihcscore.outputs.colors import CLASS_COLORS
 from ihcscore.outputs.geojson import write_geojson
 from ihcscore.outputs.overlay import overlay
@@ -30,7 +30,7 @@ def scored(ihc):
 
 
 def test_tables_come_back_as_they_were(tmp_path, scored):
-    write_cells(tmp_path / "cells.parquet", scored.cells)
+    write_cells(tmp_path / "cells.parquet", [scored.cells])
     again = read_cells(tmp_path / "cells.parquet")
     pd.testing.assert_frame_equal(again, scored.cells, check_exact=True)
     assert digest(again) == digest(scored.cells)
@@ -38,7 +38,7 @@ def test_tables_come_back_as_they_were(tmp_path, scored):
 
 def test_an_empty_table_comes_back(tmp_path, scored):
     empty = scored.cells.iloc[:0]
-    write_cells(tmp_path / "cells.parquet", empty)
+    write_cells(tmp_path / "cells.parquet", [empty])
     assert list(read_cells(tmp_path / "cells.parquet").columns) == list(scored.cells.columns)
 
 
@@ -57,7 +57,7 @@ def test_damaged_tables_are_refused(tmp_path):
 
 def test_csv_opens_in_a_spreadsheet(tmp_path, scored):
     path = tmp_path / "cells.csv"
-    write_cells_csv(path, scored.cells)
+    write_cells_csv(path, [scored.cells])
     assert path.read_bytes().startswith(b"\xef\xbb\xbf")
     again = pd.read_csv(path, encoding="utf-8-sig")
     assert list(again.columns) == [c.name for c in (*COLUMNS, *SCORED_COLUMNS) if not c.name.endswith("_wkb")]
@@ -69,13 +69,13 @@ def test_scores_have_the_stated_columns(tmp_path, scored):
     with (tmp_path / "scores.csv").open(encoding="utf-8-sig") as file:
         rows = list(csv.DictReader(file))
     assert tuple(rows[0]) == SCORE_COLUMNS
-    assert SCORE_COLUMNS[:5] == ("image", "group", "region", "population", "compartment")
+    assert SCORE_COLUMNS[:5] == ("image", "group", "region", "region_class", "population")
     assert float(rows[0]["h_score"]) == pytest.approx(scored.scores.h_score, abs=1e-6)
 
 
 def test_geojson_is_what_qupath_reads(tmp_path, scored):
     path = tmp_path / "cells.geojson"
-    write_geojson(path, scored.cells)
+    write_geojson(path, [scored.cells])
     data = json.loads(path.read_text("utf-8"))
     assert data["type"] == "FeatureCollection"
     assert len(data["features"]) == len(scored.cells)
@@ -99,7 +99,7 @@ def test_a_first_pixel_covers_zero_to_one(tmp_path):
     nuclei = np.zeros((20, 20), np.int32)
     nuclei[:4, :6] = 1
     result = score_image(np.full((20, 20, 3), 120, np.uint8), mpp=0.5, nuclei=nuclei)
-    write_geojson(tmp_path / "c.geojson", result.cells)
+    write_geojson(tmp_path / "c.geojson", [result.cells])
     feature = json.loads((tmp_path / "c.geojson").read_text())["features"][0]
     assert shapely.geometry.shape(feature["nucleusGeometry"]).bounds == (0, 0, 6, 4)
 
@@ -111,7 +111,7 @@ def test_missing_measurements_are_left_out(tmp_path):
 
     assay = load_assay("generic-nuclear").replace(expansion_um=0.0)
     result = score_image(np.full((20, 20, 3), 120, np.uint8), mpp=0.5, nuclei=nuclei, assay=assay)
-    write_geojson(tmp_path / "c.geojson", result.cells)
+    write_geojson(tmp_path / "c.geojson", [result.cells])
     measured = json.loads((tmp_path / "c.geojson").read_text())["features"][0]["properties"]["measurements"]
     assert "Cytoplasm: DAB OD mean" not in measured
     assert "Nucleus: DAB OD mean" in measured

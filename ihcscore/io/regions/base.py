@@ -1,0 +1,137 @@
+"""What a region is, and what all readers give before it is checked."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import shapely
+from numpy.typing import ArrayLike, NDArray
+
+SEPARATOR, INSTEAD = " | ", " / "
+"""What stands between names in the cell table, and what takes its place in a name."""
+TAKEN = ("image", "pooled")
+TAKEN_START = "all "
+"""Names that rows of scores have of their own."""
+
+
+@dataclass(frozen=True)
+class Region:
+    """A region of a slide.
+
+    Parameters
+    ----------
+    name : str
+        Different from those of the other regions of its file.
+    classification : str
+        Its class, empty if it has none.
+    geometry : shapely Polygon or MultiPolygon
+        In level-0 pixels of the full canvas, pixel (0, 0) covering [0, 1) x [0, 1).
+    """
+
+    name: str
+    classification: str
+    geometry: Any
+
+
+@dataclass(frozen=True)
+class RegionFile:
+    """The regions of a file.
+
+    Parameters
+    ----------
+    name : str
+        Of the file.
+    sha256 : str
+        Of the file.
+    regions : tuple of Region
+        At least one.
+    notes : tuple of str
+        What was left out, repaired or clipped.
+    """
+
+    name: str
+    sha256: str
+    regions: tuple[Region, ...]
+    notes: tuple[str, ...] = ()
+
+
+@dataclass
+class Drawn:
+    """What a reader found.
+
+    Parameters
+    ----------
+    shapes : list of tuple
+        Name (may be empty), class (may be empty) and geometry of each.
+    left_out : dict of str to int
+        How many things of which kind are no regions.
+    """
+
+    shapes: list[tuple[str, str, Any]] = field(default_factory=list)
+    left_out: dict[str, int] = field(default_factory=dict)
+
+    def skip(self, kind: str) -> None:
+        """Count something that is no region."""
+        self.left_out[kind] = self.left_out.get(kind, 0) + 1
+
+
+class NotARegionFile(ValueError):
+    """What was found instead of regions."""
+
+
+def ring(points: ArrayLike) -> NDArray[np.float64]:
+    """Give the corners of a ring.
+
+    Raises
+    ------
+    NotARegionFile
+        If they are not at least three pairs of finite numbers.
+    """
+    try:
+        xy = np.asarray(points, np.float64)
+    except (TypeError, ValueError):
+        raise NotARegionFile("corners are not numbers") from None
+    if xy.ndim != 2 or len(xy) < 3 or xy.shape[1] < 2 or not np.isfinite(xy).all():
+        raise NotARegionFile("an outline needs three corners of two finite numbers")
+    return xy[:, :2]
+
+
+def polygon(points: ArrayLike, holes: Iterable[ArrayLike] = ()) -> Any:
+    """Make a polygon of rings; it may be invalid."""
+    return shapely.Polygon(ring(points), [ring(hole) for hole in holes])
+
+
+def areas_of(geometry: Any) -> Any:
+    """Give the parts of a geometry that have an area, as Polygon or MultiPolygon; empty if there are none."""
+    if shapely.get_type_id(geometry) in (3, 6):
+        return geometry
+    parts = [part for part in shapely.get_parts(geometry) if shapely.get_type_id(part) in (3, 6)]
+    return shapely.union_all(parts) if parts else shapely.Polygon()
+
+
+def named(shapes: Iterable[tuple[str, str, Any]]) -> list[Region]:
+    """Give each region a name of its own: what it was called, else its class and a number.
+
+    Examples
+    --------
+    >>> [region.name for region in named([("", "Tumor", None), ("a", "", None), ("a", "", None), ("", "", None)])]
+    ['Tumor 1', 'a', 'a (2)', 'region 1']
+    """
+    taken: set[str] = set()
+    numbers: dict[str, int] = {}
+    regions = []
+    for given, classification, geometry in shapes:
+        name = " ".join(given.split()).replace(SEPARATOR, INSTEAD)
+        if not name:
+            kind = " ".join(classification.split()).replace(SEPARATOR, INSTEAD) or "region"
+            numbers[kind] = numbers.get(kind, 0) + 1
+            name = f"{kind} {numbers[kind]}"
+        elif name.lower() in TAKEN or name.lower().startswith(TAKEN_START):
+            name = f"{name} (region)"
+        unique, number = name, 2
+        while unique in taken:
+            unique, number = f"{name} ({number})", number + 1
+        taken.add(unique)
+        regions.append(Region(unique, " ".join(classification.split()), geometry))
+    return regions

@@ -1,0 +1,1 @@
+"""Slides as pyramids of pixels, whatever file they are in."""

@@ -1,0 +1,175 @@
+"""TIFF pyramids and large TIFFs: only the tiles or strips that a window touches are decoded."""
+
+import hashlib
+from functools import cached_property, partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tifffile
+from numpy.typing import NDArray
+
+from ihcscore.errors import UnreadableImage
+from ihcscore.io.images import (
+    LARGEST_PIXELS,
+    check_segments,
+    check_tiff,
+    choose_pixel_size,
+    over_white,
+    printable_name,
+    tiff_pixel_size,
+)
+from ihcscore.io.slides.kept import Kept, whole_downsample
+
+KEPT_BYTES = 64_000_000
+SEPARATE = 2
+ICC_TAG = "InterColorProfile"
+SMALLEST_LEVEL = 16
+
+
+class TiffSlide:
+    """A TIFF that is read piece by piece.
+
+    Parameters
+    ----------
+    path : Path
+    mpp : float, optional
+        um per level-0 pixel; wins over what the file says.
+
+    Raises
+    ------
+    UnreadableImage
+        If it is damaged, or not 8-bit RGB.
+    MissingPixelSize, PixelSizeError
+        If there is no pixel size, or none that can be scored.
+    """
+
+    reader = f"tifffile {tifffile.__version__}"
+
+    def __init__(self, path: Path, mpp: float | None = None) -> None:
+        self._path = path
+        try:
+            self._tiff: Any = tifffile.TiffFile(path)
+        except Exception as error:  # damaged tags raise whatever they lead to
+            raise self._damaged(error) from None
+        try:
+            series = self._tiff.series[0]
+            shape = dict(zip(series.axes, series.shape, strict=True))
+            page = series.levels[0].pages[0]
+            check_tiff(path, series, page, {**shape, "X": 1, "Y": 1})
+            self._pages, notes = self._levels(page)
+            found, origin = tiff_pixel_size(path, self._tiff, page)
+            self.mpp, self.mpp_origin, more = choose_pixel_size(path, mpp, found, origin)
+        except UnreadableImage:
+            self._tiff.close()
+            raise
+        except Exception as error:
+            self._tiff.close()
+            if isinstance(error, ValueError) or hasattr(error, "problem"):
+                raise
+            raise self._damaged(error) from None
+        self.name = printable_name(path.name)
+        self.level_dimensions = tuple((int(p.imagewidth), int(p.imagelength)) for p in self._pages)
+        self.dimensions = self.level_dimensions[0]
+        self.level_downsamples = tuple(whole_downsample(self.dimensions, size) for size in self.level_dimensions)
+        self.bounds = (0, 0, *self.dimensions)
+        self.files = (path,)
+        self.notes = (*notes, *more)
+        self._kept = Kept(KEPT_BYTES)
+
+    @cached_property
+    def icc_sha256(self) -> str | None:
+        """Of the colour profile."""
+        tag = self._pages[0].tags.get(ICC_TAG)
+        return None if tag is None else hashlib.sha256(bytes(tag.value)).hexdigest()
+
+    def read_level(self, level: int, window: tuple[int, int, int, int]) -> NDArray[np.uint8]:
+        """Read pixels of a level; see `ihcscore.io.slides.base.Slide`."""
+        page = self._pages[level]
+        y0, x0, y1, x1 = window
+        height, width = _segment_size(page)
+        out = np.empty((y1 - y0, x1 - x0, 3), np.uint8)
+        for row in range(y0 // height, -(-y1 // height)):
+            for col in range(x0 // width, -(-x1 // width)):
+                piece = self._kept.get((level, row, col), partial(self._piece, level, row, col))
+                top, left = row * height, col * width
+                bottom, right = top + piece.shape[0], left + piece.shape[1]
+                a, b, c, d = max(y0, top), max(x0, left), min(y1, bottom), min(x1, right)
+                out[a - y0 : c - y0, b - x0 : d - x0] = piece[a - top : c - top, b - left : d - left]
+        return out
+
+    def close(self) -> None:
+        """Close the file."""
+        self._tiff.close()
+
+    def _levels(self, page: Any) -> tuple[list[Any], list[str]]:
+        """Give the pages of the pyramid, from fine to coarse: the series' own, else reduced pages of the same shape."""
+        series = self._tiff.series[0]
+        candidates = [level.pages[0] for level in series.levels[1:]]
+        if not candidates:
+            candidates = [other for other in self._tiff.pages if other.index != page.index and other.is_tiled]
+        chosen, left = [page], 0
+        for other in candidates:
+            if _is_reduced(page, other) and other.imagewidth < chosen[-1].imagewidth:
+                chosen.append(other)
+            else:
+                left += 1
+        for each in chosen:
+            check_segments(self._path, each, self._path.stat().st_size)
+            height, width = _segment_size(each)
+            if height * width > LARGEST_PIXELS:
+                raise UnreadableImage(self._path, "is one strip of pixels: write it in tiles (a pyramidal OME-TIFF)")
+        return chosen, [f"{left} other images in the file are left out"] if left else []
+
+    def _piece(self, level: int, row: int, col: int) -> NDArray[np.uint8]:
+        page = self._pages[level]
+        height, width = _segment_size(page)
+        across, down = -(-page.imagewidth // width), -(-page.imagelength // height)
+        index = row * across + col
+        try:
+            if page.planarconfig == SEPARATE:
+                planes = [self._decoded(page, k * across * down + index) for k in range(page.samplesperpixel)]
+                pixels = np.concatenate(planes, axis=-1)
+            else:
+                pixels = self._decoded(page, index)
+        except Exception as error:  # codecs raise errors of their own
+            raise self._damaged(error) from None
+        pixels = pixels[: page.imagelength - row * height, : page.imagewidth - col * width]
+        return over_white(pixels)[0] if pixels.shape[-1] == 4 else np.ascontiguousarray(pixels)
+
+    def _decoded(self, page: Any, index: int) -> NDArray[np.uint8]:
+        handle = self._tiff.filehandle
+        handle.seek(page.dataoffsets[index])
+        data = handle.read(page.databytecounts[index])
+        if len(data) < page.databytecounts[index]:
+            raise ValueError("it ends too early")
+        pixels, _, _ = page.decode(data, index, jpegtables=page.jpegtables, jpegheader=page.jpegheader)
+        if pixels is None:
+            raise ValueError("a tile is missing")
+        return np.asarray(pixels[0], np.uint8)
+
+    def _damaged(self, error: Exception) -> UnreadableImage:
+        reason = str(error).replace(str(self._path), self._path.name).splitlines()
+        return UnreadableImage(
+            self._path,
+            f"is truncated or damaged ({reason[0] if reason else type(error).__name__}); write it again",
+        )
+
+
+def _segment_size(page: Any) -> tuple[int, int]:
+    if page.is_tiled:
+        return int(page.tilelength), int(page.tilewidth)
+    return min(int(page.rowsperstrip), int(page.imagelength)), int(page.imagewidth)
+
+
+def _is_reduced(page: Any, other: Any) -> bool:
+    """Tell whether a page is a smaller version of another: same kind of pixels, same shape but for rounding."""
+    same = (other.samplesperpixel, other.dtype, other.planarconfig) == (
+        page.samplesperpixel,
+        page.dtype,
+        page.planarconfig,
+    )
+    if not same or min(other.imagewidth, other.imagelength) < SMALLEST_LEVEL:
+        return False
+    across, down = page.imagewidth / other.imagewidth, page.imagelength / other.imagelength
+    return bool(across >= 1.5 and abs(across / down - 1) < 2 / min(other.imagewidth, other.imagelength))

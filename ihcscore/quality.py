@@ -1,0 +1,150 @@
+"""How well a block can be scored: focus, saturation, counterstain, pen, folds; values, and flags with reasons."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from ihcscore.schema import stain_column
+from ihcscore.stains.density import SATURATED_OD
+
+JUDGED = (stain_column("Nucleus", "Hematoxylin", "mean"),)
+"""Columns of the cells that are judged by."""
+
+MEASURES = ("tissue", "pen", "unscanned", "focus", "saturated", "counterstain_od", "nuclei")
+"""Values of a block's quality, in order."""
+
+TISSUE_OD = 0.07
+"""Focus is judged where the green channel absorbs more than this."""
+SMALLEST_PIXELS = 2_000
+"""With fewer pixels of tissue, focus is not judged."""
+FINE_UM, COARSE_UM = 0.5, 1.0
+"""Standard deviations of the Gaussians between which detail is fine, and between which (double) it is coarse."""
+
+BLURRED = 0.36
+"""Fine detail / coarse detail below which a block is flagged out of focus."""
+SATURATED = 0.05
+"""Share of saturated pixels from which a block is flagged."""
+PALE_OD = 0.10
+"""Median hematoxylin OD of the nuclei below which the counterstain is weak."""
+INKED = 0.02
+"""Share of pen from which a block is flagged."""
+SPARSE = 0.05
+"""Share of tissue below which a block is flagged."""
+WORTH_A_WARNING = 0.2
+"""Share of a slide's tissue that is flagged for one reason from which the result warns of it."""
+
+
+@dataclass(frozen=True)
+class BlockQuality:
+    """The quality of one block.
+
+    Parameters
+    ----------
+    row, col : int
+        The block.
+    values : dict of str to float
+        ``tissue``, ``pen``, ``unscanned`` (shares of the block), ``focus`` (fine detail / coarse detail of the tissue),
+        ``saturated`` (share of its pixels), ``counterstain_od`` (median of the nuclei's mean hematoxylin), ``nuclei``.
+    flags : tuple of str
+        What is wrong with it.
+    """
+
+    row: int
+    col: int
+    values: dict[str, float]
+    flags: tuple[str, ...]
+
+
+def measure_quality(
+    rgb: NDArray[np.uint8], background: ArrayLike, mpp: float, rows: Mapping[str, NDArray[np.floating]]
+) -> dict[str, float]:
+    """Measure what the pixels and nuclei of a block's core tell of its quality.
+
+    Parameters
+    ----------
+    rgb : ndarray of shape (M, N, 3), dtype uint8
+        Light. Not modified.
+    background : array_like of shape (3,)
+        Light without tissue.
+    mpp : float
+        um per pixel.
+    rows : mapping of str to ndarray of shape (n,)
+        Columns of the cells that it owns.
+
+    Returns
+    -------
+    dict of str to float
+        ``focus``, ``saturated``, ``counterstain_od``, ``nuclei``; NaN where there is nothing to judge by.
+    """
+    light = np.asarray(background, np.float64)
+    hematoxylin = rows[JUDGED[0]]
+    found = hematoxylin[np.isfinite(hematoxylin)]
+    return {
+        "focus": _focus(np.ascontiguousarray(rgb[..., 1]), float(light[1]), mpp),
+        "saturated": _saturated(rgb, light),
+        "counterstain_od": float(np.median(found)) if len(found) else float("nan"),
+        "nuclei": float(len(hematoxylin)),
+    }
+
+
+def _saturated(rgb: NDArray[np.uint8], background: NDArray[np.float64]) -> float:
+    cut = background * 10**-SATURATED_OD
+    clear = cv2.inRange(rgb, tuple(np.floor(cut) + 1), (255, 255, 255))
+    return 1 - cv2.countNonZero(clear) / clear.size
+
+
+def _focus(green: NDArray[np.uint8], background: float, mpp: float) -> float:
+    """Ratio of fine to coarse detail of the tissue: what blur takes away first; independent of contrast."""
+    if min(green.shape) < 8:
+        return float("nan")
+    tissue = cv2.blur(green, (9, 9)) < background * 10**-TISSUE_OD
+    if np.count_nonzero(tissue) < SMALLEST_PIXELS:
+        return float("nan")
+    values = green.astype(np.float32)
+    sigmas = (FINE_UM / mpp / 2, COARSE_UM / mpp / 2, COARSE_UM / mpp)
+    fine, middle, coarse = (cv2.GaussianBlur(values, (0, 0), sigma) for sigma in sigmas)
+    detail, structure = (fine - middle)[tissue], (middle - coarse)[tissue]
+    spread = float(structure.std())
+    return float(detail.std()) / spread if spread > 0 else float("nan")
+
+
+def judge(key: tuple[int, int], values: Mapping[str, float], places: Mapping[str, float]) -> BlockQuality:
+    """Put the measures of a block together and flag what is wrong.
+
+    Parameters
+    ----------
+    key : tuple of int
+        Row and column of the block.
+    values : mapping
+        As `measure_quality` gives them.
+    places : mapping
+        Its shares of tissue, pen and unscanned area.
+
+    Returns
+    -------
+    BlockQuality
+        A measure that is NaN flags nothing.
+    """
+    all_ = {**{name: share for name, share in places.items() if name != "glass"}, **values}
+    checks = {
+        "out of focus": all_["focus"] < BLURRED,
+        "saturated": all_["saturated"] > SATURATED,
+        "weak counterstain": all_["counterstain_od"] < PALE_OD,
+        "pen": all_["pen"] > INKED,
+        "little tissue": all_["tissue"] < SPARSE,
+    }
+    return BlockQuality(*key, all_, tuple(name for name, so in checks.items() if so))
+
+
+def warnings_of(blocks: Sequence[BlockQuality]) -> list[str]:
+    """Say what is wrong with much of a slide's tissue."""
+    tissue = sum(block.values["tissue"] for block in blocks)
+    texts = []
+    for flag in ("out of focus", "saturated", "weak counterstain", "pen"):
+        share = sum(block.values["tissue"] for block in blocks if flag in block.flags) / tissue if tissue else 0
+        if share >= WORTH_A_WARNING:
+            texts.append(f"{flag}: {share:.0%} of the tissue (quality.csv)")
+    return texts

@@ -1,0 +1,263 @@
+"""Every reader gives the same pixels, whatever the window, and refuses what would be scored wrongly."""
+
+import json
+from contextlib import closing, suppress
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tifffile
+from conftest import read_only
+from slides import (
+    JPEG,
+    LOSSLESS,
+    write_dicom,
+    write_ome_tiff,
+    write_plain_pyramid,
+    write_streamed,
+    write_striped,
+    write_svs,
+)
+
+from ihcscore.errors import EmptyImage, IhcscoreError, MissingPixelSize, PixelSizeError, UnreadableImage
+from ihcscore.io.slides.base import Slide
+from ihcscore.io.slides.flat import ArraySlide
+from ihcscore.io.slides.kept import Kept, whole_downsample
+from ihcscore.io.slides.opening import open_slide, slide_sha256
+from ihcscore.io.slides.vendor import companions
+from ihcscore.phantom import load_parameters, render
+
+REAL = Path(__file__).parents[3] / "shared" / "data" / "slides"
+MPP = 0.5
+
+
+@pytest.fixture(scope="module")
+def rgb():
+    field = render(load_parameters("nuclear"), 3).rgb
+    return read_only(np.tile(field, (3, 3, 1))[:1187, :1303])
+
+
+WRITERS = {
+    "svs": lambda folder, rgb, kind: write_svs(folder / "a.svs", rgb, MPP, kind=kind, downsamples=(1, 4)),
+    "ome": lambda folder, rgb, kind: write_ome_tiff(folder / "a.ome.tif", rgb, MPP, kind=kind),
+    "pyramid": lambda folder, rgb, kind: write_plain_pyramid(folder / "a.tif", rgb, MPP, kind=kind),
+    "dicom": lambda folder, rgb, kind: write_dicom(folder / "series", rgb, MPP, kind=kind),
+}
+
+
+@pytest.fixture(scope="module", params=[*WRITERS, "array", "separate planes"])
+def slide(request, rgb, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("slides")
+    if request.param == "array":
+        yield ArraySlide(rgb, MPP)
+        return
+    if request.param == "separate planes":
+        planes = np.ascontiguousarray(np.moveaxis(rgb, -1, 0))
+        options = {"planarconfig": "separate", "tile": (256, 256), "photometric": "rgb", "metadata": None}
+        with tifffile.TiffWriter(folder / "planes.tif") as tiff:
+            for step in (1, 2):  # two levels, so that it is read piece by piece
+                density = (2e4 / step, 2e4 / step)
+                tiff.write(planes[:, ::step, ::step], resolution=density, resolutionunit="CENTIMETER", **options)
+        path = folder / "planes.tif"
+    else:
+        path = WRITERS[request.param](folder, rgb, LOSSLESS)
+    with closing(open_slide(path)) as opened:
+        yield opened
+
+
+def test_is_a_slide_with_the_pixels_that_were_written(slide, rgb):
+    assert isinstance(slide, Slide)
+    assert slide.dimensions == (1303, 1187) == slide.level_dimensions[0]
+    assert slide.mpp == pytest.approx(MPP)
+    assert slide.bounds == (0, 0, 1303, 1187)
+    np.testing.assert_array_equal(slide.read_level(0, (0, 0, 1187, 1303)), rgb)
+
+
+def test_a_pixel_does_not_depend_on_the_window(slide):
+    chance = np.random.default_rng(0)
+    for level, (width, height) in enumerate(slide.level_dimensions):
+        whole = slide.read_level(level, (0, 0, height, width)).copy()
+        for _ in range(12):
+            y0, y1 = np.sort(chance.choice(height + 1, 2, replace=False))
+            x0, x1 = np.sort(chance.choice(width + 1, 2, replace=False))
+            part = slide.read_level(level, (int(y0), int(x0), int(y1), int(x1)))
+            np.testing.assert_array_equal(part, whole[y0:y1, x0:x1])
+
+
+def test_downsamples_are_whole_where_sizes_are_rounded(slide):
+    assert all(factor == int(factor) for factor in slide.level_downsamples)
+    assert slide.level_downsamples[0] == 1
+
+
+@pytest.mark.parametrize("name", WRITERS)
+def test_jpeg_is_close(name, rgb, tmp_path):
+    with closing(open_slide(WRITERS[name](tmp_path, rgb, JPEG))) as slide:
+        found = slide.read_level(0, (0, 0, 1187, 1303))
+    assert np.abs(found.astype(int) - rgb).mean() < 3
+
+
+def test_names_of_people_labels_and_macros_stay_in_the_file(tmp_path, rgb):
+    for path in (write_svs(tmp_path / "a.svs", rgb, MPP), write_dicom(tmp_path / "s", rgb, MPP)):
+        slide = open_slide(path)
+        told = json.dumps([slide.name, slide.notes, slide.mpp_origin, slide.reader])
+        assert not any(word in told for word in ("Doe", "Roe", "12345", str(tmp_path)))
+        assert slide.level_dimensions[-1][0] > 300  # neither label nor macro is a level
+
+
+def test_all_files_of_a_dicom_series_are_its_identity(tmp_path, rgb):
+    first = write_dicom(tmp_path / "s", rgb, MPP)
+    (tmp_path / "s" / "notes.txt").write_text("not of the series")
+    slide = open_slide(first)
+    assert [path.name for path in slide.files] == ["level0.dcm", "level1.dcm"]
+    before = slide_sha256(slide)
+    (tmp_path / "s" / "level1.dcm").write_bytes((tmp_path / "s" / "level1.dcm").read_bytes() + b"\0")
+    assert slide_sha256(slide) != before
+
+
+def test_a_folder_beside_an_mrxs_belongs_to_it(tmp_path):
+    (tmp_path / "a").mkdir()
+    for name in ("a.mrxs", "a/Data0000.dat", "a/Slidedat.ini", "b.mrxs"):
+        (tmp_path / name).write_bytes(b"x")
+    assert sorted(path.name for path in companions(tmp_path / "a.mrxs", None)) == ["Data0000.dat", "Slidedat.ini"]
+
+
+def test_pixel_size_given_wins_and_disagreement_is_noted(tmp_path, rgb):
+    path = write_svs(tmp_path / "a.svs", rgb, MPP)
+    assert open_slide(path).mpp_origin == "aperio metadata"
+    slide = open_slide(path, 0.25)
+    assert (slide.mpp, slide.mpp_origin) == (0.25, "given")
+    assert "the file says 0.5" in slide.notes[0]
+
+
+def test_without_pixel_size_it_is_refused(tmp_path, rgb):
+    with tifffile.TiffWriter(tmp_path / "a.tif") as tiff:
+        for factor in (1, 2):
+            dots = {"resolution": (72, 72), "resolutionunit": "INCH"}
+            tiff.write(rgb[::factor, ::factor], tile=(256, 256), photometric="rgb", metadata=None, **dots)
+    with pytest.raises(MissingPixelSize, match="--mpp"):
+        open_slide(tmp_path / "a.tif")
+    with closing(open_slide(tmp_path / "a.tif", 0.5)) as slide:
+        assert slide.mpp == 0.5
+
+
+def test_too_coarse_names_the_pixel_size(tmp_path, rgb):
+    with pytest.raises(PixelSizeError, match=r"2\.5 um"):
+        open_slide(write_svs(tmp_path / "a.svs", rgb, 2.5))
+
+
+@pytest.mark.skipif(not REAL.is_dir(), reason="the real slides are not here")
+def test_real_files():
+    slide = open_slide(REAL / "CMU-1-Small-Region.svs")
+    assert (slide.dimensions, slide.mpp) == ((2220, 2967), 0.499)
+    with pytest.raises(PixelSizeError, match=r"28\.969 um"):
+        open_slide(REAL / "multiframe_camelyon_challenge_image.dcm")
+
+
+@pytest.mark.parametrize("share", [0.01, 0.3, 0.8])
+@pytest.mark.parametrize("name", ["svs", "ome", "pyramid"])
+def test_truncated_files_are_refused_or_fail_when_read(tmp_path, rgb, name, share):
+    path = WRITERS[name](tmp_path, rgb, LOSSLESS)
+    data = path.read_bytes()
+    path.write_bytes(data[: int(len(data) * share)])
+    with pytest.raises((UnreadableImage, MissingPixelSize), match=path.name):
+        read_all(path)
+
+
+@pytest.mark.parametrize("name", ["svs", "ome", "pyramid"])
+def test_without_its_end_a_file_has_its_pixels_or_is_refused(tmp_path, rgb, name):
+    path = WRITERS[name](tmp_path, rgb, LOSSLESS)
+    whole, data = read_all(path), path.read_bytes()
+    path.write_bytes(data[: int(len(data) * 0.999)])
+    with suppress(UnreadableImage, MissingPixelSize):  # its end may hold what has to be read first
+        assert all(map(np.array_equal, read_all(path), whole))
+
+
+def read_all(path):
+    with closing(open_slide(path)) as slide:
+        return [slide.read_level(k, (0, 0, h, w)).copy() for k, (w, h) in enumerate(slide.level_dimensions)]
+
+
+def test_a_missing_tile_is_not_filled_in(tmp_path, rgb):
+    path = write_plain_pyramid(tmp_path / "a.tif", rgb, MPP)
+    with tifffile.TiffFile(path, mode="r+b") as tiff:
+        counts = list(tiff.pages[0].databytecounts)
+        counts[3] = 0
+        tiff.pages[0].tags["TileByteCounts"].overwrite(counts)
+    with pytest.raises(UnreadableImage, match="missing"):
+        open_slide(path)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "match"),
+    [
+        ("a.czi", b"ZISRAWFILE", "convert"),
+        ("a.vsi", b"II*\0", "convert"),
+        ("a.isyntax", b"<?xml", "convert"),
+        ("a.svs", b"not a slide at all", "not a slide"),
+        ("a.ndpi", b"", "not a slide"),
+        ("a.dcm", b"\0" * 128 + b"DICM", "a.dcm"),
+        ("a.png", b"text", "not a PNG"),
+        ("a.tif", b"II*\0\x08\0\0\0", "a.tif"),
+    ],
+)
+def test_what_is_no_slide_is_one_line(tmp_path, name, content, match):
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(IhcscoreError, match=match) as caught:
+        open_slide(tmp_path / name)
+    assert len(str(caught.value).splitlines()) == 1
+    assert str(tmp_path) not in str(caught.value)
+
+
+def test_missing_files_and_folders(tmp_path):
+    for path in (tmp_path / "none.svs", tmp_path):
+        with pytest.raises(IhcscoreError, match="cannot be read"):
+            open_slide(path)
+
+
+def test_an_xml_bomb_in_the_description_does_not_go_off(tmp_path, rgb):
+    bomb = (
+        '<?xml version="1.0"?><!DOCTYPE a [<!ENTITY b "'
+        + "x" * 50
+        + '">'
+        + "".join(f'<!ENTITY b{n} "{f"&b{n - 1 if n > 1 else str()};" * 10}">' for n in range(1, 9))
+        + ']><OME xmlns="http://www.openmicroscopy.org/Schemas/OME/2016-06">&b8;</OME>'
+    )
+    tifffile.imwrite(tmp_path / "a.ome.tif", rgb, photometric="rgb", description=bomb, metadata=None, tile=(256, 256))
+    with pytest.raises((MissingPixelSize, UnreadableImage, EmptyImage)):
+        open_slide(tmp_path / "a.ome.tif")
+
+
+def test_strips_are_read_piece_by_piece(tmp_path, rgb):
+    large = np.tile(rgb, (4, 3, 1))
+    with closing(open_slide(write_striped(tmp_path / "a.tif", large, MPP, compression="lzw"))) as slide:
+        assert slide.reader.startswith("tifffile")
+        np.testing.assert_array_equal(slide.read_level(0, (3000, 2000, 3100, 2100)), large[3000:3100, 2000:2100])
+
+
+def test_streamed_slides_have_the_pixels_of_their_tiles(tmp_path, rgb):
+    def tile(row, col):
+        return np.ascontiguousarray(np.tile(rgb, (2, 2, 1))[row * 256 : row * 256 + 256, col * 256 : col * 256 + 256])
+
+    slide = open_slide(write_streamed(tmp_path / "a.svs", (1100, 900), MPP, tile, kind=LOSSLESS))
+    np.testing.assert_array_equal(slide.read_level(0, (0, 0, 900, 1100)), rgb[:900, :1100])
+    assert slide.level_downsamples == (1.0, 8.0)
+
+
+def test_kept_pieces_stay_below_the_limit():
+    kept = Kept(100)
+    made = []
+
+    def make(number):
+        made.append(number)
+        return np.zeros(40, np.uint8)
+
+    for number in (1, 2, 1, 3, 1, 2):
+        kept.get(number, lambda number=number: make(number))
+    assert made == [1, 2, 3, 2]
+
+
+@pytest.mark.parametrize(
+    ("level", "factor"), [((500, 250), 2), ((333, 166), 3), ((334, 167), 3), ((400, 200), 2.5), ((1000, 500), 1)]
+)
+def test_whole_downsamples(level, factor):
+    assert whole_downsample((1000, 500), level) == pytest.approx(factor)
