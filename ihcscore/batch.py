@@ -100,6 +100,7 @@ def score_files(
     out: str | Path,
     *,
     changes: Mapping[str, Any] | None = None,
+    refused: Mapping[str, str] | None = None,
     progress: Progress | None = None,
     **options: Any,
 ) -> RunReport:
@@ -117,6 +118,8 @@ def score_files(
         interrupted goes on.
     changes : mapping, optional
         Fields of `Assay` that are changed in the images' own assays.
+    refused : mapping of str to str, optional
+        Why some images, by name, cannot be scored: they are failed rows.
     progress : callable, optional
         Called as the work goes on.
     **options
@@ -138,7 +141,10 @@ def score_files(
     with runner_for(chosen.workers, chosen.scheduler, make_job) as runner:
         run = _Run(Path(out), assay, changes or {}, chosen, runner, progress or (lambda what, done: None))
         run.claim(inputs)
-        for position, members in _by_group(inputs):
+        for item in inputs:
+            if item.name in (refused or {}):
+                run.fail(item, (refused or {})[item.name])
+        for position, members in _by_group([item for item in inputs if item.name not in (refused or {})]):
             run.score_group(members, position)
         rows = run.all_rows()
         write_scores(run.out / SCORES, rows)
@@ -222,7 +228,7 @@ class _Run:
             context = self._shared_context(members) if members[0].group else None
         except IhcscoreError as error:
             for item in members:
-                self._fail(item, f"its group has no context: {error}")
+                self.fail(item, f"its group has no context: {error}")
             return
         for number, item in enumerate(members, before):
             self.progress(item.name, number)
@@ -231,10 +237,11 @@ class _Run:
             except OutputError:
                 raise
             except IhcscoreError as error:
-                self._fail(item, str(error))
+                self.fail(item, str(error))
             self.progress(item.name, number + 1)
 
-    def _fail(self, item: ImageInput, reason: str) -> None:
+    def fail(self, item: ImageInput, reason: str) -> None:
+        """Note that an image cannot be scored."""
         self.failed.append(reason if item.path.name in reason else f"{item.path.name}: {reason}")
         self.failures.append(failed_row(item.name, item.group, self.assay_of(item), reason))
 

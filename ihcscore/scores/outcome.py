@@ -22,3 +22,14 @@ class Unscorable:
 
 
 NO_CELLS = Unscorable("no scored cells")
+
+
+def value(outcome: float | Unscorable) -> float | None:
+    """Give a score as a table holds it: None where there is none.
+
+    Examples
+    --------
+    >>> value(12.5), value(NO_CELLS)
+    (12.5, None)
+    """
+    return None if isinstance(outcome, Unscorable) else outcome

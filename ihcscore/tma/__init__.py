@@ -1,0 +1,1 @@
+"""Tissue microarrays (TMA): their cores, and the patients these belong to."""

@@ -1,0 +1,104 @@
+"""A slide of cores is scored per core and per patient, from the command line too."""
+
+import csv
+
+import numpy as np
+import pytest
+from conftest import discs
+from slides import write_svs
+
+from ihcscore.cli.app import app
+from ihcscore.tma.grid import MISSING, Core
+from ihcscore.tma.patients import core_row, patient_rows
+
+MPP, PITCH, RADIUS = 0.5, 1000, 320
+MISSING_CORE = (1, 1)
+
+
+@pytest.fixture(scope="module")
+def array(tmp_path_factory):
+    """Two rows of three cores, one missing; DAB rises from core to core."""
+    height, width = 2 * PITCH, 3 * PITCH
+    places, dab = [], []
+    for row in range(2):
+        for column in range(3):
+            x0, y0 = column * PITCH + PITCH // 2, row * PITCH + PITCH // 2
+            if (row, column) == MISSING_CORE:
+                continue
+            for y in range(y0 - RADIUS + 20, y0 + RADIUS - 10, 40):
+                for x in range(x0 - RADIUS + 20, x0 + RADIUS - 10, 40):
+                    if np.hypot(x - x0, y - y0) < RADIUS - 15:
+                        places.append((x, y))
+                        dab.append((row * 3 + column) * 0.15)
+    rgb, _ = discs((height, width), places, 9, dab=dab)
+    yy, xx = np.mgrid[:height, :width]
+    for row in range(2):
+        for column in range(3):
+            if (row, column) != MISSING_CORE:
+                inside = np.hypot(xx - column * PITCH - PITCH // 2, yy - row * PITCH - PITCH // 2) < RADIUS
+                rgb[inside] = (rgb[inside] * np.array([0.9, 0.8, 0.88])).astype(np.uint8)
+    folder = tmp_path_factory.mktemp("tma")
+    write_svs(folder / "t1.svs", rgb, MPP, downsamples=(1, 4))
+    (folder / "sheet.csv").write_text("core,patient\nA-1,P1\nA-2,P1\nB-2,P2\nB-3,P3\nC-9,P9\n")
+    return folder
+
+
+def rows(path):
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        return [*csv.DictReader(file)]
+
+
+def run(*arguments):
+    from typer.testing import CliRunner
+
+    return CliRunner().invoke(app, ["tma", *map(str, arguments)], catch_exceptions=False)
+
+
+def test_from_the_slide_to_patients(array, tmp_path):
+    out = tmp_path / "out"
+    result = run(array / "t1.svs", "-o", out, "--segmenter", "watershed", "--sheet", array / "sheet.csv")
+    assert result.exit_code == 0, result.output
+    assert "C-9" in result.stderr
+    cores = {row["core"]: row for row in rows(out / "cores.csv")}
+    assert [*cores] == ["A-1", "A-2", "A-3", "B-1", "B-2", "B-3"]
+    assert cores["B-2"]["status"] == MISSING
+    dab = [float(row["mean_dab_od"]) for row in cores.values() if row["status"] == "ok"]
+    assert dab == sorted(dab)
+    assert float(cores["A-1"]["h_score"]) == 0
+    assert float(cores["B-3"]["h_score"]) > 280
+    assert cores["A-1"]["patient"] == "P1"
+    patients = {row["patient"]: row for row in rows(out / "patients.csv")}
+    assert [*patients] == ["P1", "P2", "P3"]
+    both = [cores["A-1"], cores["A-2"]]
+    cells = sum(int(core["cells"]) for core in both)
+    pooled = sum(int(core["cells"]) * float(core["h_score"]) for core in both) / cells
+    assert int(patients["P1"]["cells"]) == cells
+    assert float(patients["P1"]["h_score"]) == pytest.approx(pooled)
+    assert (patients["P2"]["status"], patients["P2"]["h_score"]) == ("unscorable", "")
+    assert (out / "grids" / "t1.png").stat().st_size > 1000
+
+
+def test_a_grid_corrected_by_hand_is_used(array, tmp_path):
+    assert run(array / "t1.svs", "-o", tmp_path / "a", "--find-only").exit_code == 0
+    text = (tmp_path / "a" / "grids" / "t1.csv").read_text("utf-8-sig").replace("A-1,", "X-7,")
+    (tmp_path / "mine.csv").write_text(text)
+    out = tmp_path / "b"
+    result = run(array / "t1.svs", "-o", out, "--grid", tmp_path / "mine.csv", "--segmenter", "watershed")
+    assert result.exit_code == 0, result.output
+    assert next(row["core"] for row in rows(out / "cores.csv")) == "X-7"
+
+
+def test_a_slide_without_cores_is_a_row_and_the_others_are_scored(array, tmp_path):
+    blank = write_svs(tmp_path / "blank.svs", np.full((900, 900, 3), 240, np.uint8), MPP, downsamples=(1,))
+    result = run(array / "t1.svs", blank, "-o", tmp_path / "out", "--segmenter", "watershed")
+    assert result.exit_code == 3
+    status = {(row["image"], row["region"]): row for row in rows(tmp_path / "out" / "scores.csv")}
+    assert status["t1", "A-3"]["status"] == "ok"
+    assert "no grid of cores" in status["blank", "image"]["reason"]
+    assert {row["slide"] for row in rows(tmp_path / "out" / "cores.csv")} == {"t1"}
+
+
+def test_a_missing_core_counts_for_its_patient_and_for_no_score():
+    core = Core("A-1", 0, 0, 1.0, 2.0, 600.0, MISSING)
+    (patient,) = patient_rows([core_row("s", core, None, "P"), core_row("s", core, None, "")])
+    assert (patient.cores, patient.cores_without_score, patient.status) == (0, 1, "unscorable")
