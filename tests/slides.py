@@ -126,7 +126,7 @@ def write_dicom(folder, rgb, mpp, *, kind=LOSSLESS, downsamples=(1, 4)):
     from pydicom.uid import ExplicitVRLittleEndian, JPEGBaseline8Bit, generate_uid
 
     folder.mkdir(exist_ok=True)
-    series, study, frame_of_reference = (generate_uid(entropy_srcs=[str(k)]) for k in range(3))
+    series, study, frame_of_reference = (generate_uid(entropy_srcs=[folder.name, str(k)]) for k in range(3))
     paths = []
     for number, (level, factor) in enumerate(zip(levels_of(rgb, downsamples), downsamples, strict=True)):
         height, width = level.shape[:2]

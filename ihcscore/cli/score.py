@@ -133,13 +133,14 @@ def run(images: list["ImageInput"], assay: "Assay", out: Path, **options: Any) -
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
     from ihcscore.batch import score_files
-    from ihcscore.cli.show import show_scores
+    from ihcscore.cli.show import Rate, show_scores
 
     log = Console(stderr=True, markup=False)
     columns = (
         TextColumn("{task.description}", markup=False),
         BarColumn(),
         TextColumn("{task.percentage:.0f} %"),
+        Rate(),
         TimeRemainingColumn(),
     )
     with Progress(*columns, console=log, transient=True, disable=not log.is_terminal) as bar:

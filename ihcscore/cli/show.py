@@ -5,12 +5,22 @@ from typing import TYPE_CHECKING
 
 from rich import box
 from rich.console import Console
+from rich.progress import ProgressColumn, Task
 from rich.table import Table
+from rich.text import Text
 
 from ihcscore.summarize import OK, ScoreRow
 
 if TYPE_CHECKING:
     from ihcscore.assay import Assay
+
+
+class Rate(ProgressColumn):
+    """How fast images are scored."""
+
+    def render(self, task: Task) -> Text:
+        """Give images in a minute, with three digits; nothing before it is known."""
+        return Text(f"{60 * task.speed:.3g} images/min" if task.speed else "")
 
 
 def show_scores(rows: Sequence[ScoreRow], assay: "Assay") -> None:

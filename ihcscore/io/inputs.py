@@ -12,7 +12,7 @@ from ihcscore.errors import IhcscoreError, InputError
 from ihcscore.io.images import SUFFIXES as IMAGE_SUFFIXES
 from ihcscore.io.nuclei import NAME_ENDINGS
 from ihcscore.io.regions import REGION_ENDINGS
-from ihcscore.io.slides.opening import SLIDE_SUFFIXES
+from ihcscore.io.slides.opening import SLIDE_SUFFIXES, one_per_series
 
 RESERVED = {"con", "prn", "aux", "nul", *(f"com{n}" for n in range(1, 10)), *(f"lpt{n}" for n in range(1, 10))}
 SUFFIXES = (*IMAGE_SUFFIXES, *SLIDE_SUFFIXES)
@@ -68,8 +68,8 @@ def expand_inputs(
     ----------
     inputs : sequence of str or Path
         Image and slide files; folders, whose images are taken (not those of folders inside); globs (``**`` goes
-        deeper); CSV manifests with a column ``path`` (relative to the manifest) and, if wanted, ``mpp``, ``assay``,
-        ``nuclei`` and ``regions`` (files relative to it, too) and columns to group by.
+        deeper), of a DICOM series one file each; CSV manifests with a column ``path`` (relative to the manifest) and,
+        if wanted, ``mpp``, ``assay``, ``nuclei`` and ``regions`` (files relative to it, too) and columns to group by.
     group : str, optional
         Column of the manifests, or a regular expression for file stems: images that agree in its groups (without
         groups, in what it matches) belong together.
@@ -123,7 +123,7 @@ def expand_inputs(
 def _expand_one(given: str) -> list[tuple[Path, dict[str, str]]]:
     path = Path(given)
     if path.is_dir():
-        found = sorted((p for p in path.iterdir() if _is_image(p)), key=_natural)
+        found = one_per_series(sorted((p for p in path.iterdir() if _is_image(p)), key=_natural))
         if not found:
             raise IhcscoreError(f"folder {path.name or given} holds no images; for folders inside it, give '**/*.png'")
         return [(p, {}) for p in found]
@@ -131,7 +131,7 @@ def _expand_one(given: str) -> list[tuple[Path, dict[str, str]]]:
         return _manifest(path) if path.suffix.lower() == ".csv" else [(path, {})]
     if any(c in given for c in GLOB_CHARACTERS):
         matches = sorted((Path(p) for p in glob.glob(given, recursive=True)), key=_natural)
-        found = [p for p in matches if _is_image(p)]
+        found = one_per_series(p for p in matches if _is_image(p))
         if not found:
             raise IhcscoreError(f"'{given}' matches no images")
         return [(p, {}) for p in found]

@@ -20,6 +20,7 @@ from slides import (
 )
 
 from ihcscore.errors import EmptyImage, IhcscoreError, MissingPixelSize, PixelSizeError, UnreadableImage
+from ihcscore.io.inputs import expand_inputs
 from ihcscore.io.slides.base import Slide
 from ihcscore.io.slides.flat import ArraySlide
 from ihcscore.io.slides.kept import Kept, whole_downsample
@@ -112,6 +113,14 @@ def test_all_files_of_a_dicom_series_are_its_identity(tmp_path, rgb):
     before = slide_sha256(slide)
     (tmp_path / "s" / "level1.dcm").write_bytes((tmp_path / "s" / "level1.dcm").read_bytes() + b"\0")
     assert slide_sha256(slide) != before
+
+
+def test_a_folder_of_dicom_files_has_a_slide_for_each_series(tmp_path, rgb):
+    for name in ("a", "b"):
+        write_dicom(tmp_path / name, rgb, MPP)
+    (tmp_path / "a" / "none.dcm").write_bytes(b"no DICOM")
+    found = [item.path.relative_to(tmp_path).as_posix() for item in expand_inputs([f"{tmp_path}/**/*.dcm"])]
+    assert found == ["a/level0.dcm", "a/none.dcm", "b/level0.dcm"]
 
 
 def test_a_folder_beside_an_mrxs_belongs_to_it(tmp_path):

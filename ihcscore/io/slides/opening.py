@@ -1,6 +1,7 @@
 """Open a slide or image, whatever file it is in."""
 
 import hashlib
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -111,6 +112,28 @@ def _vendor(path: Path) -> str | None:
     except openslide.OpenSlideError as error:
         raise UnreadableImage(path, f"is truncated or damaged ({str(error).splitlines()[0]}): copy it again") from None
     return None if found is None else str(found)
+
+
+def one_per_series(paths: Iterable[Path]) -> list[Path]:
+    """Leave out DICOM files of a slide that another one among them belongs to; what cannot be opened stays."""
+    kept, known = [], set[str]()
+    for path in paths:
+        series = _series(path) if path.suffix.lower() == ".dcm" else None
+        if series is None or series not in known:
+            kept.append(path)
+        if series is not None:
+            known.add(series)
+    return kept
+
+
+def _series(path: Path) -> str | None:
+    import openslide
+
+    try:
+        with openslide.OpenSlide(path) as opened:
+            return opened.properties.get("dicom.SeriesInstanceUID")
+    except (openslide.OpenSlideError, OSError):
+        return None
 
 
 def _is_large(path: Path) -> bool:

@@ -1,0 +1,114 @@
+"""Tissue, pen, what was not scanned and glass are told apart, the same in a crop; blocks out of order are flagged."""
+
+import cv2
+import numpy as np
+import pytest
+from conftest import light
+
+from ihcscore.phantom import load_parameters, render
+from ihcscore.quality import JUDGED, judge, measure_quality, warnings_of
+from ihcscore.tissue import GLASS, PEN, TISSUE, UNSCANNED, coarse_image, map_tissue
+
+GLASS_LIGHT = (240.0, 240.0, 240.0)
+UM = 8.0
+
+
+@pytest.fixture(scope="module")
+def coarse():
+    """Pale stroma, dense tissue, brown tissue, three inks, a black area, grey dust."""
+    chance = np.random.default_rng(0)
+    rgb = np.full((300, 400, 3), 240.0) + chance.normal(0, 1.5, (300, 400, 3))
+    areas = {
+        (20, 20): light(np.full((60, 60), 0.08), np.full((60, 60), 0.0)),
+        (20, 100): light(np.full((60, 60), 0.5), np.full((60, 60), 0.1)),
+        (20, 180): light(np.full((60, 60), 0.2), np.full((60, 60), 0.9)),
+        (100, 20): np.full((30, 60, 3), (20, 110, 200)),
+        (100, 100): np.full((30, 60, 3), (220, 40, 50)),
+        (100, 180): np.full((30, 60, 3), (8, 9, 12)),
+        (160, 20): np.zeros((60, 60, 3)),
+        (160, 100): np.full((10, 10, 3), 190.0),
+    }
+    for (y, x), patch in areas.items():
+        rgb[y : y + patch.shape[0], x : x + patch.shape[1]] = patch
+    return np.clip(np.rint(rgb), 0, 255).astype(np.uint8)
+
+
+@pytest.mark.parametrize(
+    ("place", "code"),
+    [
+        ((50, 50), TISSUE),
+        ((50, 130), TISSUE),
+        ((50, 210), TISSUE),
+        ((115, 50), PEN),
+        ((115, 130), PEN),
+        ((115, 210), PEN),
+        ((190, 50), UNSCANNED),
+        ((165, 105), GLASS),
+        ((250, 300), GLASS),
+    ],
+)
+def test_each_is_what_it_is(coarse, place, code):
+    assert map_tissue(coarse, UM, GLASS_LIGHT).codes[place] == code
+
+
+def test_a_crop_has_the_codes_of_the_slide(coarse):
+    whole = map_tissue(coarse, UM, GLASS_LIGHT).codes
+    part = map_tissue(coarse[:, 90:], UM, GLASS_LIGHT).codes  # cut through nothing but glass
+    np.testing.assert_array_equal(part, whole[:, 90:])
+
+
+def test_areas_and_places(coarse):
+    found = map_tissue(coarse, UM, GLASS_LIGHT)
+    assert found.area_mm2(TISSUE) == pytest.approx(3 * 60 * 60 * UM**2 / 1e6, rel=0.1)
+    assert found.has_tissue((40 * UM, 40 * UM, 41 * UM, 41 * UM))
+    assert not found.has_tissue((200 * UM, 300 * UM, 250 * UM, 350 * UM))
+    shares = found.shares((0, 0, 300 * UM, 400 * UM))
+    assert sum(shares.values()) == pytest.approx(1)
+    assert found.outside_at(np.array([[50.0 * UM, 115 * UM], [50 * UM, 50 * UM]])).tolist() == [True, False]
+
+
+def test_all_of_a_rendered_field_is_tissue(nuclear):
+    from ihcscore.io.slides.flat import ArraySlide
+
+    small, um = coarse_image(ArraySlide(nuclear.rgb, 0.5))
+    assert (map_tissue(small, um, GLASS_LIGHT).codes == TISSUE).mean() > 0.95
+
+
+def cells(od):
+    return {JUDGED[0]: np.full(50, od)}
+
+
+EVERYWHERE = {"glass": 0.0, "tissue": 1.0, "pen": 0.0, "unscanned": 0.0}
+
+
+def flags(rgb, od=0.4, **places):
+    return judge((0, 0), measure_quality(rgb, GLASS_LIGHT, 0.5, cells(od)), {**EVERYWHERE, **places}).flags
+
+
+def test_sharp_tissue_has_no_flag_and_each_fault_its_own():
+    rgb = render(load_parameters("nuclear"), 4).rgb
+    assert flags(rgb) == ()
+    assert flags(cv2.GaussianBlur(rgb, (0, 0), 4)) == ("out of focus",)
+    dark = rgb.copy()
+    dark[:100] = 5
+    assert flags(dark) == ("saturated",)
+    assert flags(rgb, od=0.05) == ("weak counterstain",)
+    assert flags(rgb, pen=0.03, tissue=0.97) == ("pen",)
+    assert flags(rgb, tissue=0.02, glass=0.98) == ("little tissue",)
+
+
+def test_nothing_to_judge_by_flags_nothing():
+    blank = np.full((200, 200, 3), 240, np.uint8)
+    values = measure_quality(blank, GLASS_LIGHT, 0.5, {JUDGED[0]: np.array([])})
+    assert np.isnan([values["focus"], values["counterstain_od"]]).all()
+    assert judge((0, 0), values, EVERYWHERE).flags == ()
+
+
+def test_a_slide_warns_of_what_holds_on_a_fifth_of_its_tissue():
+    rgb = render(load_parameters("nuclear"), 4).rgb
+    good, bad = (
+        judge((0, k), measure_quality(rgb, GLASS_LIGHT, 0.5, cells(od)), EVERYWHERE) for k, od in ((0, 0.4), (1, 0.05))
+    )
+    assert warnings_of([good] * 9 + [bad]) == []
+    assert warnings_of([good] * 4 + [bad]) == ["weak counterstain: 20% of the tissue (quality.csv)"]
+    assert warnings_of([]) == []
