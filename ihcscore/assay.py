@@ -10,12 +10,14 @@ from pathlib import Path
 from typing import Any
 
 from ihcscore.errors import AssayError, UnknownName
+from ihcscore.scores.registry import SCORES
 from ihcscore.stains.vectors import StainMatrix
 
 COMPARTMENT_NAMES = ("nucleus", "cytoplasm", "membrane", "cell")
-POPULATIONS = ("all",)
+POPULATIONS = ("all", "tumor", "stroma", "immune", "other")
 DARKEST_BACKGROUND = 100
 """No microscope records glass darker than this."""
+MEMBRANE_FROM = ("ridge", "band")
 MEASURED_FIELDS = (
     "segmenter",
     "segmenter_parameters",
@@ -48,13 +50,23 @@ class Assay:
     thresholds : tuple of 3 float
         DAB optical density from which a cell is 1+, 2+, 3+ (>=); rising. They hold for this background only.
     population : str
-        Which cells are scored: "all".
+        Which cells are scored first: "all", or those of a type; the other types and all cells have rows of their own.
     include_cut : bool
         Score cells that the image's border cuts, too.
     exclude : tuple of str
         Classes of regions whose cells are left out of every score; ``*`` matches anything.
     only_regions : bool
         Measure only cells in regions; they are those of the whole slide.
+    hotspot_mm2 : float
+        Area of the hotspots that get rows of their own, mm2; 0 looks for none.
+    scores : tuple of str
+        Names of `ihcscore.scores.registry.SCORES`, the most important first.
+    minimum_cells : mapping of str to int
+        Fewest cells for a score, where they differ from the score's own.
+    block_um : float
+        Side of the blocks of tissue that intervals are made of, um.
+    band_od, band_degrees, band_white : float
+        How far the sensitivity band moves thresholds (OD), the DAB vector (degrees) and the background (a share of it).
     atm_max_od : float
         Highest threshold of the ATM, OD.
     background : "auto" or tuple of 3 float
@@ -70,10 +82,20 @@ class Assay:
         name without the folder.
     weights_sha256 : str, optional
         What `weights` must have; results record it.
+    classifier : str, optional
+        File of a classifier that tells types of cells (`ihcscore classifier train`). Results record its name.
+    classifier_sha256 : str, optional
+        What `classifier` must have; results record it.
+    tumor_rule : bool
+        Tell epithelium from stroma and lymphocytes by the rule that ships, unless a classifier is given.
     expansion_um : float
         Farthest a cell reaches beyond its nucleus, um.
     membrane_um : float
         Width of the membrane band, um.
+    membrane_from : "ridge" or "band"
+        What a membrane that is scored alone is: the ridge of DAB found around the nucleus, or the band.
+    complete_share : float
+        Share of its perimeter from which a membrane counts as complete.
     nucleus_edge_um : float
         Width of the edge inside a nucleus that its optical densities leave out, um; 0 measures all of it, as QuPath.
     mpp : float, optional
@@ -98,6 +120,13 @@ class Assay:
     include_cut: bool = False
     exclude: tuple[str, ...] = ("Ignore*",)
     only_regions: bool = False
+    hotspot_mm2: float = 0.0
+    scores: tuple[str, ...] = ("h_score", "percent_positive", "atm", "mean_dab_od")
+    minimum_cells: Mapping[str, int] = field(default_factory=dict)
+    block_um: float = 250.0
+    band_od: float = 0.02
+    band_degrees: float = 2.0
+    band_white: float = 0.02
     atm_max_od: float = 1.5
     background: str | tuple[float, float, float] = (255.0, 255.0, 255.0)
     stains: str | StainMatrix = "default"
@@ -105,8 +134,13 @@ class Assay:
     segmenter_parameters: Mapping[str, float] = field(default_factory=dict)
     weights: str | None = None
     weights_sha256: str | None = None
+    classifier: str | None = None
+    classifier_sha256: str | None = None
+    tumor_rule: bool = False
     expansion_um: float = 5.0
     membrane_um: float = 1.0
+    membrane_from: str = "ridge"
+    complete_share: float = 0.7
     nucleus_edge_um: float = 1.0
     mpp: float | None = None
     group: str | None = None
@@ -128,8 +162,9 @@ class Assay:
     def to_record(self) -> dict[str, Any]:
         """Give the fields as a result records them: as `to_dict`, without a folder of the user's machine."""
         values = self.to_dict()
-        if self.weights is not None:
-            values["weights"] = Path(self.weights).name
+        for name in ("weights", "classifier"):
+            if values.get(name) is not None:
+                values[name] = Path(values[name]).name
         return values
 
     def replace(self, **changes: Any) -> "Assay":
@@ -251,6 +286,13 @@ _EXPECTED = {
     "include_cut": "true or false",
     "exclude": "a list of classes of regions",
     "only_regions": "true or false",
+    "hotspot_mm2": "a number",
+    "scores": "a list of scores",
+    "minimum_cells": "names of scores and whole numbers",
+    "block_um": "a number",
+    "band_od": "a number",
+    "band_degrees": "a number",
+    "band_white": "a number",
     "atm_max_od": "a number",
     "background": "'auto' or three numbers",
     "stains": "'default', 'estimate', or hematoxylin and dab with three numbers each",
@@ -258,15 +300,32 @@ _EXPECTED = {
     "segmenter_parameters": "names and numbers",
     "weights": "a text",
     "weights_sha256": "a text",
+    "classifier": "a text",
+    "classifier_sha256": "a text",
+    "tumor_rule": "true or false",
     "expansion_um": "a number",
     "membrane_um": "a number",
+    "membrane_from": "a text",
+    "complete_share": "a number",
     "nucleus_edge_um": "a number",
     "mpp": "a number",
     "group": "a text",
     "sources": "names and texts",
 }
-_TEXTS = ("name", "description", "population", "segmenter", "weights", "weights_sha256", "group")
-_FLOATS = ("expansion_um", "membrane_um", "nucleus_edge_um", "atm_max_od", "mpp")
+_TEXTS = (
+    "name",
+    "membrane_from",
+    "description",
+    "population",
+    "segmenter",
+    "weights",
+    "weights_sha256",
+    "classifier",
+    "classifier_sha256",
+    "group",
+)
+_BANDS = ("hotspot_mm2", "block_um", "band_od", "band_degrees", "band_white")
+_FLOATS = ("expansion_um", "membrane_um", "nucleus_edge_um", "atm_max_od", "mpp", "complete_share", *_BANDS)
 
 
 def _typed(key: str, value: Any) -> Any:
@@ -275,14 +334,16 @@ def _typed(key: str, value: Any) -> Any:
         return value
     if key in _FLOATS and _number(value):
         return float(value)
-    if key == "version" and isinstance(value, int) and not isinstance(value, bool):
+    if key == "version" and _whole(value):
         return value
-    if key in ("include_cut", "only_regions") and isinstance(value, bool):
+    if key in ("include_cut", "only_regions", "tumor_rule") and isinstance(value, bool):
         return value
     if key == "compartment" and (isinstance(value, str) or _list_of(value, str)):
         return tuple(value.split("+")) if isinstance(value, str) else tuple(value)
-    if key == "exclude" and _list_of(value, str):
+    if key in ("exclude", "scores") and _list_of(value, str):
         return tuple(value)
+    if key == "minimum_cells" and isinstance(value, Mapping) and all(map(_whole, value.values())):
+        return dict(value)
     if key in ("thresholds", "background") and isinstance(value, list | tuple) and all(map(_number, value)):
         return tuple(float(v) for v in value)
     if key in ("background", "stains") and isinstance(value, str):
@@ -300,6 +361,10 @@ def _number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
+def _whole(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
 def _list_of(values: Any, kind: type) -> bool:
     return isinstance(values, list | tuple) and all(isinstance(v, kind) for v in values)
 
@@ -314,9 +379,23 @@ def _problems(assay: Assay) -> list[str]:
         *([] if assay.population in POPULATIONS else [f"population: choose from {', '.join(POPULATIONS)}"]),
         *([] if isinstance(assay.include_cut, bool) else ["include_cut: true or false"]),
         *([] if isinstance(assay.only_regions, bool) else ["only_regions: true or false"]),
+        *([] if isinstance(assay.tumor_rule, bool) else ["tumor_rule: true or false"]),
         *([] if _list_of(assay.exclude, str) else ["exclude: classes of regions"]),
-        *([] if isinstance(assay.version, int) and not isinstance(assay.version, bool) else ["version: whole number"]),
+        *([] if _whole(assay.version) else ["version: whole number"]),
+        *([] if assay.membrane_from in MEMBRANE_FROM else [f"membrane_from: choose {' or '.join(MEMBRANE_FROM)}"]),
+        *_score_problems(assay),
     ]
+
+
+def _score_problems(assay: Assay) -> list[str]:
+    if not _list_of(assay.scores, str) or not assay.scores or len(set(assay.scores)) < len(assay.scores):
+        return [f"scores: one or several different ones, found {assay.scores!r}"]
+    problems = [f"score '{name}': choose from {', '.join(SCORES)}" for name in assay.scores if name not in SCORES]
+    problems += [
+        f"minimum_cells of '{name}': there is no such score" for name in assay.minimum_cells if name not in SCORES
+    ]
+    few = [name for name, cells in assay.minimum_cells.items() if not _whole(cells) or cells < 1]
+    return problems + [f"minimum_cells of '{name}': a whole number from 1" for name in few]
 
 
 def _compartment_problems(compartment: tuple[str, ...]) -> list[str]:
@@ -355,8 +434,17 @@ def _stain_problems(assay: Assay) -> list[str]:
 
 
 def _number_problems(assay: Assay) -> list[str]:
-    limits = {"expansion_um": (0, 50), "membrane_um": (0, 10), "nucleus_edge_um": (0, 5), "atm_max_od": (0, 3)}
-    may_be_zero = ("expansion_um", "nucleus_edge_um")
+    limits: dict[str, tuple[float, float]] = {}
+    limits |= {"expansion_um": (0, 50), "membrane_um": (0, 10), "nucleus_edge_um": (0, 5), "atm_max_od": (0, 3)}
+    limits |= {
+        "complete_share": (0, 1),
+        "hotspot_mm2": (0, 100),
+        "block_um": (20, 10_000),
+        "band_od": (0, 0.5),
+        "band_degrees": (0, 15),
+        "band_white": (0, 0.2),
+    }
+    may_be_zero = ("hotspot_mm2", "expansion_um", "nucleus_edge_um", "band_od", "band_degrees", "band_white")
     problems = []
     for key, (low, high) in limits.items():
         value = getattr(assay, key)

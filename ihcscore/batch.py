@@ -25,12 +25,13 @@ from ihcscore.outputs.geojson import HERE, Place, write_geojson
 from ihcscore.outputs.overlay import write_overlay
 from ihcscore.outputs.scoremap import write_score_map
 from ihcscore.outputs.summary import write_summary
-from ihcscore.outputs.tables import iter_cells, write_cells, write_cells_csv, write_quality, write_scores
+from ihcscore.outputs.tables import iter_cells, write_blocks, write_cells, write_cells_csv, write_quality, write_scores
 from ihcscore.parts import FolderParts, MemoryParts, Parts
-from ihcscore.pipeline import classify_table
+from ihcscore.pipeline import classed_tables
 from ihcscore.quality import warnings_of
 from ihcscore.regions import RegionSet
 from ihcscore.results import (
+    BLOCKS,
     CELLS,
     CELLS_CSV,
     GEOJSON,
@@ -49,11 +50,13 @@ from ihcscore.results import (
     parameters_digest,
     pooled_rows,
     results_in,
+    with_classifier_sha256,
     write_run,
 )
+from ihcscore.rows import ScoreRow, failed_row
 from ihcscore.schema import REGION_COLUMN, SCHEMA_VERSION
 from ihcscore.segment.weights import weights_sha256
-from ihcscore.summarize import ScoreRow, failed_row, score_rows, slim
+from ihcscore.summarize import ScoreTable
 from ihcscore.workers import Dask, Processes, Serial, Task, runner_for
 
 MANY_BLOCKS = 4
@@ -307,24 +310,23 @@ class _Run:
     def _put_together(self, source: "_Source", folder: Path, prepared: Prepared, parts: Parts) -> None:
         """Write the result of a slide whose blocks are all measured; the summary comes last."""
         assay, found = source.assay, TableDigest()
-        slims: list[pd.DataFrame] = []
+        scored = ScoreTable(
+            assay, source.regions, prepared.job.context, image=source.item.name, group=source.item.group
+        )
 
         def classed() -> Iterator[pd.DataFrame]:
-            for cells in prepared.tables(parts):
-                table = classify_table(cells, assay, source.regions)
+            for table in classed_tables(lambda: prepared.tables(parts), assay, source.regions):
                 if assay.only_regions:
                     table = table[table[REGION_COLUMN] != ""]
                 found.update(table)
-                slims.append(slim(table, assay))
+                scored.add(table)
                 yield table
 
         write_cells(folder / CELLS, classed())
-        cells = pd.concat(slims, ignore_index=True) if len(slims) > 1 else slims[0]
         provenance = prepared.provenance()
         tissue_mm2 = None if assay.only_regions else provenance["tissue"]["tissue_mm2"]
-        rows = score_rows(
-            cells, assay, source.regions, image=source.item.name, group=source.item.group, tissue_mm2=tissue_mm2
-        )
+        rows = scored.rows(tissue_mm2)
+        write_blocks(folder / BLOCKS, scored.samplings)
         quality = prepared.quality(parts)
         write_quality(folder / QUALITY, quality)
         if len(source.regions):
@@ -493,9 +495,9 @@ class _Source:
 
 
 def _with_sha256(assay: Assay) -> Assay:
-    if assay.weights is None or assay.weights_sha256 is not None:
-        return assay
-    return assay.replace(weights_sha256=weights_sha256(Path(assay.weights)))
+    if assay.weights is not None and assay.weights_sha256 is None:
+        assay = assay.replace(weights_sha256=weights_sha256(Path(assay.weights)))
+    return with_classifier_sha256(assay)
 
 
 def _differences(summary: dict[str, Any], assay: Assay) -> str:

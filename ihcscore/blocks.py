@@ -15,6 +15,7 @@ from ihcscore.grid import CORE_PX, Block, Grid
 from ihcscore.io.working import WorkingImage
 from ihcscore.maps import maps_of, seen
 from ihcscore.measure import CellPixels, measure_shapes, measure_stains
+from ihcscore.membrane import REACH_UM, WINDOW_UM, measure_membranes
 from ihcscore.outlines import trace
 from ihcscore.parts import Part, Rows
 from ihcscore.quality import JUDGED, measure_quality
@@ -57,13 +58,18 @@ class Job:
         return cls(image, context, segmenter, *widths)
 
     @property
+    def around_um(self) -> float:
+        """How far from its nucleus something matters for a cell."""
+        return max(2 * self.expansion_um + self.membrane_um, REACH_UM + WINDOW_UM)
+
+    @property
     def grid(self) -> Grid:
         """The canonical blocks.
 
-        The halo holds the largest nucleus, from a centroid in the core, the neighbours that its cell meets halfway, the
-        membrane band, and around all that the segmenter's influence.
+        The halo holds the largest nucleus, from a centroid in the core, the neighbours that its cell meets halfway and
+        the membrane band, or as far as the membrane is looked for, and around all that the segmenter's influence.
         """
-        cell_um = self.segmenter.largest_object_um + 2 * self.expansion_um + self.membrane_um
+        cell_um = self.segmenter.largest_object_um + self.around_um
         reach_um = cell_um + self.segmenter.influence_um
         halo = int(np.ceil(um_to_px(reach_um, self.image.frame.working_mpp))) + CONTESTED_PX
         height, width = self.image.frame.shape
@@ -107,10 +113,10 @@ def _measured(job: Job, block: Block) -> tuple[NDArray[np.uint8], Rows]:
     xy = spans.centroids((y0, x0))
     rows = _reported(block, xy)
     found, spans, xy = len(xy), spans.select(rows), xy[rows]
-    near = _around(spans, int(np.ceil(um_to_px(2 * job.expansion_um + job.membrane_um, mpp))) + 2, nuclei.shape)
+    near = _around(spans, int(np.ceil(um_to_px(job.around_um, mpp))) + 2, nuclei.shape)
     labels = _renumbered(nuclei[near], rows, found)
     origin = (y0 + near[0].start, x0 + near[1].start)
-    columns = _measure(job, rgb[near], labels, spans, origin)
+    columns = _measure(job, rgb[near], labels, spans, origin, xy)
     columns |= _places(job, block, xy) | {"cut_by_border": _cut(block, spans, job.image.frame.shape)}
     columns["owned"] = block.owns(xy)
     columns["contested"] = ~_widened(block, -CONTESTED_PX).owns(xy)
@@ -166,6 +172,7 @@ def _measure(
     nuclei: NDArray[np.integer],
     spans: Spans,
     origin: tuple[int, int],
+    xy: NDArray[np.float64],
 ) -> dict[str, NDArray[Any]]:
     """Measure the reported nuclei, those of `spans`, and their cells."""
     mpp, count = job.image.frame.working_mpp, len(spans.number)
@@ -175,6 +182,8 @@ def _measure(
     columns: dict[str, NDArray[Any]] = dict(measure_stains(pixels, job.context.background, job.context.stains, mpp))
     of_nuclei, of_cells = trace(_up_to(count, nuclei), spans.areas), trace(_up_to(count, cells), pixels.areas)
     columns |= measure_shapes(spans, of_nuclei, mpp)
+    dab = unmix(optical_density(rgb, job.context.background, clip=False), job.context.stains)[..., 1]
+    columns |= measure_membranes(np.ascontiguousarray(dab), nuclei, xy - np.array(origin[::-1], np.float64), mpp)
 
     def to_level0(xy: NDArray[np.float64]) -> NDArray[np.float64]:
         return job.image.frame.to_level0(xy + np.array(origin[::-1], np.float64))

@@ -4,11 +4,21 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
-from ihcscore.schema import CHANNELS, CLASSES, UNMEASURABLE, channel_column, measured_column, stain_column
+from ihcscore.errors import IhcscoreError
+from ihcscore.schema import (
+    CHANNELS,
+    CLASSES,
+    MEMBRANE_COLUMNS,
+    RIDGE_MEAN_COLUMN,
+    UNMEASURABLE,
+    channel_column,
+    measured_column,
+    stain_column,
+)
 from ihcscore.stains.vectors import StainMatrix
 
 
-def scored_od(cells: pd.DataFrame, compartment: tuple[str, ...]) -> NDArray[np.float64]:
+def scored_od(cells: pd.DataFrame, compartment: tuple[str, ...], *, ridge: bool = True) -> NDArray[np.float64]:
     """Give the mean DAB optical density of each cell over one compartment or the union of several.
 
     Parameters
@@ -17,12 +27,26 @@ def scored_od(cells: pd.DataFrame, compartment: tuple[str, ...]) -> NDArray[np.f
         Cell table (`ihcscore.schema`). Not modified.
     compartment : tuple of str
         "nucleus", "cytoplasm", "membrane", "cell".
+    ridge : bool
+        Take the membrane, where it is scored alone, as the ridge that was found, not as the band of fixed width: blur
+        spreads a thin membrane over the band.
 
     Returns
     -------
     ndarray of shape (n,), dtype float64
-        Mean over the pixels of the union; NaN where none of it has a pixel.
+        Mean over the pixels of the union, or along the ridge; NaN where none of it has a pixel.
+
+    Raises
+    ------
+    IhcscoreError
+        If the ridge is wanted and the table has none, as after a change of stains.
     """
+    if compartment == ("membrane",) and ridge:
+        if RIDGE_MEAN_COLUMN not in cells.columns:
+            raise IhcscoreError(
+                "the membrane's ridge has to be measured on pixels: score again, or set membrane_from = 'band'"
+            )
+        return cells[RIDGE_MEAN_COLUMN].to_numpy(np.float64)
     names = [name.capitalize() for name in compartment]
     areas = np.array([cells[measured_column(name)].to_numpy(np.float64) for name in names])
     means = np.array([cells[stain_column(name, "DAB", "mean")].to_numpy(np.float64) for name in names])
@@ -32,6 +56,21 @@ def scored_od(cells: pd.DataFrame, compartment: tuple[str, ...]) -> NDArray[np.f
     weighted = np.where(areas > 0, areas * means, 0).sum(axis=0)
     mean = np.full(len(cells), np.nan)
     np.divide(weighted, total, out=mean, where=total > 0)
+    return mean
+
+
+def scored_channels(cells: pd.DataFrame, compartment: tuple[str, ...]) -> NDArray[np.float64]:
+    """Give the mean optical density of red, green and blue of each cell over a union of compartments; shape (n, 3)."""
+    names = [name.capitalize() for name in compartment]
+    total = np.zeros(len(cells))
+    weighted = np.zeros((len(cells), len(CHANNELS)))
+    for name in names:
+        area = cells[measured_column(name)].to_numpy(np.float64)
+        means = cells[[channel_column(name, channel) for channel in CHANNELS]].to_numpy(np.float64)
+        weighted += np.where(area[:, None] > 0, area[:, None] * means, 0)
+        total += area
+    mean = np.full(weighted.shape, np.nan)
+    np.divide(weighted, total[:, None], out=mean, where=total[:, None] > 0)
     return mean
 
 
@@ -92,7 +131,7 @@ def restain(
     stale = [
         c for c in cells.columns if c.endswith(("OD std dev", "OD min", "OD p10", "OD median", "OD p90", "OD max"))
     ]
-    stale += [c for c in cells.columns if c.endswith("Saturated share")]
+    stale += [c for c in cells.columns if c.endswith("Saturated share") or c in MEMBRANE_COLUMNS]
     out = cells.drop(columns=stale)
     shift = np.zeros(3) if background_shift is None else np.asarray(background_shift, np.float64)
     for name in ("Nucleus", "Cytoplasm", "Membrane", "Cell"):

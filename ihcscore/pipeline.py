@@ -1,7 +1,7 @@
 """The three passes, composed: settle the context, measure the blocks, score the table. Start reading here."""
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,18 +12,22 @@ from numpy.typing import NDArray
 
 from ihcscore.assay import MEASURED_FIELDS, Assay, load_assay
 from ihcscore.celltable import digest
+from ihcscore.celltypes.model import epithelium_rule, read_classifier
+from ihcscore.celltypes.types import CellTyper
 from ihcscore.classify import classify, restain, scored_od
 from ihcscore.context import SlideContext
-from ihcscore.errors import IhcscoreError
+from ihcscore.errors import IhcscoreError, InputError
 from ihcscore.io.slides.base import Slide
 from ihcscore.io.slides.flat import ArraySlide
 from ihcscore.measuring import measure, prepare
 from ihcscore.parts import MemoryParts
+from ihcscore.patterns import is_measured, membrane_patterns
 from ihcscore.quality import BlockQuality
 from ihcscore.regions import RegionSet
-from ihcscore.schema import CLASS_COLUMN, REGION_COLUMN, SCHEMA_VERSION, SCORED_COLUMN
+from ihcscore.rows import ScoreRow
+from ihcscore.schema import CELL_TYPE_COLUMN, CLASS_COLUMN, PATTERN_COLUMN, REGION_COLUMN, SCHEMA_VERSION, SCORED_COLUMN
 from ihcscore.stains.vectors import StainMatrix
-from ihcscore.summarize import NO_REGIONS, ScoreRow, score_rows
+from ihcscore.summarize import NO_REGIONS, score_rows
 from ihcscore.workers import Serial
 
 
@@ -191,8 +195,46 @@ def _check_rgb(rgb: NDArray[np.uint8]) -> None:
         raise ValueError(f"expected an image of shape (M, N, 3) with pixels, found {rgb.shape}")
 
 
-def classify_table(cells: pd.DataFrame, assay: Assay, regions: RegionSet = NO_REGIONS) -> pd.DataFrame:
-    """Add what scoring adds to a cell table: the scored optical density, the class, the regions of each cell.
+def typer_for(assay: Assay, regions: RegionSet) -> CellTyper:
+    """Give what tells types of cells: regions, and the assay's classifier or rule.
+
+    Raises
+    ------
+    InputError
+        If the classifier cannot be read, or is not the one that was used.
+    """
+    if assay.classifier is None:
+        return CellTyper(regions, epithelium_rule() if assay.tumor_rule else None)
+    path = Path(assay.classifier)
+    found = read_classifier(path)
+    if assay.classifier_sha256 not in (None, found.sha256):
+        raise InputError(path, "is not the classifier that was used (other SHA-256)")
+    return CellTyper(regions, found)
+
+
+def classed_tables(
+    tables: Callable[[], Iterable[pd.DataFrame]], assay: Assay, regions: RegionSet = NO_REGIONS
+) -> Iterator[pd.DataFrame]:
+    """Add what scoring adds to a cell table that is given block by block; see `classify_table`.
+
+    Parameters
+    ----------
+    tables : callable
+        Gives the table from its beginning; called twice where types of cells depend on their neighbours.
+    assay : Assay
+    regions : RegionSet
+    """
+    typer = typer_for(assay, regions)
+    if typer.needs_features:
+        typer.look(tables())
+    for cells in tables():
+        yield classify_table(cells, assay, regions, typer)
+
+
+def classify_table(
+    cells: pd.DataFrame, assay: Assay, regions: RegionSet = NO_REGIONS, typer: CellTyper | None = None
+) -> pd.DataFrame:
+    """Add what scoring adds to a cell table: optical density, class, regions, type and membrane pattern of each cell.
 
     Parameters
     ----------
@@ -201,16 +243,23 @@ def classify_table(cells: pd.DataFrame, assay: Assay, regions: RegionSet = NO_RE
     assay : Assay
         Its compartments and thresholds.
     regions : RegionSet
+    typer : CellTyper, optional
+        What tells types of cells, having seen the table; without it, the regions do.
 
     Returns
     -------
     DataFrame
     """
     classed = cells.copy()
-    classed[SCORED_COLUMN] = scored_od(cells, assay.compartment)
+    classed[SCORED_COLUMN] = scored_od(cells, assay.compartment, ridge=assay.membrane_from == "ridge")
     classed[CLASS_COLUMN] = pd.Series(classify(classed[SCORED_COLUMN], assay.thresholds), cells.index, dtype="str")
+    judged = "her2" in assay.scores and is_measured(cells)
+    patterns = membrane_patterns(cells, assay) if judged else np.full(len(cells), "", object)
+    classed[PATTERN_COLUMN] = pd.Series(patterns, cells.index, dtype="str")
     names = regions.names_at(cells[["x_px", "y_px"]].to_numpy())
     classed[REGION_COLUMN] = pd.Series(names, cells.index, dtype="str")
+    types = (typer or CellTyper(regions)).types(classed)
+    classed[CELL_TYPE_COLUMN] = pd.Series(types, cells.index, dtype="str")
     return classed
 
 
@@ -218,6 +267,7 @@ def score_cells(
     cells: pd.DataFrame,
     assay: str | Path | Assay = "generic-nuclear",
     regions: RegionSet = NO_REGIONS,
+    context: SlideContext | None = None,
     *,
     image: str = "image",
     group: str = "",
@@ -233,6 +283,8 @@ def score_cells(
         Preset, file or assay; its compartments, thresholds, population and excluded classes are used.
     regions : RegionSet
         Each of them is scored, too.
+    context : SlideContext, optional
+        Of the measurement: without it, the sensitivity band moves thresholds only.
     image, group : str
         Keys of the rows of scores.
     tissue_mm2 : float, optional
@@ -248,8 +300,8 @@ def score_cells(
         If the assay does not exist or does not make sense.
     """
     assay = load_assay(assay)
-    classed = classify_table(cells, assay, regions)
-    rows = score_rows(classed, assay, regions, image=image, group=group, tissue_mm2=tissue_mm2)
+    (classed,) = classed_tables(lambda: [cells], assay, regions)
+    rows = score_rows(classed, assay, regions, context, image=image, group=group, tissue_mm2=tissue_mm2)
     return CellScores(classed, rows[0], tuple(rows[1:]))
 
 
@@ -278,7 +330,8 @@ def rescore(measurement: Measurement, assay: Assay, measured_by: Assay, *, image
     IhcscoreError
         If the assay asks for something else to be measured, or for a new estimate, which needs the pixels.
     """
-    return score_cells(restained(measurement.cells, measurement.context, assay, measured_by), assay, image=image)
+    cells = restained(measurement.cells, measurement.context, assay, measured_by)
+    return score_cells(cells, assay, context=context_for(measurement.context, assay, measured_by), image=image)
 
 
 def restained(cells: pd.DataFrame, context: SlideContext, assay: Assay, measured_by: Assay) -> pd.DataFrame:
@@ -382,5 +435,5 @@ def score_image(
         assay = assay.replace(background=context.background, stains=context.stains)
     measurement = measure_image(rgb, mpp=mpp, assay=assay, context=context, nuclei=nuclei)
     tissue_mm2 = measurement.provenance["tissue"]["tissue_mm2"]
-    scored = score_cells(measurement.cells, assay, tissue_mm2=tissue_mm2)
+    scored = score_cells(measurement.cells, assay, context=measurement.context, tissue_mm2=tissue_mm2)
     return ImageResult(scored.cells, scored.scores, assay, measurement)

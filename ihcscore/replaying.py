@@ -1,6 +1,6 @@
 """Repeat a result from its own summary and say whether it is the same."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,11 +21,12 @@ from ihcscore.measuring import Prepared, libraries, measure, prepare
 from ihcscore.outputs.summary import read_summary
 from ihcscore.outputs.tables import iter_cells
 from ihcscore.parts import FolderParts
-from ihcscore.pipeline import classify_table, restained
+from ihcscore.pipeline import classed_tables, context_for, restained
 from ihcscore.regions import RegionSet
 from ihcscore.results import CELLS, SUMMARY, ImageFolder, check_digest, context_of, file_sha256, regions_of
+from ihcscore.rows import WHOLE, ScoreRow, flat
 from ihcscore.schema import REGION_COLUMN
-from ihcscore.summarize import WHOLE, ScoreRow, score_rows, slim
+from ihcscore.summarize import ScoreTable
 from ihcscore.workers import Serial
 
 
@@ -54,6 +55,7 @@ def replay(
     *,
     nuclei: str | Path | None = None,
     weights: str | Path | None = None,
+    classifier: str | Path | None = None,
 ) -> Replay:
     """Repeat a result from its own summary and compare.
 
@@ -69,6 +71,8 @@ def replay(
     weights : str or Path, optional
         File or folder of the segmenter's network, where the result was measured with one that the package does not
         ship; without it, the name that the result records, in the current folder.
+    classifier : str or Path, optional
+        File of the classifier that told types of cells; without it, as `weights`.
 
     Returns
     -------
@@ -83,13 +87,19 @@ def replay(
     result = ImageFolder.read(path.parent) if path.name == SUMMARY else ImageFolder.read(path)
     summary, name, group = result.summary, result.row.image, result.row.group
     assay, regions = assay_from_dict(summary["assay"]), regions_of(result)
+    if classifier is not None:
+        assay = assay.replace(classifier=str(classifier), classifier_sha256=assay.classifier_sha256)
     if "rescored_from" in summary:
         origin = summary["rescored_from"]
         measured = ImageFolder.read(_find_measurement(path, origin, source))
         check_digest(measured)
         old, before = assay_from_dict(origin["assay"]), context_of(measured)
-        again = (restained(cells, before, assay, old) for cells in iter_cells(measured.folder / CELLS))
-        rows, digest = _scored(again, assay, regions, name, group, result.row.area_mm2)
+
+        def again() -> Iterable[pd.DataFrame]:
+            return (restained(cells, before, assay, old) for cells in iter_cells(measured.folder / CELLS))
+
+        context = context_for(before, assay, old)
+        rows, digest = _scored(again, assay, regions, context, name, group, result.row.area_mm2)
         return _compare(summary, rows, digest, None)
     file = _find_file(path, summary["input"], source, "--input")
     if weights is not None:
@@ -102,33 +112,33 @@ def replay(
             given = _find_file(path, summary["input"]["nuclei"], nuclei or file.parent, "--nuclei")
             labels = read_nuclei(given, slide.dimensions[::-1], slide.mpp).labels
         # A group's context came from all its tiles; any other is settled anew, and so compared.
-        context = SlideContext.from_dict(summary["context"]) if group else None
+        shared = SlideContext.from_dict(summary["context"]) if group else None
         within = regions.covered(assay.exclude) if assay.only_regions else None
-        prepared = prepare(slide, assay, context=context, nuclei=labels, within=within)
+        prepared = prepare(slide, assay, context=shared, nuclei=labels, within=within)
         parts = FolderParts(Path(folder), {})
         measure(prepared, parts, Serial())
         tissue_mm2 = None if assay.only_regions else prepared.provenance()["tissue"]["tissue_mm2"]
-        rows, digest = _scored(prepared.tables(parts), assay, regions, name, group, tissue_mm2)
+        context = prepared.job.context
+        rows, digest = _scored(lambda: prepared.tables(parts), assay, regions, context, name, group, tissue_mm2)
         return _compare(summary, rows, digest, prepared)
 
 
 def _scored(
-    tables: Iterable[pd.DataFrame],
+    tables: Callable[[], Iterable[pd.DataFrame]],
     assay: Assay,
     regions: RegionSet,
+    context: SlideContext,
     image: str,
     group: str,
     tissue_mm2: float | None,
 ) -> tuple[list[ScoreRow], TableDigest]:
-    digest, slims = TableDigest(), []
-    for cells in tables:
-        table = classify_table(cells, assay, regions)
+    digest, scored = TableDigest(), ScoreTable(assay, regions, context, image=image, group=group)
+    for table in classed_tables(tables, assay, regions):
         if assay.only_regions:
             table = table[table[REGION_COLUMN] != ""]
         digest.update(table)
-        slims.append(slim(table, assay))
-    cells = pd.concat(slims, ignore_index=True)
-    return score_rows(cells, assay, regions, image=image, group=group, tissue_mm2=tissue_mm2), digest
+        scored.add(table)
+    return scored.rows(tissue_mm2), digest
 
 
 def _compare(
@@ -138,9 +148,8 @@ def _compare(
     differences = [] if len(before) == len(rows) else [f"{len(rows)} rows of scores, {len(before)} then"]
     for old, row in zip(before, rows, strict=False):
         where = "" if row.region == WHOLE else f"{row.region}: "
-        differences += [
-            f"{where}{key}: {value} was {old[key]}" for key, value in row.to_dict().items() if value != old[key]
-        ]
+        new, was = flat(row), flat(ScoreRow.from_dict(old))
+        differences += [f"{where}{key}: {new.get(key)} was {was[key]}" for key in was if new.get(key) != was[key]]
     if digest.hexdigest() != summary["cells"]["sha256"]:
         differences.append(f"cell table: {digest.rows} cells, other values; {summary['cells']['rows']} cells then")
     now = {"ihcscore": ihcscore.__version__, **libraries()}

@@ -12,10 +12,11 @@ from ihcscore.errors import IhcscoreError, InputError, ResultMismatch
 from ihcscore.io.regions import RegionFile, read_regions, regions_for, write_regions
 from ihcscore.outputs.geojson import write_geojson
 from ihcscore.outputs.summary import write_summary
-from ihcscore.outputs.tables import iter_cells, write_cells, write_scores
-from ihcscore.pipeline import classify_table, context_for, restained
+from ihcscore.outputs.tables import iter_cells, write_blocks, write_cells, write_scores
+from ihcscore.pipeline import classed_tables, context_for, restained
 from ihcscore.regions import RegionSet
 from ihcscore.results import (
+    BLOCKS,
     CELLS,
     GEOJSON,
     REGIONS,
@@ -32,9 +33,11 @@ from ihcscore.results import (
     read_run,
     regions_of,
     results_in,
+    with_classifier_sha256,
     write_run,
 )
-from ihcscore.summarize import ScoreRow, failed_row, score_rows, slim
+from ihcscore.rows import ScoreRow, failed_row
+from ihcscore.summarize import ScoreTable
 
 
 def rescore_folder(
@@ -89,7 +92,7 @@ def rescore_folder(
     failed = []
     for result in found:
         by = assay_from_dict(result.summary["assay"])
-        to = new if assay is not None else by.replace(**changes)
+        to = with_classifier_sha256(new if assay is not None else by.replace(**changes))
         try:
             given = _regions(result, by, regions)
             scored, notes = _rescore_one(result, by, to, given, out / result.folder.name)
@@ -123,13 +126,16 @@ def _rescore_one(
     summary, before = result.summary, context_of(result)
     regions = regions_of(result) if given is None else RegionSet(given.regions, summary["image"]["mpp"])
     context = context_for(before, new, old)
-    digest, slims = TableDigest(), list[pd.DataFrame]()
+    digest = TableDigest()
+    scored = ScoreTable(new, regions, context, image=result.folder.name, group=result.row.group)
+
+    def again() -> Iterator[pd.DataFrame]:
+        return (restained(cells, before, new, old) for cells in iter_cells(result.folder / CELLS))
 
     def classed() -> Iterator[pd.DataFrame]:
-        for cells in iter_cells(result.folder / CELLS):
-            table = classify_table(restained(cells, before, new, old), new, regions)
+        for table in classed_tables(again, new, regions):
             digest.update(table)
-            slims.append(slim(table, new))
+            scored.add(table)
             yield table
 
     write_cells(out / CELLS, classed())
@@ -137,14 +143,8 @@ def _rescore_one(
         write_geojson(out / GEOJSON, iter_cells(out / CELLS))
     if len(regions):
         write_regions(out / REGIONS, regions.regions)
-    rows = score_rows(
-        pd.concat(slims, ignore_index=True),
-        new,
-        regions,
-        image=result.folder.name,
-        group=result.row.group,
-        tissue_mm2=result.row.area_mm2,
-    )
+    rows = scored.rows(result.row.area_mm2)
+    write_blocks(out / BLOCKS, scored.samplings)
     kept = {key: value for key, value in summary.items() if key not in ("scores", "cells", "parameters", "assay")}
     if given is not None:
         kept["input"] = {**summary["input"], "regions": {"name": given.name, "sha256": given.sha256}}

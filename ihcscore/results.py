@@ -5,7 +5,7 @@ import hashlib
 import json
 import shutil
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,12 +25,13 @@ from ihcscore.io.slides.opening import files_sha256
 from ihcscore.outputs.summary import is_summary, read_summary
 from ihcscore.outputs.tables import iter_cells, read_cells
 from ihcscore.regions import RegionSet, in_regions, is_excluded
+from ihcscore.rows import FAILED, ScoreRow, failed_row
 from ihcscore.schema import REGION_COLUMN
-from ihcscore.summarize import FAILED, OK, TEXT_FIELDS, ScoreRow, failed_row, needed_columns, summarize
+from ihcscore.summarize import needed_columns, pool
 
 CELLS, CELLS_CSV, GEOJSON = "cells.parquet", "cells.csv", "cells.geojson"
-QUALITY, REGIONS = "quality.csv", "regions.geojson"
-FILES = (CELLS, CELLS_CSV, GEOJSON, OVERLAY, QUALITY, REGIONS, SUMMARY)
+QUALITY, REGIONS, BLOCKS = "quality.csv", "regions.geojson", "blocks.parquet"
+FILES = (CELLS, CELLS_CSV, GEOJSON, OVERLAY, QUALITY, REGIONS, BLOCKS, SUMMARY)
 PARTS = ".parts"
 """Folder of what an unfinished run has measured."""
 RUN, SCORES = "run.json", "scores.csv"
@@ -193,6 +194,19 @@ def read_run(out: Path) -> Assay:
         raise DamagedResult(path, f"is damaged ({error}): score again") from None
 
 
+def with_classifier_sha256(assay: Assay) -> Assay:
+    """Record which classifier an assay names.
+
+    Raises
+    ------
+    InputError
+        If it cannot be read.
+    """
+    if assay.classifier is None or assay.classifier_sha256 is not None:
+        return assay
+    return assay.replace(classifier_sha256=file_sha256(Path(assay.classifier)))
+
+
 def file_sha256(path: Path) -> str:
     """Give the SHA-256 of a file.
 
@@ -220,8 +234,19 @@ def failed_rows(out: Path) -> list[ScoreRow]:
         return []
     except (OSError, ValueError, KeyError, csv.Error) as error:
         raise DamagedResult(path, f"is damaged ({error}): run the same 'ihcscore score' again") from None
-    names = [field.name for field in fields(ScoreRow)]
-    return [ScoreRow.from_dict({n: row[n] if n in TEXT_FIELDS else None for n in names}) for row in rows]
+    return [
+        ScoreRow(
+            row["image"],
+            row["group"],
+            row["region"],
+            row["region_class"],
+            row["population"],
+            row["compartment"],
+            status=FAILED,
+            reason=row["reason"],
+        )
+        for row in rows
+    ]
 
 
 def check_digest(result: ImageFolder) -> None:
@@ -306,14 +331,15 @@ def _pooled(
     group: str, members: Sequence[ImageFolder], tables: Sequence[pd.DataFrame], missing: int, assay: Assay
 ) -> list[ScoreRow]:
     """Score all cells of a group, and those in its regions of each class."""
+    context = context_of(members[0])
     sets = [regions_of(member) for member in members]
     out = [regions.excluded(assay.exclude) for regions in sets]
     kept = [_marked(cells, excluded) for cells, excluded in zip(tables, out, strict=True)]
-    row = summarize(pd.concat(kept, ignore_index=True), assay, image=group, group=group, region=POOLED, excluded=[OUT])
-    row = replace(row, area_mm2=_sum(member.row.area_mm2 for member in members))
-    rows = [replace(row, reason=f"{missing} of its tiles failed") if missing and row.status == OK else row]
-    classes = dict.fromkeys(name for regions in sets for name in regions.classes)
-    for name in classes:
+    whole = pool(kept, assay, context, group=group, region=POOLED)
+    area = _sum(member.row.area_mm2 for member in members)
+    note = f"{missing} of its tiles failed" if missing else ""
+    rows = [replace(row, area_mm2=area, reason=row.reason or note) for row in whole]
+    for name in dict.fromkeys(name for regions in sets for name in regions.classes):
         if is_excluded(name, assay.exclude):
             continue
         names = [regions.classes.get(name, ()) for regions in sets]
@@ -322,11 +348,9 @@ def _pooled(
             for cells, wanted in zip(tables, names, strict=True)
         ]
         parts = [_marked(cells, excluded) for cells, excluded in zip(parts, out, strict=True)]
-        scored = summarize(
-            pd.concat(parts, ignore_index=True), assay, image=group, group=group, region=POOLED, excluded=[OUT]
-        )
+        scored = pool(parts, assay, context, group=group, region=POOLED, region_class=name)
         area = _sum(regions.area_mm2(wanted) for regions, wanted in zip(sets, names, strict=True))
-        rows.append(replace(scored, region_class=name, area_mm2=area))
+        rows += [replace(row, area_mm2=area) for row in scored]
     return rows
 
 

@@ -6,7 +6,7 @@ Names follow QuPath where it measures the same. Positions and outlines are in le
 
 from dataclasses import dataclass
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 COMPARTMENTS = ("Nucleus", "Cytoplasm", "Membrane", "Cell")
 STAINS = ("Hematoxylin", "DAB")
 CHANNELS = ("Red", "Green", "Blue")
@@ -14,6 +14,10 @@ QUANTILES = {"p10": 0.1, "median": 0.5, "p90": 0.9}
 CLASS_COLUMN = "Classification"
 SCORED_COLUMN = "Scored OD"
 REGION_COLUMN = "Region"
+CELL_TYPE_COLUMN = "Cell type"
+CELL_TYPES = ("Tumor", "Stroma", "Immune", "Other")
+PATTERN_COLUMN = "Membrane pattern"
+PATTERN_NAMES = ("None", "Faint incomplete", "Complete", "Complete intense", "Other")
 CLASSES = ("Negative", "1+", "2+", "3+")
 UNMEASURABLE = "Unmeasurable"
 
@@ -125,6 +129,41 @@ def _measurements(compartment: str) -> list[Column]:
     return columns
 
 
+RIDGE_MEAN_COLUMN = "Membrane: Ridge OD mean"
+LINEAR_COLUMN = "Membrane: Linear share"
+THICKNESS_COLUMN = "Membrane: Thickness µm"
+CONTRAST_COLUMN = "Membrane: Contrast"
+RIDGE_DECILES = tuple(range(0, 101, 10))
+
+
+def ridge_column(percent: int) -> str:
+    """Name the column of a decile of the membrane's density along the perimeter.
+
+    Examples
+    --------
+    >>> ridge_column(50)
+    'Membrane: Ridge OD p50'
+    """
+    return f"Membrane: Ridge OD p{percent}"
+
+
+def _membranes() -> list[Column]:
+    where = "DAB of the membrane, found as a ridge around the nucleus"
+    return [
+        Column(RIDGE_MEAN_COLUMN, "float32", "OD", f"{where}: mean along the perimeter; beside it where there is none"),
+        *(
+            Column(ridge_column(p), "float32", "OD", f"on {p} % of the perimeter it is at most this; 0 without ridge")
+            for p in RIDGE_DECILES
+        ),
+        Column(LINEAR_COLUMN, "float32", "share", "stained perimeter that goes on beside it as a line, not a granule"),
+        Column(THICKNESS_COLUMN, "float32", "um", "mean width of the ridge at half its height, as light shows it"),
+        Column(CONTRAST_COLUMN, "float32", "", "how much the ridge stands out / what is around it"),
+    ]
+
+
+MEMBRANE_COLUMNS = tuple(column.name for column in _membranes())
+
+
 def _outlines() -> list[Column]:
     return [
         Column("nucleus_wkb", "bytes", "level-0 px", "outline of the nucleus as well-known binary"),
@@ -136,6 +175,7 @@ COLUMNS: tuple[Column, ...] = (
     *_identity(),
     *_shapes(),
     *(column for compartment in COMPARTMENTS for column in _measurements(compartment)),
+    *_membranes(),
     *_outlines(),
 )
 """Every column of a measured cell table, in order."""
@@ -143,6 +183,10 @@ COLUMNS: tuple[Column, ...] = (
 SCORED_COLUMNS: tuple[Column, ...] = (
     Column(SCORED_COLUMN, "float64", "OD", "mean DAB OD over the compartments that are scored"),
     Column(CLASS_COLUMN, "str", "", "Negative, 1+, 2+, 3+ or Unmeasurable, by the assay's thresholds"),
+    Column(
+        PATTERN_COLUMN, "str", "", "None, Faint incomplete, Complete, Complete intense or Other; empty if not judged"
+    ),
     Column(REGION_COLUMN, "str", "", "names of the regions that hold the centroid, joined by ' | '; empty outside"),
+    Column(CELL_TYPE_COLUMN, "str", "", "Tumor, Stroma, Immune or Other; empty where no rule tells"),
 )
 """What scoring adds."""

@@ -1,274 +1,399 @@
-"""Classed cells to a row of scores."""
+"""Classed cells to rows of scores: summed block by block, so that a slide's table is never held."""
 
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from ihcscore.assay import Assay
-from ihcscore.regions import RegionSet, in_regions
+from ihcscore.context import SlideContext
+from ihcscore.heterogeneity import heterogeneity, hotspots
+from ihcscore.intervals import HALVINGS, BlockTallies, Interval, Sampling, interval, sampling
+from ihcscore.regions import SEPARATOR, RegionSet
+from ihcscore.rows import ALL, OK, UNSCORABLE, WHOLE, ScoreRow, ScoreValue
 from ihcscore.schema import (
+    CELL_TYPE_COLUMN,
+    CELL_TYPES,
+    CHANNELS,
     CLASS_COLUMN,
     CLASSES,
+    PATTERN_COLUMN,
+    PATTERN_NAMES,
     REGION_COLUMN,
     SCORED_COLUMN,
-    UNMEASURABLE,
+    channel_column,
     measured_column,
     saturated_column,
 )
-from ihcscore.scores.atm import atm
-from ihcscore.scores.counts import ClassCounts
-from ihcscore.scores.hscore import h_score
-from ihcscore.scores.outcome import Unscorable
-from ihcscore.scores.percent import percent_positive
+from ihcscore.scores import her2
+from ihcscore.scores.registry import SCORES, Score
+from ihcscore.scores.tallies import CLASS_COUNTS, OD_SUMS, TALLIES, Tallies
+from ihcscore.sensitivity import band, variants
 
-TEXT_FIELDS = ("image", "group", "region", "region_class", "population", "compartment", "status", "reason")
-OK, UNSCORABLE, FAILED = "ok", "unscorable", "failed"
-WHOLE, ALL = "image", "all"
-"""Region of a row that is about the whole image; first word of those about all regions of a class."""
 NO_REGIONS = RegionSet()
-
-
-@dataclass(frozen=True)
-class ScoreRow:
-    """One row of scores: an image or group, a region, a population, a compartment.
-
-    Parameters
-    ----------
-    image, group, region, region_class, population, compartment : str
-        What was scored. A region is "image" for the whole image or slide, the name of a region, "all <class>" for the
-        regions of a class together, or "pooled" for all images of a group.
-    cells, negative, weak, moderate, strong : int
-        Cells scored, and how many of each class.
-    percent_positive, h_score, atm, mean_dab_od : float or None
-        The scores; None where there is none, and `reason` says why.
-    unmeasurable : int
-        Cells left out because the compartment has no pixel.
-    cut_by_border : int
-        Cells whose nucleus the image's border cuts; left out unless the assay includes them.
-    in_artifact : int
-        Cells left out because they lie on pen or on an area that was not scanned.
-    excluded : int
-        Cells left out because they lie in a region of an excluded class.
-    area_mm2 : float or None
-        Area of the region; of the tissue, where it is the whole image.
-    saturated_share : float or None
-        Part of the pixels of the scored compartments, of the scored cells, with a channel at 1.5 OD or more; None
-        where the background changed after measuring.
-    status : str
-        "ok", "unscorable" or "failed".
-    reason : str
-        Why there is no score.
-    """
-
-    image: str
-    group: str
-    region: str
-    region_class: str
-    population: str
-    compartment: str
-    cells: int | None = None
-    negative: int | None = None
-    weak: int | None = None
-    moderate: int | None = None
-    strong: int | None = None
-    percent_positive: float | None = None
-    h_score: float | None = None
-    atm: float | None = None
-    mean_dab_od: float | None = None
-    unmeasurable: int | None = None
-    cut_by_border: int | None = None
-    in_artifact: int | None = None
-    excluded: int | None = None
-    area_mm2: float | None = None
-    saturated_share: float | None = None
-    status: str = OK
-    reason: str = ""
-
-    @classmethod
-    def from_dict(cls, data: Mapping[str, Any]) -> "ScoreRow":
-        """Read what `to_dict` gave.
-
-        Raises
-        ------
-        ValueError
-            If a field is missing, unknown or of another type.
-        """
-        names = {field.name for field in fields(cls)}
-        if set(data) != names:
-            raise ValueError(f"fields of the scores differ: {', '.join(sorted(names ^ set(data)))}")
-        for name, value in data.items():
-            kind = (str,) if name in TEXT_FIELDS else (int, float, type(None))
-            if not isinstance(value, kind) or isinstance(value, bool):
-                raise ValueError(f"scores: {name} cannot be {value!r}")
-        return cls(**data)
-
-    def to_dict(self) -> dict[str, Any]:
-        """Give the fields as plain values."""
-        return asdict(self)
-
-
-def slim(cells: pd.DataFrame, assay: Assay) -> pd.DataFrame:
-    """Give the columns of a classed cell table that rows of scores are made of.
-
-    Parameters
-    ----------
-    cells : DataFrame
-        Cell table with the columns that scoring adds. Not modified.
-    assay : Assay
-        Its compartments.
-
-    Returns
-    -------
-    DataFrame
-    """
-    return cells[[name for name in needed_columns(assay) if name in cells.columns]]
+HOTSPOT, HOTSPOTS = "hotspot", 3
+"""First word of the region of a row about a hotspot; how many are looked for."""
+EVERY_CELL = "all"
+"""Population of a row about cells of any type."""
+IMAGE_ROWS = 1 << 30
+"""Rows of blocks between images that are pooled: none touch."""
+HOW_TO_TELL = "give regions of class Tumor, a --classifier, or --tumor-rule"
+REASONS = {
+    "excluded": "excluded",
+    "in_artifact": "on pen or unscanned",
+    "cut_by_border": "cut by the border",
+    "unmeasurable": "unmeasurable",
+}
+"""Why a cell is left out, in the order in which it is counted, and how it is said."""
 
 
 def needed_columns(assay: Assay) -> list[str]:
     """List the columns that rows of scores are made of."""
     names = [name.capitalize() for name in assay.compartment]
     measured = [column(name) for name in names for column in (measured_column, saturated_column)]
-    return ["cut_by_border", "in_artifact", SCORED_COLUMN, CLASS_COLUMN, REGION_COLUMN, *measured]
+    channels = [channel_column(name, channel) for name in names for channel in CHANNELS]
+    found = ["x_um", "y_um", "cut_by_border", "in_artifact", SCORED_COLUMN, CLASS_COLUMN, REGION_COLUMN]
+    return [*found, CELL_TYPE_COLUMN, PATTERN_COLUMN, *measured, *channels]
+
+
+@dataclass
+class _Scope:
+    """The cells of a region and a population, summed up."""
+
+    region: str
+    region_class: str
+    population: str
+    members: tuple[str, ...] | None
+    left_out: dict[str, int] = field(default_factory=lambda: dict.fromkeys(REASONS, 0))
+    at: list[NDArray[np.int64]] = field(default_factory=list)
+    values: list[NDArray[np.float64]] = field(default_factory=list)
+    moved: dict[str, list[NDArray[np.float64]]] = field(default_factory=dict)
+    saturated: float = 0.0
+    measured: float = 0.0
+    judged: bool = True
+
+    def blocks(self, side_um: float) -> BlockTallies:
+        """Give the tallies of all squares."""
+        if not self.at:
+            return BlockTallies(np.zeros((0, 2), np.int64), np.zeros((0, len(TALLIES))), side_um)
+        return BlockTallies(np.concatenate(self.at), np.concatenate(self.values), side_um).coarser(1)
+
+
+@dataclass(frozen=True)
+class _Cells:
+    """What a table gives to every scope it touches: its scored cells, and those left out."""
+
+    reason: NDArray[np.int8]
+    at: NDArray[np.int64]
+    values: NDArray[np.float64]
+    moved: Mapping[tuple[str, int], NDArray[np.int8]]
+    saturation: NDArray[np.float64] | None
+    types: NDArray[np.int8]
+
+
+class ScoreTable:
+    """Rows of scores of an image, its regions and populations, from its cell table given block by block.
+
+    Parameters
+    ----------
+    assay : Assay
+    regions : RegionSet
+        Those the table was classed with.
+    context : SlideContext, optional
+        Background and stain vectors of the table: without them, the sensitivity band moves thresholds only.
+    image, group : str
+        Keys of the rows.
+    region : str
+        Name of what is scored as a whole.
+    """
+
+    def __init__(
+        self,
+        assay: Assay,
+        regions: RegionSet = NO_REGIONS,
+        context: SlideContext | None = None,
+        *,
+        image: str = "image",
+        group: str = "",
+        region: str = WHOLE,
+        region_class: str = "",
+    ) -> None:
+        self.assay, self.regions, self.context = assay, regions, context
+        self._keys = image, group
+        self._excluded = regions.excluded(assay.exclude)
+        self._areas: list[tuple[str, str, tuple[str, ...] | None]] = [(region, region_class, None)]
+        self._areas += [(r.name, r.classification, (r.name,)) for r in regions.regions if r.name not in self._excluded]
+        for name, members in regions.classes.items():
+            if len(members) > 1 and members[0] not in self._excluded:
+                self._areas.append((f"{ALL} {name}", name, members))
+        self._of_region: dict[str, list[int]] = {}
+        for k, (_, _, inside) in enumerate(self._areas):
+            for member in inside or ():
+                self._of_region.setdefault(member, []).append(k)
+        self._scopes: dict[tuple[int, str], _Scope] = {}
+        self.samplings: dict[tuple[str, str], Sampling] = {}
+
+    def add(self, cells: pd.DataFrame, image: int = 0) -> None:
+        """Add cells.
+
+        Parameters
+        ----------
+        cells : DataFrame
+            Classed, with the columns `needed_columns` lists. Not modified.
+        image : int
+            Which image they are of, where several are pooled.
+        """
+        if not len(cells):
+            return
+        names, inverse = np.unique(cells[REGION_COLUMN].to_numpy(object).astype(str), return_inverse=True)
+        parts = [name.split(SEPARATOR) for name in names]
+        out = np.array([not self._excluded.isdisjoint(part) for part in parts], bool)[inverse]
+        given = _cells(cells, self.assay, self.context, out, image)
+        touched: dict[int, list[int]] = {0: [*range(len(names))]}
+        for value, part in enumerate(parts):
+            for k in {k for name in part for k in self._of_region.get(name, ())}:
+                touched.setdefault(k, []).append(value)
+        for k, values in touched.items():
+            inside = np.ones(len(cells), bool) if k == 0 else np.isin(inverse, values)
+            for population in self._populations(given.types):
+                chosen = inside if population == EVERY_CELL else inside & (given.types == _type_code(population))
+                _add(self._scope(k, population), given, chosen)
+
+    def _populations(self, types: NDArray[np.int8]) -> list[str]:
+        found = [name.lower() for code, name in enumerate(CELL_TYPES) if (types == code).any()]
+        return [EVERY_CELL, *found]
+
+    def _scope(self, k: int, population: str) -> _Scope:
+        if (k, population) not in self._scopes:
+            self._scopes[k, population] = _Scope(*self._areas[k][:2], population, self._areas[k][2])
+        return self._scopes[k, population]
+
+    def rows(self, area_mm2: float | None = None) -> list[ScoreRow]:
+        """Give the rows: of the whole first, the assay's population before others.
+
+        Parameters
+        ----------
+        area_mm2 : float, optional
+            Area of the whole: of its tissue.
+
+        Returns
+        -------
+        list of ScoreRow
+            A region of an excluded class has no row; its cells are counted in the others. A cell that is left out is
+            counted once, for the first of the reasons excluded, artifact, cut, unmeasurable.
+        """
+        wanted = self.assay.population
+        others = [name.lower() for name in CELL_TYPES if name.lower() != wanted]
+        populations = [wanted, *(name for name in (*others, EVERY_CELL) if name != wanted)]
+        rows = []
+        for k, (_, _, members) in enumerate(self._areas):
+            area = area_mm2 if members is None else self.regions.area_mm2(members)
+            for population in populations:
+                if population == wanted or (k, population) in self._scopes:
+                    rows.append(replace(self._row(self._scope(k, population)), area_mm2=area))
+        return rows + self._hotspots()
+
+    @property
+    def _fine_um(self) -> float:
+        return float(self.assay.block_um / 2**HALVINGS)
+
+    def _hotspots(self) -> list[ScoreRow]:
+        """Give a row for each hotspot of the whole, in the assay's population."""
+        assay, whole = self.assay, self._scope(0, self.assay.population)
+        if not assay.hotspot_mm2:
+            return []
+        score = SCORES[assay.scores[0]]
+        least = assay.minimum_cells.get(score.name, score.minimum_cells)
+        found = hotspots(whole.blocks(self._fine_um), score, assay.hotspot_mm2, least, HOTSPOTS)
+        rows = []
+        for number, spot in enumerate(found, 1):
+            name = f"{HOTSPOT} {number} at {spot.x_um:.0f}, {spot.y_um:.0f} um"
+            scope = _Scope(name, "", assay.population, None, at=[spot.tallies.at], values=[spot.tallies.values])
+            rows.append(replace(self._row(scope), area_mm2=(spot.side_um / 1000) ** 2, saturated_share=None, band=None))
+        return rows
+
+    def _row(self, scope: _Scope) -> ScoreRow:
+        assay = self.assay
+        sample = sampling(scope.blocks(self._fine_um))
+        if len(sample.blocks.at):
+            self.samplings[scope.region, scope.population] = sample
+        total = sample.blocks.total
+        has_cells = float(max(total.cells, total.membranes)) > 0
+        reason = "" if has_cells else f"no scored cells{self._why_none(scope)}"
+        scores = {name: _score(SCORES[name], sample, assay, reason) for name in assay.scores}
+        counts = total.counts
+        first = SCORES[assay.scores[0]]
+        main = scores[first.name].value
+        return ScoreRow(
+            image=self._keys[0],
+            group=self._keys[1],
+            region=scope.region,
+            region_class=scope.region_class,
+            population=scope.population,
+            compartment="+".join(assay.compartment),
+            cells=counts.cells,
+            negative=counts.negative,
+            weak=counts.weak,
+            moderate=counts.moderate,
+            strong=counts.strong,
+            scores=scores,
+            blocks=len(sample.blocks.at),
+            effective_blocks=round(sample.effective, 2),
+            block_um=sample.blocks.side_um,
+            band=None if main is None or first.membranes else band(first, main, scope.moved),
+            heterogeneity=heterogeneity(sample.blocks),
+            patterns=her2.patterns(total) if float(total.membranes) else {},
+            **scope.left_out,
+            saturated_share=scope.saturated / scope.measured if scope.measured and scope.judged else None,
+            status=OK if any(score.status == OK for score in scores.values()) else UNSCORABLE,
+            reason=reason or ("" if main is not None else scores[first.name].reason),
+        )
+
+    def _why_none(self, scope: _Scope) -> str:
+        known = {population for (_, population), other in self._scopes.items() if other.at}
+        if scope.population not in known and EVERY_CELL in known:
+            return f" (no cell is known to be {scope.population}: {HOW_TO_TELL})"
+        parts = [f"{count} {REASONS[name]}" for name, count in scope.left_out.items() if count]
+        if parts:
+            return f" ({', '.join(parts)})"
+        nothing = "no nuclei found"
+        return f" ({nothing}: is it blank, or the pixel size wrong?)" if scope.region == WHOLE else f" ({nothing})"
+
+
+def _type_code(population: str) -> int:
+    return [name.lower() for name in CELL_TYPES].index(population)
+
+
+def _cells(
+    cells: pd.DataFrame, assay: Assay, context: SlideContext | None, out: NDArray[np.bool_], image: int
+) -> _Cells:
+    """Tell why each cell is left out, and give what the others add to their squares."""
+    codes = _codes(cells[CLASS_COLUMN], CLASSES)
+    reasons = {
+        "excluded": out,
+        "in_artifact": cells["in_artifact"].to_numpy(bool),
+        "cut_by_border": cells["cut_by_border"].to_numpy(bool) & (not assay.include_cut),
+        "unmeasurable": codes < 0,
+    }
+    reason = np.full(len(cells), -1, np.int8)
+    for k, name in reversed(list(enumerate(REASONS))):
+        reason[reasons[name]] = k
+    scored = reason < 0
+    part = cells[scored]
+    side = assay.block_um / 2**HALVINGS
+    at = np.floor(part[["y_um", "x_um"]].to_numpy() / side).astype(np.int64)
+    at[:, 0] += image * IMAGE_ROWS
+    values = np.zeros((len(part), len(TALLIES)))
+    values[np.arange(len(part)), codes[scored]] = 1
+    od = part[SCORED_COLUMN].to_numpy(np.float64)
+    first = len(CLASS_COUNTS)
+    values[:, first : first + len(OD_SUMS)] = np.column_stack([od, np.clip(od, 0, assay.atm_max_od) / assay.atm_max_od])
+    if PATTERN_COLUMN in part.columns:
+        pattern = _codes(part[PATTERN_COLUMN], PATTERN_NAMES)
+        known = np.flatnonzero(pattern >= 0)
+        values[known, first + len(OD_SUMS) + pattern[known]] = 1
+    moved: dict[tuple[str, int], NDArray[np.int8]] = {}
+    for what, level in variants(part, assay, context):
+        moved[what, sum(key[0] == what for key in moved)] = level
+    types = np.full(len(cells), -1, np.int8)
+    if CELL_TYPE_COLUMN in cells.columns:
+        types = _codes(cells[CELL_TYPE_COLUMN], CELL_TYPES)
+    return _Cells(reason, at, values, moved, _saturation(part, assay.compartment), types)
+
+
+def _codes(values: pd.Series, names: Sequence[str]) -> NDArray[np.int8]:
+    """Give the place of each value among names, -1 for others."""
+    return np.asarray(pd.Index(names).get_indexer(pd.Index(values)), np.int8)
+
+
+def _saturation(scored: pd.DataFrame, compartment: tuple[str, ...]) -> NDArray[np.float64] | None:
+    """Saturated and measured area of each cell, shape (n, 2); None where the table has it no longer."""
+    names = [name.capitalize() for name in compartment]
+    if saturated_column(names[0]) not in scored.columns:
+        return None
+    area = np.array([scored[measured_column(name)].to_numpy(np.float64) for name in names])
+    share = np.array([scored[saturated_column(name)].to_numpy(np.float64) for name in names])
+    return np.column_stack([np.where(area > 0, area * share, 0).sum(axis=0), area.sum(axis=0)])
+
+
+def _add(scope: _Scope, given: _Cells, chosen: NDArray[np.bool_]) -> None:
+    for code, name in enumerate(REASONS):
+        scope.left_out[name] += int((chosen & (given.reason == code)).sum())
+    inside = chosen[given.reason < 0]
+    if not inside.any():
+        return
+    blocks = BlockTallies(given.at[inside], given.values[inside], 0.0).coarser(1)
+    scope.at.append(blocks.at)
+    scope.values.append(blocks.values)
+    for (what, k), level in given.moved.items():
+        counts = np.bincount(level[inside], minlength=4).astype(np.float64)
+        each = scope.moved.setdefault(what, [])
+        if k < len(each):
+            each[k] = each[k] + counts
+        else:
+            each.append(counts)
+    if given.saturation is None:
+        scope.judged = False
+        return
+    dark, area = given.saturation[inside].sum(axis=0)
+    scope.saturated += float(dark)
+    scope.measured += float(area)
+
+
+def _score(score: Score, sample: Sampling, assay: Assay, reason: str) -> ScoreValue:
+    if reason:
+        return ScoreValue(status=UNSCORABLE, reason=reason)
+    total = sample.blocks.total
+    cells, least = int(score.cells(total)), assay.minimum_cells.get(score.name, score.minimum_cells)
+    if not cells:
+        return ScoreValue(
+            status=UNSCORABLE, reason="membranes were not judged" if score.membranes else "no scored cells"
+        )
+    if cells < least:
+        return ScoreValue(status=UNSCORABLE, reason=f"{cells} cells, at least {least} are needed")
+    value = float(score.of(total))
+    found: Interval | None = interval(score, sample)
+    ends: dict[str, Any] = {} if found is None else {"low": found.low, "high": found.high, "method": found.method}
+    return ScoreValue(value, category=_category(score, value, total), **ends)
+
+
+def _category(score: Score, value: float, total: Tallies) -> str:
+    if score.membranes:
+        return her2.category(value, her2.patterns(total))
+    return score.category(value) if score.category is not None else ""
 
 
 def score_rows(
-    cells: pd.DataFrame,
+    tables: pd.DataFrame | Iterable[pd.DataFrame],
     assay: Assay,
     regions: RegionSet = NO_REGIONS,
+    context: SlideContext | None = None,
     *,
     image: str = "image",
     group: str = "",
     tissue_mm2: float | None = None,
 ) -> list[ScoreRow]:
-    """Score a whole image, each of its regions, and the regions of each class together.
-
-    Parameters
-    ----------
-    cells : DataFrame
-        What `slim` gives. Not modified.
-    assay : Assay
-    regions : RegionSet
-        Those the table was made with.
-    image, group : str
-        Keys of the rows.
-    tissue_mm2 : float, optional
-        Area of the tissue.
-
-    Returns
-    -------
-    list of ScoreRow
-        The whole image first. A region of an excluded class has no row; its cells are counted in the others.
-    """
-    excluded = regions.excluded(assay.exclude)
-    whole = summarize(cells, assay, image=image, group=group, excluded=excluded)
-    rows = [replace(whole, area_mm2=tissue_mm2)]
-    names = cells[REGION_COLUMN].to_numpy(object)
-
-    def row(region: str, region_class: str, members: Sequence[str]) -> ScoreRow:
-        inside = cells[in_regions(names, members)]
-        scored = summarize(inside, assay, image=image, group=group, region=region, excluded=excluded)
-        return replace(scored, region_class=region_class, area_mm2=regions.area_mm2(members))
-
-    for region in regions.regions:
-        if region.name not in excluded:
-            rows.append(row(region.name, region.classification, [region.name]))
-    for region_class, members in regions.classes.items():
-        if len(members) > 1 and members[0] not in excluded:
-            rows.append(row(f"{ALL} {region_class}", region_class, members))
-    return rows
+    """Score a whole image, each of its regions, and the regions of each class together; see `ScoreTable`."""
+    table = ScoreTable(assay, regions, context, image=image, group=group)
+    for cells in [tables] if isinstance(tables, pd.DataFrame) else tables:
+        table.add(cells)
+    return table.rows(tissue_mm2)
 
 
-def summarize(
-    cells: pd.DataFrame,
+def pool(
+    tables: Sequence[pd.DataFrame],
     assay: Assay,
+    context: SlideContext | None,
     *,
-    image: str = "image",
-    group: str = "",
-    region: str = WHOLE,
-    excluded: Collection[str] = (),
-) -> ScoreRow:
-    """Count classes and compute the scores of a set of cells.
-
-    Parameters
-    ----------
-    cells : DataFrame
-        Cell table with the columns that scoring adds. Not modified.
-    assay : Assay
-        Which compartments the classes are of, whether cut cells count, the scale of the ATM.
-    image, group, region : str
-        Keys of the row.
-    excluded : collection of str
-        Names of regions whose cells are left out.
-
-    Returns
-    -------
-    ScoreRow
-        Of no cells, its status is "unscorable". A cell that is left out is counted once: as excluded, else as in an
-        artifact, else as cut, else as unmeasurable.
-    """
-    out = in_regions(cells[REGION_COLUMN].to_numpy(object), list(excluded)) if excluded else np.zeros(len(cells), bool)
-    artifact = cells["in_artifact"].to_numpy(bool) & ~out
-    cut = cells["cut_by_border"].to_numpy(bool) & ~out & ~artifact
-    left = ~out & ~artifact & (np.ones(len(cells), bool) if assay.include_cut else ~cut)
-    unmeasurable = cells[CLASS_COLUMN].to_numpy() == UNMEASURABLE
-    scored = cells[left & ~unmeasurable]
-    numbers = [int((scored[CLASS_COLUMN] == name).sum()) for name in CLASSES]
-    counts = ClassCounts(*numbers)
-    od = scored[SCORED_COLUMN].to_numpy(np.float64)
-    outcomes = (percent_positive(*numbers), h_score(*numbers), atm(od, assay.atm_max_od))
-    reasons = [outcome.reason for outcome in outcomes if isinstance(outcome, Unscorable)]
-    percent, h, average = (None if isinstance(outcome, Unscorable) else outcome for outcome in outcomes)
-    missing = {
-        "excluded": int(out.sum()),
-        "in_artifact": int(artifact.sum()),
-        "cut_by_border": int(cut.sum()),
-        "unmeasurable": int((left & unmeasurable).sum()),
-    }
-    return ScoreRow(
-        image=image,
-        group=group,
-        region=region,
-        region_class="",
-        population=assay.population,
-        compartment="+".join(assay.compartment),
-        cells=counts.cells,
-        negative=counts.negative,
-        weak=counts.weak,
-        moderate=counts.moderate,
-        strong=counts.strong,
-        percent_positive=percent,
-        h_score=h,
-        atm=average,
-        mean_dab_od=float(od.mean()) if len(od) else None,
-        **missing,
-        saturated_share=_saturated(scored, assay.compartment),
-        status=UNSCORABLE if reasons else OK,
-        reason=reasons[0] + _left_out(missing, region) if reasons else "",
-    )
-
-
-def failed_row(image: str, group: str, assay: Assay, reason: str, *, region: str = WHOLE) -> ScoreRow:
-    """Give the row of an image or group that could not be scored."""
-    return ScoreRow(
-        image, group, region, "", assay.population, "+".join(assay.compartment), status=FAILED, reason=reason
-    )
-
-
-def _left_out(missing: Mapping[str, int], region: str) -> str:
-    words = {"in_artifact": "on pen or unscanned", "cut_by_border": "cut by the border"}
-    parts = [f"{count} {words.get(name, name)}" for name, count in missing.items() if count]
-    if parts:
-        return f" ({', '.join(parts)})"
-    return " (no nuclei found: is it blank, or the pixel size wrong?)" if region == WHOLE else " (no nuclei found)"
-
-
-def _saturated(scored: pd.DataFrame, compartment: tuple[str, ...]) -> float | None:
-    names = [name.capitalize() for name in compartment]
-    if not len(scored) or saturated_column(names[0]) not in scored.columns:
-        return None
-    area = np.array([scored[measured_column(name)].to_numpy(np.float64) for name in names])
-    share = np.array([scored[saturated_column(name)].to_numpy(np.float64) for name in names])
-    return float(np.where(area > 0, area * share, 0).sum() / area.sum())
+    group: str,
+    region: str,
+    region_class: str = "",
+) -> list[ScoreRow]:
+    """Score the cells of several images together; blocks of different images do not touch."""
+    table = ScoreTable(assay, NO_REGIONS, context, image=group, group=group, region=region, region_class=region_class)
+    for k, cells in enumerate(tables):
+        table.add(cells, k)
+    return table.rows()

@@ -1,5 +1,6 @@
 import dataclasses
 import hashlib
+import shutil
 from importlib import resources
 
 import numpy as np
@@ -12,6 +13,7 @@ from ihcscore.errors import AssayError, UnknownName
 from ihcscore.pipeline import score_image
 from ihcscore.stains.vectors import StainMatrix
 
+RULE = resources.files("ihcscore.celltypes") / "epithelium.json"
 WEIGHTS = resources.files("ihcscore.segment") / "weights" / "nuclei.onnx"
 CHANGES = {
     "name": "other",
@@ -19,10 +21,17 @@ CHANGES = {
     "description": "another text",
     "compartment": ("cytoplasm",),
     "thresholds": (0.1, 0.3, 0.5),
-    "population": None,  # one choice only, so far
+    "population": "tumor",
     "include_cut": True,
     "exclude": ("Necrosis",),
     "only_regions": True,
+    "hotspot_mm2": 0.003,
+    "scores": ("percent_positive", "allred"),
+    "minimum_cells": {"h_score": 500},
+    "block_um": 40.0,
+    "band_od": 0.2,
+    "band_degrees": 9.0,
+    "band_white": 0.1,
     "atm_max_od": 1.0,
     "background": (240.0, 240.0, 240.0),
     "stains": StainMatrix((0.75, 0.6, 0.28), (0.24, 0.5, 0.83)),
@@ -30,8 +39,13 @@ CHANGES = {
     "segmenter_parameters": {"largest_object_um": 12.0},
     "weights": str(WEIGHTS),
     "weights_sha256": hashlib.sha256(WEIGHTS.read_bytes()).hexdigest(),
+    "classifier": "NAME",
+    "classifier_sha256": "abc",
+    "tumor_rule": True,
     "expansion_um": 2.0,
     "membrane_um": 2.0,
+    "membrane_from": "band",
+    "complete_share": 0.1,
     "nucleus_edge_um": 0.0,
     "mpp": 0.5,
     "group": "case",
@@ -51,24 +65,42 @@ def outcome(assay, image):
 
 
 @pytest.mark.parametrize("field", [f.name for f in dataclasses.fields(Assay)])
-def test_every_field_changes_a_result_or_its_provenance(field, image):
+def test_every_field_changes_a_result_or_its_provenance(field, image, tmp_path):
     change = CHANGES[field]
-    if change is None:
-        with pytest.raises((AssayError, UnknownName)):
-            outcome(load_assay("generic-nuclear").replace(**{field: "no such choice"}), image)
-        return
     base = load_assay("generic-nuclear")
+    if field == "classifier":
+        shutil.copy(RULE, tmp_path / "mine.json")
+        change = str(tmp_path / "mine.json")
     before, after = outcome(base, image), outcome(base.replace(**{field: change}), image)
     assert before != after
 
 
-@pytest.mark.parametrize("field", ["thresholds", "background", "stains", "include_cut", "atm_max_od", "compartment"])
-def test_scoring_fields_change_a_score(field, image):
+@pytest.mark.parametrize(
+    ("field", "what"),
+    [
+        ("thresholds", "h_score"),
+        ("background", "mean_dab_od"),
+        ("stains", "mean_dab_od"),
+        ("include_cut", "cells"),
+        ("atm_max_od", "atm"),
+        ("compartment", "h_score"),
+        ("band_od", "band"),
+        ("band_degrees", "band"),
+        ("band_white", "band"),
+        ("block_um", "blocks"),
+        ("minimum_cells", "reason"),
+        ("tumor_rule", "none"),
+    ],
+)
+def test_scoring_fields_change_a_score(field, what, image):
     base = load_assay("generic-nuclear")
-    before = score_image(image, mpp=0.5, assay=base).scores
-    after = score_image(image, mpp=0.5, assay=base.replace(**{field: CHANGES[field]})).scores
-    numbers = ("h_score", "atm", "mean_dab_od", "cells")
-    assert [getattr(before, n) for n in numbers] != [getattr(after, n) for n in numbers]
+    before = score_image(image, mpp=0.5, assay=base)
+    after = score_image(image, mpp=0.5, assay=base.replace(**{field: CHANGES[field]}))
+    if what == "none":
+        assert not before.cells["Cell type"].any()
+        assert after.cells["Cell type"].all()
+    else:
+        assert getattr(before.scores, what) != getattr(after.scores, what)
 
 
 @pytest.mark.parametrize("name", preset_names())
@@ -76,7 +108,10 @@ def test_presets_load_and_say_where_their_values_come_from(name):
     assay = load_assay(name)
     assert assay.name == name
     assert assay.description
-    assert {"thresholds", "background", "stains", "nucleus_edge_um"} <= set(assay.sources)
+    general = load_assay("generic-nuclear")
+    changed = {f.name for f in dataclasses.fields(Assay) if getattr(assay, f.name) != getattr(general, f.name)}
+    assert changed - {"name", "version", "description", "sources"} <= set(assay.sources)
+    assert {"thresholds", "background"} <= set(assay.sources)
 
 
 def test_the_preset_is_the_default():
@@ -112,14 +147,17 @@ def test_all_problems_are_listed_at_once():
         "membrane_um": "wide",
         "mpp": -3,
         "include_cut": "yes",
-        "population": "tumor",
+        "population": "tumour",
+        "scores": ["h_score", "quick"],
+        "minimum_cells": {"cps": 3},
+        "membrane_from": "ring",
     }
     with pytest.raises(AssayError) as caught:
         assay_from_dict(wrong)
     text = str(caught.value)
     for word in ("tresholds", "rise", "nukleus", "background", "lack dab", "expansion_um", "membrane_um", "mpp"):
         assert word in text
-    for word in ("include_cut", "population"):
+    for word in ("include_cut", "population", "quick_0_18", "'cps'", "ridge or band"):
         assert word in text
 
 

@@ -66,7 +66,14 @@ def test_every_image_has_a_row_and_a_folder(tiles, out):
     ]
     for row in rows:
         names = {p.name for p in (out / row["image"]).iterdir()}
-        assert names == {"cells.parquet", "cells.csv", "cells.geojson", "overlay.png", "quality.csv", "summary.json"}
+        assert names == {
+            "cells.parquet",
+            "cells.csv",
+            "cells.geojson",
+            "overlay.png",
+            "quality.csv",
+            "blocks.parquet",
+        } | {"summary.json"}
         table = read_cells(out / row["image"] / "cells.parquet")
         assert int(row["cells"]) + int(row["unmeasurable"]) + int(row["cut_by_border"]) == len(table)
 
@@ -385,7 +392,7 @@ def test_a_changed_record_does_not_repeat(tiles, out):
     run(tiles, out)
     path = out / "case1_a" / "summary.json"
     summary = json.loads(path.read_text())
-    summary["scores"]["h_score"] += 1
+    summary["scores"]["scores"]["h_score"]["value"] += 1
     summary["libraries"]["numpy"] = "1.0"
     path.write_text(json.dumps(summary))
     done = replay(path, tiles)

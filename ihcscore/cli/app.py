@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 import ihcscore
-from ihcscore.cli import assay, demo, phantom, replay, rescore, score, stains, tma
+from ihcscore.cli import assay, assays, classifier, demo, phantom, replay, rescore, score, stains, tma
 from ihcscore.errors import IhcscoreError
 
 app = typer.Typer(
@@ -17,8 +17,11 @@ app = typer.Typer(
     rich_markup_mode=None,
     help="Score immunohistochemistry (IHC) images. For research use only.",
 )
-for module in (demo, score, rescore, tma, stains, replay, assay, phantom):
+for module in (demo, score, rescore, tma, stains, replay, assay, assays, phantom):
     app.command(module.__name__.rsplit(".", 1)[-1])(module.command)
+
+
+app.add_typer(classifier.app, name="classifier")
 
 
 def _version(wanted: bool) -> None:

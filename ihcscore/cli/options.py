@@ -25,6 +25,18 @@ Exclude = Annotated[
     list[str] | None,
     typer.Option("--exclude", help="Class of regions whose cells are left out, * matches anything; may be repeated."),
 ]
+Population = Annotated[
+    str | None, typer.Option("--population", help="Cells that are scored first: all, tumor, stroma, immune, other.")
+]
+Classifier = Annotated[
+    Path | None, typer.Option("--classifier", help="Tells types of cells; 'ihcscore classifier train' makes one.")
+]
+TumorRule = Annotated[
+    bool, typer.Option("--tumor-rule", help="Tell epithelium from stroma and lymphocytes by the rule that ships.")
+]
+Scores = Annotated[
+    str | None, typer.Option("--scores", help="Scores, the main one first: h_score,percent_positive,allred,irs, ...")
+]
 Background = Annotated[str | None, typer.Option("--background", help="auto (the image's glass) or R,G,B.")]
 
 
@@ -50,6 +62,11 @@ def changes(
     compartment: str | None = None,
     stains: str | None = None,
     background: str | None = None,
+    *,
+    scores: str | None = None,
+    classifier: Path | None = None,
+    tumor_rule: bool = False,
+    exclude: Sequence[str] | None = None,
     **others: Any,
 ) -> dict[str, Any]:
     """Turn options into fields of `Assay`; what was not given is left out."""
@@ -60,6 +77,14 @@ def changes(
         fields["compartment"] = tuple(compartment.split("+"))
     if background is not None:
         fields["background"] = background if background == "auto" else numbers("--background", background, 3)
+    if scores is not None:
+        fields["scores"] = tuple(name.strip() for name in scores.split(","))
+    if classifier is not None:
+        fields |= {"classifier": str(classifier), "classifier_sha256": None}
+    if tumor_rule:
+        fields["tumor_rule"] = True
+    if exclude:
+        fields["exclude"] = tuple(exclude)
     if stains is not None:
         fields["stains"] = _stain_rule(stains)
     return fields

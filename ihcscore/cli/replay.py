@@ -17,11 +17,14 @@ def command(
     weights: Annotated[
         Path | None, typer.Option("--weights", help="Network that it was measured with, where not the package's own.")
     ] = None,
+    classifier: Annotated[
+        Path | None, typer.Option("--classifier", help="Classifier that told types of cells, where one did.")
+    ] = None,
 ) -> None:
     """Repeat a result from its own record and say whether it is the same; exit code 1 if it is not."""
     from ihcscore.replaying import replay
 
-    done = replay(summary, source, nuclei=nuclei, weights=weights)
+    done = replay(summary, source, nuclei=nuclei, weights=weights, classifier=classifier)
     for note in done.notes:
         typer.echo(f"note: {note}", err=True)
     if not done.same:

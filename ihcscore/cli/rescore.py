@@ -8,10 +8,14 @@ import typer
 from ihcscore.cli.options import (
     AssayName,
     Background,
+    Classifier,
     Compartment,
     Exclude,
+    Population,
+    Scores,
     Stains,
     Thresholds,
+    TumorRule,
     changes,
     summarise_failures,
 )
@@ -25,6 +29,10 @@ def command(
     compartment: Compartment = None,
     stains: Stains = None,
     background: Background = None,
+    scores: Scores = None,
+    population: Population = None,
+    classifier: Classifier = None,
+    tumor_rule: TumorRule = False,
     regions: Annotated[
         Path | None, typer.Option("--regions", help="Other regions than when measuring: a file, or a folder of them.")
     ] = None,
@@ -37,7 +45,17 @@ def command(
     from ihcscore.results import read_run
 
     chosen = load_assay(assay) if assay is not None else None
-    fields = changes(thresholds, compartment, stains, background, exclude=tuple(exclude) if exclude else None)
+    fields = changes(
+        thresholds,
+        compartment,
+        stains,
+        background,
+        scores=scores,
+        population=population,
+        classifier=classifier,
+        tumor_rule=tumor_rule,
+        exclude=exclude,
+    )
     report = rescore_folder(measured, out, chosen, regions=regions, **fields)
     for text in report.warnings:
         typer.echo(f"warning: {text}", err=True)

@@ -9,10 +9,19 @@ from rich.progress import ProgressColumn, Task
 from rich.table import Table
 from rich.text import Text
 
-from ihcscore.summarize import OK, ScoreRow
+from ihcscore.rows import OK, ScoreRow, ScoreValue
+from ihcscore.scores.registry import SCORES
 
 if TYPE_CHECKING:
     from ihcscore.assay import Assay
+
+
+FEW_SCORES = 2
+"""With more, there is no room for the numbers of each class."""
+WIDE = 160
+"""Width of what is not shown on a terminal."""
+HIDDEN = ("atm", "mean_dab_od")
+"""Scores that the table on the screen leaves to scores.csv."""
 
 
 class Rate(ProgressColumn):
@@ -27,20 +36,26 @@ def show_scores(rows: Sequence[ScoreRow], assay: "Assay") -> None:
     """Print rows of scores and what they hold for to stdout."""
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column("image", overflow="fold")
-    for name in ("cells", "0", "1+", "2+", "3+", "% pos", "H-score", "left out"):
+    shown = [SCORES[name] for name in assay.scores if name not in HIDDEN]
+    classes = ("0", "1+", "2+", "3+") if len(shown) <= FEW_SCORES else ()
+    for name in ("cells", *classes, *(score.label for score in shown), "left out"):
         table.add_column(name, justify="right", no_wrap=True)
     for row in rows:
+        name = " ".join([row.image, *_which(row, assay)])
         if row.status != OK and row.cells is None:
-            table.add_row(row.image, *["-"] * 7, row.status)
+            table.add_row(name, *["-"] * (1 + len(classes) + len(shown)), row.status)
             continue
+        left_out = (row.cut_by_border, row.unmeasurable, row.in_artifact, row.excluded)
         table.add_row(
-            row.image if row.region == "image" else f"{row.image} ({row.region})",
-            *(str(value) for value in (row.cells, row.negative, row.weak, row.moderate, row.strong)),
-            "-" if row.percent_positive is None else f"{row.percent_positive:.1f}",
-            "-" if row.h_score is None else f"{row.h_score:.1f}",
-            str((row.cut_by_border or 0) * (not assay.include_cut) + (row.unmeasurable or 0)),
+            name,
+            str(row.cells),
+            *(str(value) for value in (row.negative, row.weak, row.moderate, row.strong)[: len(classes)]),
+            *(score_text(row.scores.get(score.name)) for score in shown),
+            str(sum(value or 0 for value in left_out)),
         )
     console = Console(markup=False)
+    if not console.is_terminal:
+        console = Console(markup=False, width=WIDE)
     console.print(table)
     cuts = ", ".join(f"{value:g}" for value in assay.thresholds)
     console.print(
@@ -51,7 +66,31 @@ def show_scores(rows: Sequence[ScoreRow], assay: "Assay") -> None:
     )
     for row in rows:
         if row.status == "unscorable":
-            console.print(f"{row.image}: no score, {row.reason}", highlight=False, soft_wrap=True)
+            name = " ".join([row.image, *_which(row, assay)])
+            console.print(f"{name}: no score, {row.reason}", highlight=False, soft_wrap=True)
+
+
+def score_text(score: ScoreValue | None) -> str:
+    """Write a score with its interval, and its category.
+
+    Examples
+    --------
+    >>> score_text(ScoreValue(142.3, 127.9, 157.2)), score_text(ScoreValue(7.0, 7.0, 8.0, "positive"))
+    ('142 (128-157)', '7 (7-8) positive')
+    """
+    if score is None or score.value is None:
+        return "-"
+    ends = [score.value, *(end for end in (score.low, score.high) if end is not None)]
+    digits = 2 if max(ends) < 3 and any(end != int(end) for end in ends) else 1 if max(ends) < 20 else 0
+    value, *others = (f"{end:.{0 if end == int(end) and digits == 1 else digits}f}" for end in ends)
+    interval = f" ({others[0]}-{others[1]})" if len(others) == 2 else ""
+    return f"{value}{interval}{f' {score.category}' if score.category else ''}"
+
+
+def _which(row: ScoreRow, assay: "Assay") -> list[str]:
+    """Name a row's region and population, where they are not the usual ones."""
+    region = [] if row.region == "image" else [f"({row.region})"]
+    return region + ([] if row.population == assay.population else [f"[{row.population} cells]"])
 
 
 def _background(assay: "Assay") -> str:

@@ -8,10 +8,14 @@ import typer
 from ihcscore.cli.options import (
     AssayName,
     Background,
+    Classifier,
     Compartment,
     Out,
+    Population,
+    Scores,
     Stains,
     Thresholds,
+    TumorRule,
     assay_with,
     changes,
     summarise_failures,
@@ -41,6 +45,10 @@ def command(
     compartment: Compartment = None,
     stains: Stains = None,
     background: Background = None,
+    scores: Scores = None,
+    population: Population = None,
+    classifier: Classifier = None,
+    tumor_rule: TumorRule = False,
     segmenter: Annotated[str | None, typer.Option("--segmenter", help="What finds the nuclei.")] = None,
     workers: Annotated[int, typer.Option("--workers", min=1, help="Processes that measure, one core each.")] = 1,
     scheduler: Annotated[
@@ -51,7 +59,18 @@ def command(
     """Score tissue microarrays: find the cores on their grid, score each, and each patient."""
     if core_mm is not None and not 0.1 <= core_mm <= 10:
         raise typer.BadParameter("a diameter from 0.1 to 10 mm", param_hint="--core-mm")
-    fields = changes(thresholds, compartment, stains, background, mpp=mpp, segmenter=segmenter)
+    fields = changes(
+        thresholds,
+        compartment,
+        stains,
+        background,
+        scores=scores,
+        population=population,
+        classifier=classifier,
+        tumor_rule=tumor_rule,
+        mpp=mpp,
+        segmenter=segmenter,
+    )
 
     from ihcscore.io.inputs import expand_inputs
     from ihcscore.tma.scoring import find_grids, score_arrays

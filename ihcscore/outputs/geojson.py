@@ -13,12 +13,23 @@ from numpy.typing import NDArray
 from ihcscore.atomic import atomic_path
 from ihcscore.outputs.colors import CLASS_COLORS
 from ihcscore.outputs.rings import DECIMALS_PX, ring_texts
-from ihcscore.schema import CLASS_COLUMN, COMPARTMENTS, SCORED_COLUMN, STAINS, area_column, stain_column
+from ihcscore.schema import (
+    CELL_TYPE_COLUMN,
+    CELL_TYPES,
+    CLASS_COLUMN,
+    COMPARTMENTS,
+    RIDGE_MEAN_COLUMN,
+    SCORED_COLUMN,
+    STAINS,
+    area_column,
+    stain_column,
+)
 
 MEASUREMENTS = (
     *(area_column(name) for name in ("Nucleus", "Cell")),
     "Nucleus: Circularity",
     *(stain_column(name, stain, "mean") for name in COMPARTMENTS for stain in STAINS),
+    RIDGE_MEAN_COLUMN,
     SCORED_COLUMN,
 )
 """What goes along with the outlines; the rest is in the cell table, under the same id."""
@@ -73,9 +84,9 @@ def write_geojson(path: Path, tables: Iterable[pd.DataFrame], place: Place = HER
 
     Notes
     -----
-    Coordinates are level-0 pixels, x right, y down, pixel (0, 0) covering [0, 1) x [0, 1), rounded to 0.01 px. A cell
-    that the image's border cuts carries the measurement ``Cut by border`` 1. A measurement that does not exist (no
-    pixel) is left out.
+    The class of a cell whose type is known is named as QuPath does, ``Tumor: 1+``. Coordinates are level-0 pixels, x
+    right, y down, pixel (0, 0) covering [0, 1) x [0, 1), rounded to 0.01 px. A cell that the image's border cuts
+    carries the measurement ``Cut by border`` 1. A measurement that does not exist (no pixel) is left out.
     """
     with atomic_path(path) as part, part.open("w", encoding="utf-8", newline="\n") as file:
         file.write('{"type":"FeatureCollection","features":[\n')
@@ -89,17 +100,20 @@ def write_geojson(path: Path, tables: Iterable[pd.DataFrame], place: Place = HER
 
 
 def _features(cells: pd.DataFrame, place: Place) -> list[str]:
+    kinds = cells[CELL_TYPE_COLUMN].tolist() if CELL_TYPE_COLUMN in cells.columns else [""] * len(cells)
     styles = {
-        name: json.dumps({"name": name, "color": list(color)}, separators=(",", ":"))
-        for name, color in CLASS_COLORS.items()
+        (kind, name): json.dumps({"name": f"{kind}: {name}" if kind else name, "color": color}, separators=(",", ":"))
+        for name, color in ((name, list(color)) for name, color in CLASS_COLORS.items())
+        for kind in ("", *CELL_TYPES)
     }
     return [
         f'{{"type":"Feature","id":"{identity}","geometry":{cell},"nucleusGeometry":{nucleus},"properties":'
-        f'{{"objectType":"cell","classification":{styles[name]},"measurements":{{{measured}}}}}}}'
-        for identity, cell, nucleus, name, measured in zip(
+        f'{{"objectType":"cell","classification":{styles[kind, name]},"measurements":{{{measured}}}}}}}'
+        for identity, cell, nucleus, kind, name, measured in zip(
             cells["cell_id"].tolist(),
             _geometries(cells["cell_wkb"], place),
             _geometries(cells["nucleus_wkb"], place),
+            kinds,
             cells[CLASS_COLUMN].tolist(),
             _measurements(cells),
             strict=True,

@@ -2,12 +2,12 @@
 
 import csv
 import io
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -15,11 +15,12 @@ import pyarrow.parquet as pq
 from ihcscore.atomic import atomic_path, write_bytes
 from ihcscore.celltable import block_ranges
 from ihcscore.errors import DamagedResult
+from ihcscore.intervals import BlockTallies, Sampling
 from ihcscore.quality import MEASURES, BlockQuality
+from ihcscore.rows import ScoreRow, flat, table_columns
 from ihcscore.schema import CLASS_COLUMN, COLUMNS, REGION_COLUMN, SCHEMA_VERSION, SCORED_COLUMNS, Column
-from ihcscore.summarize import ScoreRow
+from ihcscore.scores.tallies import TALLIES
 
-SCORE_COLUMNS = tuple(field.name for field in fields(ScoreRow))
 VERSION_KEY = b"ihcscore_schema_version"
 FEW_VALUES = ("block_row", "block_col", CLASS_COLUMN, REGION_COLUMN)
 PANDAS_TYPES: dict[str, Any] = {
@@ -32,6 +33,18 @@ ARROW_TYPES = {
     "int32": pa.int32(),
     "float32": pa.float32(),
     "float64": pa.float64(),
+}
+
+
+BLOCK_COLUMNS = {
+    "region": pa.string(),
+    "population": pa.string(),
+    "side_um": pa.float64(),
+    "inflation": pa.float64(),
+    "row": pa.int64(),
+    "column": pa.int64(),
+    **dict.fromkeys(TALLIES, pa.float64()),
+    "weights": pa.binary(),
 }
 
 
@@ -164,6 +177,63 @@ def write_quality(path: Path, blocks: Iterable[BlockQuality]) -> None:
     write_bytes(path, text.getvalue().encode("utf-8-sig"))
 
 
+def write_blocks(path: Path, samplings: Mapping[tuple[str, str], Sampling]) -> None:
+    """Write what intervals are made of: the tallies of each block, and how often each resample draws it.
+
+    Parameters
+    ----------
+    path : Path
+        Parquet; replaced if it exists. A row for each region, population and block: its place in blocks of
+        ``side_um``, the sums of `ihcscore.scores.tallies.TALLIES`, ``inflation``, and ``weights``, a whole number for
+        each resample, empty where none were drawn.
+    samplings : mapping
+        By region and population.
+
+    Raises
+    ------
+    OutputError
+        If it cannot be written.
+    """
+    columns: dict[str, list[Any]] = {name: [] for name in BLOCK_COLUMNS}
+    for (region, population), sample in samplings.items():
+        n = len(sample.blocks.at)
+        columns["region"] += [region] * n
+        columns["population"] += [population] * n
+        columns["side_um"] += [sample.blocks.side_um] * n
+        columns["inflation"] += [sample.inflation] * n
+        columns["row"] += sample.blocks.at[:, 0].tolist()
+        columns["column"] += sample.blocks.at[:, 1].tolist()
+        for k, name in enumerate(TALLIES):
+            columns[name] += sample.blocks.values[:, k].tolist()
+        drawn = np.zeros((n, 0), np.uint8) if sample.weights is None else sample.weights.T
+        columns["weights"] += [line.tobytes() for line in drawn]
+    table = pa.table({name: pa.array(values, BLOCK_COLUMNS[name]) for name, values in columns.items()})
+    with atomic_path(path) as part:
+        pq.write_table(table, part, compression="zstd", use_dictionary=["region", "population"])
+
+
+def read_blocks(path: Path) -> dict[tuple[str, str], Sampling]:
+    """Read what `write_blocks` wrote: intervals follow from it (`ihcscore.intervals.interval`).
+
+    Raises
+    ------
+    DamagedResult
+        If it is missing or damaged.
+    """
+    try:
+        frame = pq.read_table(path).to_pandas()
+    except (OSError, pa.ArrowException) as error:
+        raise DamagedResult(path, f"is not a readable table of blocks ({error.__class__.__name__})") from error
+    found = {}
+    for (region, population), rows in frame.groupby(["region", "population"], sort=False):
+        weights = np.array([np.frombuffer(line, np.uint8) for line in rows["weights"]]).T
+        at, values = rows[["row", "column"]].to_numpy(np.int64), rows[list(TALLIES)].to_numpy(np.float64)
+        blocks = BlockTallies(at, values, float(rows["side_um"].iloc[0]))
+        inflation = float(rows["inflation"].iloc[0])
+        found[str(region), str(population)] = Sampling(blocks, inflation, weights if weights.size else None)
+    return found
+
+
 def write_scores(path: Path, rows: Iterable[ScoreRow]) -> None:
     """Write rows of scores as CSV.
 
@@ -179,11 +249,12 @@ def write_scores(path: Path, rows: Iterable[ScoreRow]) -> None:
     OutputError
         If it cannot be written.
     """
-    text = io.StringIO()
-    writer = csv.writer(text)
-    writer.writerow(SCORE_COLUMNS)
-    for row in rows:
-        writer.writerow([_cell(value) for value in row.to_dict().values()])
+    all_rows, text = list(rows), io.StringIO()
+    writer = csv.DictWriter(text, table_columns(all_rows), restval="")
+    writer.writeheader()
+    for row in all_rows:
+        known = {name: _cell(value) for name, value in flat(row).items()}
+        writer.writerow({name: known[name] for name in writer.fieldnames if name in known})
     write_bytes(path, text.getvalue().encode("utf-8-sig"))
 
 

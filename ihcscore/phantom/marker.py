@@ -52,7 +52,7 @@ def levels(rng: np.random.Generator, scene: Scene) -> NDArray[np.float64]:
 
 def deposit(
     rng: np.random.Generator, scene: Scene, level: NDArray[np.float64], pattern: NDArray[np.float32]
-) -> NDArray[np.float32]:
+) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
     """Lay down the DAB of all cells and the background.
 
     Parameters
@@ -68,10 +68,12 @@ def deposit(
 
     Returns
     -------
-    ndarray of shape (M, N), dtype float32
+    dab : ndarray of shape (M, N), dtype float32
         DAB OD. In each compartment of each cell the mean is its level times the share of that compartment, plus the
         background and what a hidden neighbour adds; the unstained part of a
         membrane counts as cytoplasm.
+    stained : ndarray of shape (M, N), dtype float32, or None
+        Weight 1 where a membrane of a positive cell takes stain; None unless the marker is membranous.
     """
     grid, layout, cells, drawn = scene.grid, scene.layout, scene.cells, scene.drawn
     where = _compartments(layout, cells)
@@ -82,14 +84,17 @@ def deposit(
     grain *= lognormal(rng, grid, 3 * drawn["grain_um"], 0.7 * drawn["granularity"])
     texture = np.where(where == 3, grain * np.sqrt(np.maximum(pattern, 0.05)), grain)
     texture = _even(texture, cells.cells, where)
+    stained = None
     if scene.marker == "membranous":
         # where a membrane takes no stain it is as brown as the cytoplasm beside it
-        arcs = share[1] + (1 - share[1]) * _arcs(rng, layout, cells, drawn["completeness"])
+        stained = _arcs(rng, layout, cells, drawn["completeness"])
+        arcs = share[1] + (1 - share[1]) * stained
         texture = np.where(where == 2, texture * arcs, texture)
+        stained = stained * per_label((level > 0).astype(np.float64), cells.membranes)
     dab = per_label(level, cells.cells) * np.array(share, np.float32)[where] * texture
     dab += per_label(0.6 * share[3] * level, layout.under)
     unspecific = scene.on_tissue() * np.clip(1 + 0.35 * smooth(rng, grid, 5.0), 0, None)
-    return np.asarray(dab + drawn["background_dab_od"] * unspecific, dtype=np.float32)
+    return np.asarray(dab + drawn["background_dab_od"] * unspecific, dtype=np.float32), stained
 
 
 def roughen(rng: np.random.Generator, scene: Scene, dab: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -160,7 +160,7 @@ def render(parameters: PhantomParameters, seed: int) -> Phantom:
     scene = Scene(grid, tissue, layout, cells, parameters.marker, drawn)
     look = chromatin(stain_rng, scene)
     level = levels(stain_rng, scene)
-    dab = deposit(stain_rng, scene, level, look.pattern)
+    dab, stained = deposit(stain_rng, scene, level, look.pattern)
     hematoxylin = look.od * _kept(scene, level) + surroundings(stain_rng, scene)
     dab = roughen(fault_rng, scene, dab) + unspecific(fault_rng, scene)
     light = _light(optics_rng, parameters, drawn)
@@ -176,7 +176,14 @@ def render(parameters: PhantomParameters, seed: int) -> Phantom:
         drawn["deep_blur_um"] / grid.mpp,
     )
     rgb = expose(optics_rng, passing, light, grid, drawn)
-    table = truth.table(layout, cells, level, hematoxylin, dab)
+    table = truth.table(
+        layout,
+        cells,
+        level,
+        hematoxylin,
+        dab,
+        truth.completeness(cells, stained, grid, drawn["membrane_um"], len(level)),
+    )
     return Phantom(
         rgb, layout.nuclei, cells.cells, cells.membranes, table, light.background, light.stains, parameters, seed, drawn
     )

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from ihcscore.errors import OutputError
 from ihcscore.phantom.cells import Cells
+from ihcscore.phantom.fields import Grid
 from ihcscore.phantom.labels import at_border, centroids_px, touching
 from ihcscore.phantom.layout import KINDS, Layout
 
@@ -25,6 +26,7 @@ def table(
     level: NDArray[np.float64],
     hematoxylin: NDArray[np.float32],
     dab: NDArray[np.float32],
+    completeness: NDArray[np.float64],
 ) -> Table:
     """Measure each cell on the ideal amounts of stain.
 
@@ -36,6 +38,8 @@ def table(
         Level of the marker drawn for each cell.
     hematoxylin, dab : ndarray of shape (M, N), dtype float32
         OD before any optical fault.
+    completeness : ndarray of shape (n,), dtype float64
+        Share of each cell's border that is stained; NaN where the marker is not membranous.
 
     Returns
     -------
@@ -43,7 +47,7 @@ def table(
         ``label``; ``x_px``, ``y_px`` (centroid of the nucleus, pixel (0, 0) covers [0, 1) x [0, 1)); ``kind``
         ("tumor", "stroma", "lymphocyte"); ``level``; ``nucleus_px``; ``touches_border``; ``touching``; and for each
         compartment ``<compartment>_dab_od`` and ``<compartment>_hematoxylin_od``, means over its pixels, NaN if it has
-        none. Cytoplasm is the cell without nucleus and membrane.
+        none. Cytoplasm is the cell without nucleus and membrane. ``completeness`` as given.
     """
     n = len(level)
     x, y = centroids_px(layout.nuclei)
@@ -57,12 +61,41 @@ def table(
         "nucleus_px": np.bincount(layout.nuclei.ravel(), minlength=n + 1)[1:],
         "touches_border": at_border(layout.nuclei),
         "touching": touching(layout.nuclei),
+        "completeness": completeness,
     }
     areas = (layout.nuclei, cytoplasm, cells.membranes, cells.cells)
     for name, labels in zip(COMPARTMENTS, areas, strict=True):
         found[f"{name}_dab_od"] = means(labels, dab, n)
         found[f"{name}_hematoxylin_od"] = means(labels, hematoxylin, n)
     return found
+
+
+def completeness(
+    cells: Cells, stained: NDArray[np.float32] | None, grid: Grid, membrane_um: float, n: int
+) -> NDArray[np.float64]:
+    """Tell which share of each cell's border is stained, on its own side or the neighbour's: light shows no more.
+
+    Parameters
+    ----------
+    cells : Cells
+    stained : ndarray of shape (M, N), dtype float32, or None
+        From `ihcscore.phantom.marker.deposit`.
+    grid : Grid
+    membrane_um : float
+        Thickness of both sides together.
+    n : int
+        Number of cells.
+
+    Returns
+    -------
+    ndarray of shape (n,), dtype float64
+        NaN for a cell without membrane, and where the marker is not membranous.
+    """
+    if stained is None:
+        return np.full(n, np.nan)
+    reach = max(1, round(membrane_um / 2 / grid.mpp))
+    near = cv2.dilate(stained, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * reach + 1,) * 2))
+    return means(cells.membranes, (near >= 0.5).astype(np.float32), n)
 
 
 def means(labels: NDArray[np.int32], values: NDArray[np.float32], n: int) -> NDArray[np.float64]:

@@ -1,7 +1,7 @@
 """The H-score."""
 
-from ihcscore.scores.counts import ClassCounts
-from ihcscore.scores.outcome import NO_CELLS, Unscorable
+from ihcscore.scores.outcome import Unscorable, outcome
+from ihcscore.scores.tallies import Tallies, Values, ratio
 
 
 def h_score(negative: int, weak: int, moderate: int, strong: int) -> float | Unscorable:
@@ -33,7 +33,9 @@ def h_score(negative: int, weak: int, moderate: int, strong: int) -> float | Uns
     >>> h_score(0, 0, 0, 0)
     Unscorable(reason='no scored cells')
     """
-    counts = ClassCounts(negative, weak, moderate, strong)
-    if counts.cells == 0:
-        return NO_CELLS
-    return 100 * (weak + 2 * moderate + 3 * strong) / counts.cells
+    return outcome(of_tallies(Tallies.of_counts(negative, weak, moderate, strong)))
+
+
+def of_tallies(tallies: Tallies) -> Values:
+    """Compute the H-score of many sets of cells; NaN without cells."""
+    return ratio(100 * tallies.levels, tallies.cells)

@@ -1,7 +1,7 @@
 """Percent positive cells."""
 
-from ihcscore.scores.counts import ClassCounts
-from ihcscore.scores.outcome import NO_CELLS, Unscorable
+from ihcscore.scores.outcome import Unscorable, outcome
+from ihcscore.scores.tallies import Tallies, Values, ratio
 
 
 def percent_positive(negative: int, weak: int, moderate: int, strong: int) -> float | Unscorable:
@@ -31,7 +31,9 @@ def percent_positive(negative: int, weak: int, moderate: int, strong: int) -> fl
     >>> percent_positive(25, 25, 25, 25)
     75.0
     """
-    counts = ClassCounts(negative, weak, moderate, strong)
-    if counts.cells == 0:
-        return NO_CELLS
-    return 100 * counts.positive / counts.cells
+    return outcome(of_tallies(Tallies.of_counts(negative, weak, moderate, strong)))
+
+
+def of_tallies(tallies: Tallies) -> Values:
+    """Compute percent positive of many sets of cells; NaN without cells."""
+    return ratio(100 * tallies.positive, tallies.cells)

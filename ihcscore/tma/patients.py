@@ -7,10 +7,10 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
 from ihcscore.atomic import write_bytes
+from ihcscore.rows import OK, UNSCORABLE, ScoreRow, flat
 from ihcscore.scores.hscore import h_score
 from ihcscore.scores.outcome import value
 from ihcscore.scores.percent import percent_positive
-from ihcscore.summarize import OK, UNSCORABLE, ScoreRow
 from ihcscore.tma.grid import MISSING, Core
 
 CLASS_COUNTS = ("negative", "weak", "moderate", "strong")
@@ -93,8 +93,8 @@ def core_row(slide: str, core: Core, scored: ScoreRow | None, patient: str) -> C
     place = (slide, core.name, patient, core.row, core.column, core.x_um, core.y_um, core.diameter_um)
     if scored is None:
         return CoreRow(*place, status=MISSING, reason="no tissue in its place")
-    shared = {field.name for field in fields(ScoreRow)} & {field.name for field in fields(CoreRow)} - {"row"}
-    return CoreRow(*place, **{name: getattr(scored, name) for name in shared})
+    shared = {field.name for field in fields(CoreRow)} - {"row", "column"}
+    return CoreRow(*place, **{name: value for name, value in flat(scored).items() if name in shared})
 
 
 def patient_rows(cores: Iterable[CoreRow]) -> list[PatientRow]:

@@ -14,7 +14,7 @@ from ihcscore.io.inputs import ImageInput
 from ihcscore.io.regions import write_regions
 from ihcscore.io.slides.opening import open_slide
 from ihcscore.results import RunReport
-from ihcscore.summarize import ScoreRow
+from ihcscore.rows import ScoreRow
 from ihcscore.tma.files import core_regions, read_grid, read_sheet, write_grid
 from ihcscore.tma.grid import OK, CoreGrid, find_cores
 from ihcscore.tma.patients import CoreRow, PatientRow, core_row, patient_rows, write_rows
@@ -87,7 +87,7 @@ def score_arrays(
     grids, refused = find_grids(inputs, assay, out, grid=grid, core_mm=core_mm)
     ready = [replace(item, regions=_regions(out, item)) if item.name in grids else item for item in inputs]
     run = score_files(ready, assay, out, refused=refused, **options)
-    cores = [row for name, found in grids.items() for row in _core_rows(name, found, run, patients)]
+    cores = [row for name, found in grids.items() for row in _core_rows(name, found, run, patients, assay)]
     scored = patient_rows(cores)
     write_rows(out / CORES, cores, CoreRow)
     if sheet is not None:
@@ -155,8 +155,12 @@ def _regions(out: Path, item: ImageInput) -> Path:
     return out / GRIDS / f"{item.name}.geojson"
 
 
-def _core_rows(name: str, grid: CoreGrid, run: RunReport, patients: dict[tuple[str, str], str]) -> list[CoreRow]:
-    scored: dict[str, ScoreRow] = {row.region: row for row in run.rows if row.image == name}
+def _core_rows(
+    name: str, grid: CoreGrid, run: RunReport, patients: dict[tuple[str, str], str], assay: Assay
+) -> list[CoreRow]:
+    scored: dict[str, ScoreRow] = {
+        row.region: row for row in run.rows if row.image == name and row.population == assay.population
+    }
     if not any(core.name in scored for core in grid.cores):
         return []  # the slide failed: its row says why
     rows = []

@@ -18,8 +18,9 @@ from ihcscore.outputs.overlay import overlay
 from ihcscore.outputs.png import encode_png
 from ihcscore.outputs.stainplot import stain_plot
 from ihcscore.outputs.summary import read_summary, write_summary
-from ihcscore.outputs.tables import SCORE_COLUMNS, read_cells, write_cells, write_cells_csv, write_scores
+from ihcscore.outputs.tables import read_cells, write_cells, write_cells_csv, write_scores
 from ihcscore.pipeline import digest
+from ihcscore.rows import table_columns
 from ihcscore.schema import COLUMNS, SCORED_COLUMNS
 from ihcscore.stains.vectors import StainMatrix
 
@@ -68,8 +69,10 @@ def test_scores_have_the_stated_columns(tmp_path, scored):
     write_scores(tmp_path / "scores.csv", [scored.scores])
     with (tmp_path / "scores.csv").open(encoding="utf-8-sig") as file:
         rows = list(csv.DictReader(file))
-    assert tuple(rows[0]) == SCORE_COLUMNS
-    assert SCORE_COLUMNS[:5] == ("image", "group", "region", "region_class", "population")
+    assert [*rows[0]] == table_columns([scored.scores])
+    assert [*rows[0]][:5] == ["image", "group", "region", "region_class", "population"]
+    low, high = (float(rows[0][f"h_score_{end}"]) for end in ("low", "high"))
+    assert low <= float(rows[0]["h_score"]) <= high
     assert float(rows[0]["h_score"]) == pytest.approx(scored.scores.h_score, abs=1e-6)
 
 
@@ -172,3 +175,11 @@ def test_pictures_come_back_as_they_were():
     rgb = np.random.default_rng(0).integers(0, 256, (7, 5, 3), np.uint8)
     for picture in (rgb, rgb[:1, :1], rgb[:, ::-1]):
         np.testing.assert_array_equal(np.asarray(Image.open(io.BytesIO(encode_png(picture)))), picture)
+
+
+def test_a_known_type_is_in_the_name_of_the_class(tmp_path, scored):
+    path = tmp_path / "cells.geojson"
+    write_geojson(path, [scored.cells.assign(**{"Cell type": "Tumor"})])
+    names = {f["properties"]["classification"]["name"] for f in json.loads(path.read_text("utf-8"))["features"]}
+    assert names
+    assert names <= {f"Tumor: {name}" for name in ("Negative", "1+", "2+", "3+", "Unmeasurable")}

@@ -1,0 +1,53 @@
+"""ihcscore classifier."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Tell tumor cells from stroma by examples.")
+
+
+@app.callback()
+def _group() -> None:
+    """Keep 'train' a command of its own."""
+
+
+@app.command()
+def train(
+    results: Annotated[list[Path], typer.Argument(help="Results of images: their folders in a result folder.")],
+    labels: Annotated[
+        list[Path],
+        typer.Option(
+            "--labels", help="QuPath GeoJSON for each: points or regions of class Tumor, Stroma, Immune cells, Other."
+        ),
+    ],
+    out: Annotated[Path, typer.Option("--out", "-o", help="The classifier, a JSON file.")],
+) -> None:
+    """Train a classifier of cells from a few labelled cells or regions (extra classifier)."""
+    from ihcscore.celltypes.training import read_labels
+    from ihcscore.celltypes.training import train as train_on
+    from ihcscore.outputs.tables import read_cells
+    from ihcscore.results import CELLS, ImageFolder
+
+    if len(labels) != len(results):
+        raise typer.BadParameter(f"{len(labels)} files for {len(results)} results", param_hint="--labels")
+    tables, labelled, names = [], [], []
+    for folder, path in zip(results, labels, strict=True):
+        result = ImageFolder.read(folder)
+        image = result.summary["image"]
+        cells = read_cells(folder / CELLS)
+        tables.append(cells)
+        labelled.append(read_labels(path, cells, (image["width"], image["height"]), image["mpp"]))
+        names.append({"cells_sha256": result.summary["cells"]["sha256"], "labels": path.name})
+    model = train_on(tables, labelled, {"trained_on": names})
+    model.write(out)
+    for kind, number in model.about["labelled"].items():
+        print(f"{kind}: {number} cells labelled")
+    checked = model.about["cross_validation"]
+    if "balanced_accuracy" in checked:
+        accuracy = f"{checked['balanced_accuracy']:.2f} balanced accuracy"
+        print(f"cross-validation: {accuracy}, {checked['folds']} folds of {checked['groups']} places")
+    else:
+        print(f"no cross-validation: {checked['why_none']}")
+    print(f"Use it with --classifier {out}")

@@ -1,0 +1,135 @@
+"""How a score varies over the tissue: spread, order, hotspots; from the tallies of squares, without cells."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
+from scipy.spatial import cKDTree
+
+from ihcscore.intervals import BlockTallies
+from ihcscore.scores.hscore import of_tallies as h_scores
+from ihcscore.scores.registry import Score
+from ihcscore.scores.tallies import Tallies, Values
+
+FEWEST_CELLS = 20
+"""A block with fewer cells has no score of its own."""
+FEWEST_BLOCKS = 10
+"""With fewer blocks, order in space is not judged."""
+PERMUTATIONS = 999
+
+
+@dataclass(frozen=True)
+class Hotspot:
+    """A square of tissue with a high score.
+
+    Parameters
+    ----------
+    x_um, y_um, side_um : float
+        Upper left corner, and side.
+    tallies : BlockTallies
+        Of its squares.
+    """
+
+    x_um: float
+    y_um: float
+    side_um: float
+    tallies: BlockTallies
+
+
+def heterogeneity(blocks: BlockTallies) -> dict[str, float]:
+    """Tell how the H-score varies between blocks.
+
+    Parameters
+    ----------
+    blocks : BlockTallies
+
+    Returns
+    -------
+    dict of str to float
+        ``h_iqr``, the spread between the first and third quarter of blocks; ``class_entropy``, of the four classes over
+        all cells, 0 (one class) to 2 bits; ``moran_i``, the correlation of touching blocks (0 by chance, 1 smooth), and
+        ``moran_p``, the share of random orders with as high a value. What too few blocks cannot tell is left out.
+
+    References
+    ----------
+    .. [1] Moran, Biometrika 37(1-2), 17-23, 1950.
+    """
+    found = {}
+    counts = blocks.values[:, :4].sum(axis=0)
+    if counts.sum():
+        shares = counts[counts > 0] / counts.sum()
+        found["class_entropy"] = float(-(shares * np.log2(shares)).sum())
+    enough = Tallies(blocks.values).cells >= FEWEST_CELLS
+    scores = h_scores(Tallies(blocks.values[enough]))
+    if len(scores) >= 4:
+        low, high = np.quantile(scores, [0.25, 0.75])
+        found["h_iqr"] = float(high - low)
+    if len(scores) >= FEWEST_BLOCKS and scores.std() > 0:
+        near = _touching(blocks.at[enough])
+        if near.nnz:
+            value = _moran(scores, near)
+            chance = np.random.default_rng(0)
+            by_chance = [_moran(chance.permutation(scores), near) for _ in range(PERMUTATIONS)]
+            found["moran_i"] = value
+            found["moran_p"] = (1 + sum(other >= value for other in by_chance)) / (1 + PERMUTATIONS)
+    return found
+
+
+def _touching(at: NDArray[np.int64]) -> sparse.csr_array:
+    """Give which blocks share a side or corner."""
+    pairs = cKDTree(at).query_pairs(1.5, output_type="ndarray")
+    ones = np.ones(2 * len(pairs))
+    rows, columns = (
+        np.concatenate([pairs, pairs[:, ::-1]]).T.astype(np.int32) if len(pairs) else np.zeros((2, 0), np.int32)
+    )
+    return sparse.csr_array((ones, (rows, columns)), shape=(len(at), len(at)))
+
+
+def _moran(scores: Values, near: sparse.csr_array) -> float:
+    away = scores - scores.mean()
+    return float(len(scores) / near.sum() * (away @ (near @ away)) / (away @ away))
+
+
+def hotspots(fine: BlockTallies, score: Score, area_mm2: float, minimum_cells: int, count: int) -> list[Hotspot]:
+    """Find the squares of tissue with the highest score, none overlapping another.
+
+    Parameters
+    ----------
+    fine : BlockTallies
+        On squares much smaller than a hotspot.
+    score : Score
+    area_mm2 : float
+        Of a hotspot; its side is a whole number of squares.
+    minimum_cells : int
+        Fewest cells in it.
+    count : int
+        How many to find at most.
+
+    Returns
+    -------
+    list of Hotspot
+        The highest first; of equal ones the first from above, then from the left.
+    """
+    if not len(fine.at):
+        return []
+    side = max(1, round(np.sqrt(area_mm2) * 1000 / fine.side_um))
+    low = fine.at.min(axis=0) - (side - 1)
+    rows, columns = fine.at.max(axis=0) - low + side
+    grid = np.zeros((rows + 1, columns + 1, fine.values.shape[1]))
+    at = fine.at - low
+    grid[at[:, 0] + 1, at[:, 1] + 1] = fine.values
+    total = grid.cumsum(axis=0).cumsum(axis=1)
+    windows = total[side:, side:] - total[:-side, side:] - total[side:, :-side] + total[:-side, :-side]
+    tallies = Tallies(np.round(windows, 9))
+    value = np.where(score.cells(tallies) >= minimum_cells, score.of(tallies), np.nan)
+    found: list[Hotspot] = []
+    while len(found) < count and np.isfinite(value).any():
+        row, column = np.unravel_index(np.nanargmax(value), value.shape)
+        inside = ((at >= (row, column)) & (at < (row + side, column + side))).all(axis=1)
+        chosen = BlockTallies(fine.at[inside], fine.values[inside], fine.side_um)
+        corner = np.add(low, (row, column)) * fine.side_um
+        found.append(Hotspot(float(corner[1]), float(corner[0]), side * fine.side_um, chosen))
+        top, left = max(0, row - side + 1), max(0, column - side + 1)
+        value[top : row + side, left : column + side] = np.nan
+    return found

@@ -1,0 +1,270 @@
+"""How sure a score is: intervals from blocks of tissue, never from cells as if each were a sample of its own."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import stats
+
+from ihcscore.scores.registry import Score
+from ihcscore.scores.tallies import TALLIES, Tallies, Values
+
+LEVEL = 0.95
+RESAMPLES = 1000
+ENOUGH_BLOCKS = 20.0
+"""Effective blocks from which the bootstrap is used."""
+FEWEST_BLOCKS = 3.5
+"""With fewer effective ones, blocks are halved."""
+HALVINGS = 2
+"""How often blocks can be halved: tallies are kept on squares of a quarter of their side."""
+ASSUMED_CORRELATION = 0.1
+"""Of cells within a tissue, where blocks cannot tell: one block, or all blocks alike."""
+BOOTSTRAP, FEW, ALIKE = "block bootstrap", "t of few blocks", "Wilson, correlation of cells taken as 0.1"
+STEPS = ((0, 1), (1, -1), (1, 0), (1, 1))
+
+
+@dataclass(frozen=True)
+class BlockTallies:
+    """Tallies of the squares of tissue that hold scored cells.
+
+    Parameters
+    ----------
+    at : ndarray of shape (n, 2), dtype int64
+        Row and column of each square, from the slide's origin; different.
+    values : ndarray of shape (n, 11), dtype float64
+        Columns of `ihcscore.scores.tallies.TALLIES`.
+    side_um : float
+        Side of a square.
+    """
+
+    at: NDArray[np.int64]
+    values: Values
+    side_um: float
+
+    def coarser(self, times: int) -> "BlockTallies":
+        """Put `times` x `times` squares together."""
+        at, inverse = np.unique(self.at // times, axis=0, return_inverse=True)
+        values = np.zeros((len(at), self.values.shape[1]))
+        np.add.at(values, inverse.ravel(), self.values)
+        return BlockTallies(at, values, self.side_um * times)
+
+    @property
+    def total(self) -> Tallies:
+        """All of them together."""
+        return Tallies(self.values.sum(axis=0))
+
+    @property
+    def cells(self) -> Values:
+        """Cells of each, classed or judged by their membrane."""
+        each = Tallies(self.values)
+        return np.maximum(each.cells, each.membranes)
+
+    @property
+    def count(self) -> float:
+        """How many squares with the same number of cells would weigh as much."""
+        cells = self.cells
+        return float(cells.sum() ** 2 / (cells**2).sum()) if cells.any() else 0.0
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """How the tissue is divided for intervals.
+
+    Parameters
+    ----------
+    blocks : BlockTallies
+    inflation : float
+        How many times neighbouring blocks that are alike raise the variance, at least 1.
+    weights : ndarray of shape (1000, n), dtype uint8, or None
+        How often each block is drawn in each resample; None below 20 effective blocks.
+    """
+
+    blocks: BlockTallies
+    inflation: float
+    weights: NDArray[np.uint8] | None
+
+    @property
+    def effective(self) -> float:
+        """Effective number of independent blocks."""
+        return self.blocks.count / self.inflation
+
+
+@dataclass(frozen=True)
+class Interval:
+    """The 95 % interval of a score.
+
+    Parameters
+    ----------
+    low, high : float
+    method : str
+    """
+
+    low: float
+    high: float
+    method: str
+
+
+def sampling(fine: BlockTallies, *, seed: int = 0) -> Sampling:
+    """Divide tissue into blocks and draw the resamples.
+
+    Parameters
+    ----------
+    fine : BlockTallies
+        On squares of a quarter of a block's side.
+    seed : int
+
+    Returns
+    -------
+    Sampling
+
+    Notes
+    -----
+    Blocks are halved, at most twice, until there are about four. The inflation is 1 plus the correlation of
+    the residuals of the H-score (levels minus mean level times cells) between touching blocks, summed over them and
+    corrected for residuals adding up to zero. A resample draws fewer blocks than there are, so many that its spread is
+    what the inflation and Student's t ask for: the interval is then the plain 2.5 and 97.5 % quantiles of the resampled
+    scores.
+
+    References
+    ----------
+    .. [1] Hall, Horowitz & Jing, Biometrika 82(3), 561-574, 1995 (block bootstrap).
+    .. [2] Hesterberg, Am. Stat. 69(4), 371-386, 2015 (resamples too narrow by t and n - 1).
+    """
+    blocks = fine
+    for halving in range(HALVINGS + 1):
+        blocks = fine.coarser(2 ** (HALVINGS - halving))
+        if blocks.count >= FEWEST_BLOCKS:
+            break
+    inflation = _inflation(blocks)
+    effective = blocks.count / inflation
+    if effective < ENOUGH_BLOCKS:
+        return Sampling(blocks, inflation, None)
+    widening = inflation * effective / (effective - 1) * (stats.t.ppf(0.5 + LEVEL / 2, effective - 1) / _Z) ** 2
+    draws = max(1, round(len(blocks.at) / widening))
+    chance = np.random.default_rng(seed)
+    even = np.full(len(blocks.at), 1 / len(blocks.at))
+    weights = chance.multinomial(draws, even, RESAMPLES)
+    return Sampling(blocks, inflation, weights.astype(np.uint8))
+
+
+_Z = float(stats.norm.ppf(0.5 + LEVEL / 2))
+
+
+def _residuals(blocks: BlockTallies) -> Values:
+    """What each block has more than the mean of all, in levels; of membranes, where no cell is classed."""
+    each = Tallies(blocks.values)
+    levels, cells = each.levels, each.cells
+    if not cells.any():
+        levels, cells = each["membrane_complete"] + 2 * each["membrane_intense"], each.membranes
+    return np.asarray(levels - levels.sum() / max(cells.sum(), 1) * cells)
+
+
+def _inflation(blocks: BlockTallies) -> float:
+    residuals, n = _residuals(blocks), len(blocks.at)
+    spread = float((residuals**2).sum())
+    if n < 3 or spread == 0:
+        return 1.0
+    alike, pairs = 0.0, 0
+    low, size = blocks.at.min(axis=0) - 1, blocks.at.max(axis=0) - blocks.at.min(axis=0) + 3
+    key = (blocks.at[:, 0] - low[0]) * size[1] + blocks.at[:, 1] - low[1]
+    order = np.argsort(key)
+    for row, column in STEPS:
+        other = np.searchsorted(key[order], key + row * size[1] + column)
+        other = order[np.minimum(other, n - 1)]
+        touching = key[other] == key + row * size[1] + column
+        alike += float((residuals[touching] * residuals[other[touching]]).sum())
+        pairs += int(touching.sum())
+    return max(1.0, 1 + 2 * alike / spread + 2 * pairs / n / (n - 1))
+
+
+def interval(score: Score, sample: Sampling) -> Interval | None:
+    """Give the 95 % interval of a score.
+
+    Parameters
+    ----------
+    score : Score
+    sample : Sampling
+
+    Returns
+    -------
+    Interval or None
+        None without cells, and where a step-wise score or one without upper end has too few blocks.
+
+    Notes
+    -----
+    From 20 effective blocks on, the quantiles of the resampled scores. With fewer, a score that is a ratio of sums gets
+    Student's t, with one degree of freedom less than there are effective blocks, on the logit of score / highest; the
+    standard error is that of a ratio over blocks. Step-wise scores are resampled all the same, with as few draws as t
+    asks for. Where all blocks are alike (all negative, all positive) or there is one, Wilson's interval with the number
+    of cells divided by 1 + 0.1 x (cells of a block - 1).
+    """
+    value = float(score.of(sample.blocks.total))
+    if np.isnan(value):
+        return None
+    if sample.weights is not None:
+        low, high = _resampled(score, sample.blocks, sample.weights)
+        if high > low or not score.smooth:
+            return Interval(low, high, BOOTSTRAP)
+        return _wilson(score, value, sample)
+    error = _standard_error(score, sample) if score.smooth else None
+    if not score.smooth:
+        return _few_steps(score, sample)
+    if error is None or error == 0 or sample.effective < 1.5:
+        return _wilson(score, value, sample)
+    t = float(stats.t.ppf(0.5 + LEVEL / 2, max(sample.effective - 1, 0.5)))
+    if not np.isfinite(score.highest):
+        return Interval(max(0.0, value - t * error), value + t * error, FEW)
+    share = value / score.highest
+    if not 0 < share < 1:
+        return _wilson(score, value, sample)
+    logit, width = np.log(share / (1 - share)), t * error / score.highest / (share * (1 - share))
+    low, high = (score.highest / (1 + np.exp(-np.clip(logit + sign * width, -700, 700))) for sign in (-1, 1))
+    return Interval(float(low), float(high), FEW)
+
+
+def _resampled(score: Score, blocks: BlockTallies, weights: NDArray[np.uint8]) -> tuple[float, float]:
+    drawn = score.of(Tallies(weights.astype(np.float64) @ blocks.values))
+    low, high = np.nanquantile(drawn, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    return float(low), float(high)
+
+
+def _few_steps(score: Score, sample: Sampling) -> Interval | None:
+    n = len(sample.blocks.at)
+    if n < 2 or sample.effective <= 1:
+        return None
+    t = stats.t.ppf(0.5 + LEVEL / 2, sample.effective - 1)
+    widening = sample.inflation * sample.effective / (sample.effective - 1) * (t / _Z) ** 2
+    draws = max(1, round(n / widening))
+    weights = np.random.default_rng(0).multinomial(draws, np.full(n, 1 / n), RESAMPLES)
+    low, high = _resampled(score, sample.blocks, weights.astype(np.uint8))
+    return Interval(low, high, f"{BOOTSTRAP} of few blocks")
+
+
+def _standard_error(score: Score, sample: Sampling) -> float | None:
+    """Standard error of a ratio of sums over blocks, from what each block changes when it is left out."""
+    values, effective = sample.blocks.values, sample.effective
+    if len(values) < 2 or effective <= 1:
+        return None
+    step = 1e-4
+    total = values.sum(axis=0)
+    change = (score.of(Tallies(total + step * values)) - float(score.of(Tallies(total)))) / step
+    change = change - change.mean()
+    return float(np.sqrt((change**2).sum() * effective / (effective - 1) * sample.inflation))
+
+
+def _wilson(score: Score, value: float, sample: Sampling) -> Interval | None:
+    if not np.isfinite(score.highest):
+        return None
+    cells = float(score.cells(sample.blocks.total))
+    mean = cells / max(sample.blocks.count, 1)
+    n = cells / (1 + max(0.0, mean - 1) * ASSUMED_CORRELATION)
+    share = value / score.highest
+    middle = (share + _Z**2 / 2 / n) / (1 + _Z**2 / n)
+    half = _Z / (1 + _Z**2 / n) * np.sqrt(share * (1 - share) / n + _Z**2 / 4 / n**2)
+    low, high = (score.highest * float(np.clip(middle + sign * half, 0, 1)) for sign in (-1, 1))
+    return Interval(min(low, value), max(high, value), ALIKE)
+
+
+def empty() -> BlockTallies:
+    """Give tallies of no cells."""
+    return BlockTallies(np.zeros((0, 2), np.int64), np.zeros((0, len(TALLIES))), 0.0)

@@ -1,0 +1,98 @@
+"""How complete and how intense a cell's membrane is stained, at any threshold, from its measured deciles."""
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from ihcscore.assay import Assay
+from ihcscore.schema import CONTRAST_COLUMN, PATTERN_NAMES, RIDGE_DECILES, THICKNESS_COLUMN, ridge_column
+
+STAINED_SHARE = 0.15
+"""Share of the perimeter below which a membrane counts as not stained."""
+LINE_CONTRAST, LINE_UM, LINE_SLOPE = 1.0, 1.7, 1.5
+"""A line stands out this much from what is around it, and more if it is wider; stained cytoplasm between two nuclei is
+a broad swell. Measured on phantoms."""
+
+Values = NDArray[np.float64]
+
+
+def is_measured(cells: pd.DataFrame) -> bool:
+    """Tell whether a table has membranes: one whose stains changed after measuring has not."""
+    return ridge_column(50) in cells.columns
+
+
+def completeness(cells: pd.DataFrame, threshold: float) -> Values:
+    """Give the share of each cell's perimeter whose membrane has at least some DAB OD.
+
+    Parameters
+    ----------
+    cells : DataFrame
+        Cell table. Not modified.
+    threshold : float
+        OD.
+
+    Returns
+    -------
+    ndarray of shape (n,), dtype float64
+        Linear between deciles; NaN where the membrane could not be looked for.
+    """
+    deciles = _deciles(cells)
+    below = (deciles < threshold).sum(axis=1) - 1
+    at = np.clip(below, 0, len(RIDGE_DECILES) - 2)
+    rows = np.arange(len(deciles))
+    low, high = deciles[rows, at], deciles[rows, at + 1]
+    inside = np.divide(threshold - low, high - low, out=np.zeros(len(deciles)), where=high > low)
+    share = 1 - (at + np.clip(inside, 0, 1)) / (len(RIDGE_DECILES) - 1)
+    share[below < 0] = 1
+    share[below == len(RIDGE_DECILES) - 1] = 0
+    return np.where(np.isnan(deciles).any(axis=1), np.nan, share)
+
+
+def intensity(cells: pd.DataFrame, threshold: float) -> Values:
+    """Give the mean DAB OD of the part of the membrane that has at least `threshold`; NaN where there is none."""
+    deciles, share = _deciles(cells), completeness(cells, threshold)
+    middles = (deciles[:, 1:] + deciles[:, :-1]) / 2
+    steps = np.arange(1, len(RIDGE_DECILES)) / (len(RIDGE_DECILES) - 1)
+    weights = np.clip(steps - (1 - share[:, None]), 0, steps[0])
+    total = weights.sum(axis=1)
+    return np.asarray(
+        np.divide((weights * middles).sum(axis=1), total, out=np.full(len(total), np.nan), where=total > 0)
+    )
+
+
+def membrane_patterns(cells: pd.DataFrame, assay: Assay) -> NDArray[np.object_]:
+    """Name the pattern of each cell's membrane; see `ihcscore.schema.PATTERN_NAMES`.
+
+    Parameters
+    ----------
+    cells : DataFrame
+        Cell table. Not modified.
+    assay : Assay
+        A membrane is stained from the first threshold on, moderate from the second, intense from the third; complete
+        from `complete_share` of its perimeter on.
+
+    Returns
+    -------
+    ndarray of shape (n,), dtype object
+        Empty where the membrane could not be looked for.
+    """
+    none, faint, complete, intense, other = PATTERN_NAMES
+    weak, moderate, strong = assay.thresholds
+    share, od = completeness(cells, weak), intensity(cells, weak)
+    whole = (share >= assay.complete_share) & _is_line(cells)
+    incomplete = share < assay.complete_share
+    names = np.select(
+        [np.isnan(share), share < STAINED_SHARE, whole & (od >= strong), whole, incomplete & (od < moderate)],
+        ["", none, intense, complete, faint],
+        other,
+    )
+    return np.asarray(names, object)
+
+
+def _is_line(cells: pd.DataFrame) -> NDArray[np.bool_]:
+    contrast, width = (cells[name].to_numpy(np.float64) for name in (CONTRAST_COLUMN, THICKNESS_COLUMN))
+    return np.asarray(contrast >= LINE_CONTRAST + LINE_SLOPE * np.maximum(0, width - LINE_UM))
+
+
+def _deciles(cells: pd.DataFrame) -> Values:
+    return cells[[ridge_column(percent) for percent in RIDGE_DECILES]].to_numpy(np.float64)

@@ -1,0 +1,93 @@
+"""What a score would be if thresholds, stain vectors or the white point were a little different."""
+
+from collections.abc import Iterator
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from ihcscore.assay import Assay
+from ihcscore.classify import scored_channels
+from ihcscore.context import SlideContext
+from ihcscore.rows import Band
+from ihcscore.schema import SCORED_COLUMN
+from ihcscore.scores.registry import Score
+from ihcscore.scores.tallies import Tallies
+from ihcscore.stains.vectors import StainMatrix, unit
+
+THRESHOLDS, STAINS, BACKGROUND = "thresholds", "stains", "background"
+Variant = tuple[str, NDArray[np.int8]]
+
+
+def variants(cells: pd.DataFrame, assay: Assay, context: SlideContext | None) -> Iterator[Variant]:
+    """Class cells as they would be under small changes of what the classes rest on.
+
+    Parameters
+    ----------
+    cells : DataFrame
+        Classed cells, with `SCORED_COLUMN`; none unmeasurable. Not modified.
+    assay : Assay
+        Its thresholds, and how far to move what.
+    context : SlideContext or None
+        Stain vectors and background; without it only thresholds are moved.
+
+    Yields
+    ------
+    what : str
+        "thresholds", "stains" or "background"; each twice, down and up.
+    level : ndarray of shape (n,), dtype int8
+        0 to 3.
+    """
+    od = cells[SCORED_COLUMN].to_numpy(np.float64)
+    cuts = np.asarray(assay.thresholds, np.float64)
+    for sign in (-1, 1):
+        yield THRESHOLDS, _levels(od, cuts + sign * assay.band_od)
+    if context is None or (assay.compartment == ("membrane",) and assay.membrane_from == "ridge"):
+        return  # a ridge does not follow from the means of channels
+    channels = scored_channels(cells, assay.compartment)
+    for sign in (-1, 1):
+        matrix = tilted(context.stains, sign * assay.band_degrees)
+        yield STAINS, _levels(channels @ matrix.inverse[:, 1], cuts)
+    for sign in (-1, 1):
+        shift = np.log10(1 + sign * assay.band_white)
+        yield BACKGROUND, _levels((channels + shift) @ context.stains.inverse[:, 1], cuts)
+
+
+def tilted(stains: StainMatrix, degrees: float) -> StainMatrix:
+    """Turn the DAB vector in the plane of the two stains, towards hematoxylin for positive angles.
+
+    Examples
+    --------
+    >>> from ihcscore.stains.vectors import angle_deg
+    >>> round(angle_deg(tilted(StainMatrix(), 2.0).dab, StainMatrix().hematoxylin), 1)
+    34.9
+    """
+    dab, hematoxylin = unit(stains.dab), unit(stains.hematoxylin)
+    across = unit(hematoxylin - (hematoxylin @ dab) * dab)
+    turned = np.cos(np.radians(degrees)) * dab + np.sin(np.radians(degrees)) * across
+    r, g, b = (float(v) for v in turned)
+    return StainMatrix(stains.hematoxylin, (r, g, b))
+
+
+def _levels(od: NDArray[np.float64], cuts: NDArray[np.float64]) -> NDArray[np.int8]:
+    return np.searchsorted(cuts, od, side="right").astype(np.int8)
+
+
+def band(score: Score, value: float, counts: dict[str, list[NDArray[np.float64]]]) -> Band | None:
+    """Put the scores under all changes together.
+
+    Parameters
+    ----------
+    score : Score
+    value : float
+        The score itself.
+    counts : dict of str to list of ndarray of shape (4,)
+        Cells by class under each change.
+    """
+    ranges = {}
+    for what, each in counts.items():
+        found = [float(score.of(Tallies.of_counts(*c))) for c in each]
+        ranges[what] = (min([value, *found]), max([value, *found]))
+    if not ranges:
+        return None
+    return Band(score.name, ranges, max(ranges, key=lambda what: ranges[what][1] - ranges[what][0]))

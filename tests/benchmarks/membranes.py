@@ -1,0 +1,100 @@
+"""Membranes on rendered fields: completeness of each cell, HER2 class of each field, cytoplasm told apart.
+
+    python tests/benchmarks/membranes.py [--fields 100] [--completeness-fields 4] [--nuclei given|found]
+
+Completeness is that of the border that light shows (stained on the cell's own side or the neighbour's). The HER2
+fields are drawn so that their class is known: 0 (no stain, or faint in a few cells), 1+ (faint, a third
+of the border, in half of the cells), 2+ (complete, moderate, in most), 3+ (complete, intense, in most).
+"""
+
+import argparse
+import dataclasses
+from collections import Counter
+
+import numpy as np
+
+from ihcscore import load_assay, measure_image, score_cells
+from ihcscore.patterns import completeness
+from ihcscore.phantom import load_parameters, render
+
+OD = {"weak": 0.35, "moderate": 0.7, "strong": 1.4}
+LITTLE = {"cytoplasm_leak": (0.03, 0.12), "nucleus_leak": (0.03, 0.12)}
+"""HER2 stains hardly anything but the membrane."""
+HER2_FIELDS = {
+    0: {"positive_share": (0, 0.05), "marker_od": (0.1, 0.25), "completeness": (0.3, 0.3)},
+    1: {"positive_share": (0.5, 0.7), "marker_od": (0.3, 0.4), "completeness": (0.15, 0.25)},
+    2: {"positive_share": (0.8, 1), "marker_od": (0.55, 0.75), "completeness": (1, 1)},
+    3: {"positive_share": (0.8, 1), "marker_od": (1.3, 1.6), "completeness": (1, 1)},
+}
+ASSAY = load_assay("her2")
+
+
+def measured(phantom, how):
+    assay = ASSAY.replace(background=tuple(phantom.background), stains=phantom.stains)
+    given = phantom.nuclei if how == "given" else None
+    return measure_image(phantom.rgb, mpp=phantom.parameters.mpp, assay=assay, nuclei=given).cells, assay
+
+
+def by_truth(phantom, cells):
+    """Give for each measured cell the true one that its centroid lies in, -1 where there is none."""
+    x, y = (cells[name].to_numpy().astype(int) for name in ("x_px", "y_px"))
+    return phantom.nuclei[y, x] - 1
+
+
+def errors(parameters, seeds, how):
+    found, true = [], []
+    for seed in seeds:
+        phantom = render(parameters, seed)
+        cells, _ = measured(phantom, how)
+        at, table = by_truth(phantom, cells), phantom.table
+        share = completeness(cells, ASSAY.thresholds[0])
+        good = (at >= 0) & ~cells["cut_by_border"].to_numpy() & np.isfinite(share)
+        good &= (table["kind"][at] == "tumor") & (table["level"][at] > 0) & np.isfinite(table["completeness"][at])
+        found.append(share[good])
+        true.append(table["completeness"][at[good]])
+    return np.concatenate(found), np.concatenate(true)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--fields", type=int, default=100)
+    parser.add_argument("--completeness-fields", type=int, default=4)
+    parser.add_argument("--nuclei", choices=("given", "found"), default="found")
+    given = parser.parse_args()
+    base = dataclasses.replace(load_parameters("membranous"), **LITTLE, marker_spread=(0.1, 0.2))
+    for mpp in (0.5, 0.25) if given.completeness_fields else ():
+        for name, od in OD.items():
+            for share in (0.005, 0.12, 0.35, 0.65, 1.0):
+                side = round(512 * 0.5 / mpp)
+                drawn = {"completeness": (share, share), "marker_od": (od, od)}
+                drawn |= {"positive_share": (1, 1), "mpp": mpp, "size_px": (side, side)}
+                found, true = errors(dataclasses.replace(base, **drawn), range(given.completeness_fields), given.nuclei)
+                print(
+                    f"{mpp} um/px, {name:8s} completeness {true.mean():5.1%}: found {found.mean():5.1%}, mean absolute "
+                    f"error {100 * np.abs(found - true).mean():4.1f} points, {len(true)} cells",
+                    flush=True,
+                )
+    for true_class, drawn in HER2_FIELDS.items():
+        calls, shares = Counter(), Counter()
+        for seed in range(given.fields):
+            phantom = render(dataclasses.replace(base, **drawn), 1000 + seed)
+            cells, assay = measured(phantom, given.nuclei)
+            row = score_cells(cells, assay.replace(population="all")).scores
+            calls[row.scores["her2"].value] += 1
+            shares.update(row.patterns)
+        total = sum(shares.values())
+        cells = ", ".join(f"{name.removeprefix('membrane_')} {share / total:.0%}" for name, share in shares.items())
+        print(f"HER2 {true_class}: called {dict(calls)}; cells {cells}", flush=True)
+    wrong, cells_all = 0, 0
+    cytoplasmic = load_parameters("cytoplasmic")
+    for seed in range(given.fields // 5):
+        phantom = render(cytoplasmic, 1000 + seed)
+        cells, assay = measured(phantom, given.nuclei)
+        row = score_cells(cells, assay.replace(population="all")).scores
+        wrong += sum(row.patterns.get(name, 0) for name in ("membrane_complete", "membrane_intense")) * row.cells
+        cells_all += row.cells
+    print(f"cytoplasmic: {wrong / cells_all:.1%} of {cells_all} cells have a complete membrane")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,143 @@
+"""Intervals come from blocks of tissue, hold the truth as often as they say, and follow from what is stored."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+from benchmarks import interval_coverage as coverage
+
+from ihcscore.intervals import ALIKE, BOOTSTRAP, FEW, BlockTallies, interval, sampling
+from ihcscore.outputs.tables import read_blocks, write_blocks
+from ihcscore.scores.registry import SCORES
+from ihcscore.scores.tallies import TALLIES, Tallies
+from ihcscore.summarize import ScoreTable
+
+H = SCORES["h_score"]
+
+
+def blocks(counts, side=10, fine_um=62.5, seed=0):
+    """Spread cells of each class over a square of blocks, evenly but for chance."""
+    chance = np.random.default_rng(seed)
+    at = np.argwhere(np.ones((side * 4, side * 4)))
+    values = np.zeros((len(at), len(TALLIES)))
+    for k, number in enumerate(counts):
+        values[:, k] = chance.multinomial(number, np.full(len(at), 1 / len(at)))
+    return BlockTallies(at, values, fine_um)
+
+
+def test_weights_are_whole_numbers_and_quantiles_of_them_are_the_interval(tmp_path):
+    sample = sampling(blocks((4000, 2000, 1000, 1000)))
+    found = interval(H, sample)
+    assert found.method == BOOTSTRAP
+    write_blocks(tmp_path / "blocks.parquet", {("image", "all"): sample})
+    again = read_blocks(tmp_path / "blocks.parquet")["image", "all"]
+    assert again.weights.dtype == np.uint8
+    drawn = again.weights.astype(float) @ again.blocks.values
+    scores = 100 * (drawn[:, 1] + 2 * drawn[:, 2] + 3 * drawn[:, 3]) / drawn[:, :4].sum(axis=1)
+    np.testing.assert_allclose(np.quantile(scores, [0.025, 0.975]), [found.low, found.high], rtol=1e-12)
+    assert interval(H, again) == found
+
+
+def test_the_same_tallies_give_the_same_interval_in_any_order():
+    tallies = blocks((4000, 2000, 1000, 1000))
+    order = np.random.default_rng(1).permutation(len(tallies.at))
+    shuffled = BlockTallies(tallies.at[order], tallies.values[order], tallies.side_um)
+    assert interval(H, sampling(tallies)) == interval(H, sampling(shuffled))
+
+
+def test_cells_without_pattern_have_about_the_binomial_interval():
+    """Where cells are independent, blocks cost little: the widths agree within a third."""
+    counts = (4000, 2000, 1000, 1000)
+    found = interval(H, sampling(blocks(counts)))
+    levels = np.repeat([0, 1, 2, 3], counts)
+    binomial = 2 * 1.96 * 100 * levels.std() / np.sqrt(len(levels))
+    assert binomial * 0.75 < found.high - found.low < binomial * 1.35
+
+
+def test_fewer_blocks_are_wider_and_of_another_method():
+    widths = []
+    for side in (8, 4, 2):
+        each = []
+        for seed in range(20):
+            sample = sampling(blocks((2000, 1000, 500, 500), side, seed=seed))
+            found = interval(H, sample)
+            each.append(found.high - found.low)
+            assert found.method == (BOOTSTRAP if sample.effective >= 20 else FEW)
+        widths.append(np.mean(each))
+    assert widths == sorted(widths)
+
+
+def test_blocks_are_halved_until_there_are_four():
+    assert sampling(blocks((900, 50, 50, 0), 3)).blocks.side_um == 250
+    assert sampling(blocks((900, 50, 50, 0), 1)).blocks.side_um == 125
+
+
+@pytest.mark.parametrize("counts", [(500, 0, 0, 0), (0, 0, 0, 500)])
+def test_all_alike_has_an_interval_that_says_how(counts):
+    found = interval(H, sampling(blocks(counts)))
+    assert found.method == ALIKE
+    assert found.high - found.low > 1
+    assert found.low == 0 or found.high == 300
+
+
+def test_one_block_has_an_interval_that_says_how():
+    values = np.zeros((1, len(TALLIES)))
+    values[0, :4] = (50, 10, 10, 30)
+    found = interval(H, sampling(BlockTallies(np.array([[3, 5]]), values, 62.5)))
+    assert found.method == ALIKE
+    assert 0 < found.low < 120 < found.high < 300
+
+
+def test_no_cells_no_interval():
+    assert interval(H, sampling(BlockTallies(np.zeros((0, 2), int), np.zeros((0, len(TALLIES))), 62.5))) is None
+
+
+@pytest.mark.parametrize("name", SCORES)
+def test_every_score_lies_in_its_interval(name):
+    tallies = blocks((400, 200, 100, 100), 4)
+    tallies.values[:, 4] = tallies.values[:, 1:4] @ [0.3, 0.5, 0.8]
+    tallies.values[:, 5] = tallies.values[:, 4] / 1.5
+    tallies.values[:, 6:10] = tallies.values[:, :4]
+    for side in (4, 8):
+        sample = sampling(dataclasses.replace(tallies) if side == 4 else blocks((4000, 2000, 1000, 1000), 8))
+        if side == 8:
+            sample.blocks.values[:, 4:] = 1
+        found = interval(SCORES[name], sample)
+        value = float(SCORES[name].of(sample.blocks.total))
+        assert found.low <= value <= found.high
+
+
+def test_neighbours_that_are_alike_widen_the_interval():
+    tallies = blocks((4000, 0, 0, 4000), 10)
+    mixed = sampling(tallies)
+    half = tallies.at[:, 1] < 20
+    split = tallies.values.copy()
+    cells = split[:, :4].sum(axis=1)
+    split[:, :4] = 0
+    split[half, 0], split[~half, 3] = cells[half], cells[~half]
+    parted = sampling(BlockTallies(tallies.at, split, tallies.side_um))
+    assert mixed.inflation < 1.5 < parted.inflation
+    wide, narrow = interval(H, parted), interval(H, mixed)
+    assert wide.high - wide.low > 3 * (narrow.high - narrow.low)
+
+
+@pytest.mark.parametrize("side", [1500, 600])
+def test_coverage_on_patchy_tissue(side):
+    """The benchmark in small: 95 % are meant, binomial over cells fails."""
+    chance, mean = np.random.default_rng(3), 0.4
+    truth, held, naive = coverage.true_h(mean), [], []
+    for cells in coverage.tables(chance, side, 50, mean, 100):
+        table = ScoreTable(coverage.ASSAY)
+        table.add(cells)
+        (row,) = table.rows()
+        score = row.scores["h_score"]
+        held.append(score.low <= truth <= score.high)
+        low, high = coverage.binomial(row)
+        naive.append(low <= truth <= high)
+    assert np.mean(held) >= 0.87  # 95 % less three and a half standard errors of 100
+    assert np.mean(naive) < 0.7
+
+
+def test_tallies_refuse_nothing_silently():
+    with pytest.raises(ValueError, match="negative"):
+        Tallies.of_counts(-1, 0, 0, 0)

@@ -1,0 +1,157 @@
+"""Membranes are found where they are, complete or not, and stained cytoplasm is not taken for one."""
+
+import dataclasses
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from ihcscore import load_assay, measure_image, score_cells
+from ihcscore.errors import IhcscoreError
+from ihcscore.membrane import RAYS, find_ridges, measure_membranes
+from ihcscore.patterns import completeness, intensity, membrane_patterns
+from ihcscore.phantom import load_parameters, render
+from ihcscore.pipeline import rescore
+from ihcscore.schema import MEMBRANE_COLUMNS, RIDGE_DECILES, ridge_column
+
+MPP = 0.5
+ASSAY = load_assay("her2")
+
+
+def ring(share=1.0, od=0.8, radius_um=9.0, thickness_um=1.0, cytoplasm=0.05):
+    """Draw a round nucleus and around it a membrane of which a part is stained, as light shows it."""
+    fine = 4
+    size = 100 * fine
+    yy, xx = (np.mgrid[:size, :size] + 0.5) / fine * MPP - 25
+    away, angle = np.hypot(xx, yy), np.arctan2(yy, xx)
+    dab = np.where(away < radius_um, cytoplasm, 0.0)
+    band = np.abs(away - radius_um) < thickness_um / 2
+    dab[band & (np.abs(angle) <= np.pi * share)] = od
+    light = 10.0**-dab
+    small = light.reshape(100, fine, 100, fine).mean(axis=(1, 3))
+    nuclei = (np.hypot(*(np.mgrid[:100, :100] + 0.5 - 50)) * MPP < 5).astype(np.int32)
+    return (-np.log10(small)).astype(np.float32), nuclei
+
+
+def table(columns):
+    return pd.DataFrame(columns)
+
+
+@pytest.mark.parametrize("share", [0.0, 0.25, 0.5, 0.75, 1.0])
+@pytest.mark.parametrize("od", [0.4, 0.8, 1.4])
+def test_completeness_of_a_ring(share, od):
+    dab, nuclei = ring(share, od)
+    cells = table(measure_membranes(dab, nuclei, np.array([[50.0, 50.0]]), MPP))
+    assert completeness(cells, 0.15)[0] == pytest.approx(share, abs=0.1)
+    if share:
+        assert cells["Membrane: Linear share"][0] > 0.9
+        assert intensity(cells, 0.15)[0] > od / 4
+
+
+def test_the_ridge_lies_on_the_membrane_at_any_distance():
+    for radius in (6.5, 9, 12):
+        dab, nuclei = ring(radius_um=radius)
+        found = find_ridges(dab, nuclei, np.array([[50.0, 50.0]]), range(1), MPP)
+        assert np.abs(found.radius - radius).max() <= 0.75
+        assert found.share.sum() == pytest.approx(1)
+
+
+def test_a_place_does_not_depend_on_the_window():
+    dab, nuclei = ring(0.6)
+    whole = measure_membranes(dab, nuclei, np.array([[50.0, 50.0]]), MPP)
+    wide = np.pad(dab, ((37, 0), (91, 0))), np.pad(nuclei, ((37, 0), (91, 0)))
+    moved = measure_membranes(*(np.ascontiguousarray(v) for v in wide), np.array([[141.0, 87.0]]), MPP)
+    for name in MEMBRANE_COLUMNS:
+        np.testing.assert_array_equal(whole[name], moved[name])
+
+
+def test_where_nuclei_touch_there_is_no_membrane_to_judge():
+    dab, nuclei = ring()
+    crowded = np.where(nuclei == 1, 1, 2).astype(np.int32)
+    columns = measure_membranes(dab, crowded, np.array([[50.0, 50.0]]), MPP)
+    assert all(np.isnan(values).all() for values in columns.values())
+    assert membrane_patterns(table(columns), ASSAY).tolist() == [""]
+
+
+def test_no_cells_no_rows():
+    columns = measure_membranes(np.zeros((9, 9), np.float32), np.zeros((9, 9), np.int32), np.zeros((0, 2)), MPP)
+    assert set(columns) == set(MEMBRANE_COLUMNS)
+    assert all(len(values) == 0 for values in columns.values())
+    assert len(RIDGE_DECILES) <= RAYS
+
+
+def deciles(*values):
+    found = {ridge_column(p): [float(v)] for p, v in zip(RIDGE_DECILES, values, strict=True)}
+    return pd.DataFrame({**found, "Membrane: Contrast": [2.0], "Membrane: Thickness µm": [1.5]})
+
+
+def test_completeness_is_linear_between_deciles():
+    cells = deciles(*np.linspace(0, 1, 11))
+    assert completeness(cells, 0.25)[0] == pytest.approx(0.75)
+    assert completeness(cells, 0.3)[0] == pytest.approx(0.7)
+    assert completeness(cells, -1)[0] == 1
+    assert completeness(cells, 2)[0] == 0
+    assert intensity(cells, 0.5)[0] == pytest.approx(0.75)
+    assert np.isnan(intensity(cells, 2)[0])
+
+
+@pytest.mark.parametrize(
+    ("stained", "od", "pattern"),
+    [
+        (0, 0.0, "None"),
+        (1, 0.2, "None"),
+        (3, 0.2, "Faint incomplete"),
+        (3, 0.6, "Other"),
+        (9, 0.2, "Complete"),
+        (9, 0.6, "Complete"),
+        (9, 0.9, "Complete intense"),
+    ],
+)
+def test_patterns(stained, od, pattern):
+    cells = deciles(*[0] * (11 - stained), *[od] * stained)
+    assert membrane_patterns(cells, ASSAY).tolist() == [pattern]
+
+
+def test_a_broad_swell_is_no_membrane():
+    cells = deciles(*[1.0] * 11).assign(**{"Membrane: Thickness µm": [2.4], "Membrane: Contrast": [1.0]})
+    assert membrane_patterns(cells, ASSAY).tolist() == ["Other"]
+
+
+@pytest.fixture(scope="module")
+def stained():
+    drawn = {"completeness": (1, 1), "positive_share": (1, 1), "marker_od": (1.4, 1.4), "cytoplasm_leak": (0.05, 0.05)}
+    phantom = render(dataclasses.replace(load_parameters("membranous"), **drawn), 5)
+    return phantom, measure_image(phantom.rgb, mpp=0.5, assay=ASSAY, nuclei=phantom.nuclei)
+
+
+def test_a_field_of_intense_membranes_is_3(stained):
+    _, measured = stained
+    row = score_cells(measured.cells, ASSAY.replace(population="all")).scores
+    assert row.scores["her2"].value == 3
+    assert row.scores["her2"].category == "3+"
+    assert row.patterns["membrane_intense"] > 0.3
+    assert sum(row.patterns.values()) == pytest.approx(1)
+
+
+def test_thresholds_move_the_score_without_pixels(stained):
+    _, measured = stained
+    strict = ASSAY.replace(population="all", thresholds=(0.15, 0.3, 3.0))
+    assert score_cells(measured.cells, strict).scores.scores["her2"].value == 2
+
+
+def test_cytoplasm_is_not_called_membranous():
+    phantom = render(load_parameters("cytoplasmic"), 1001)
+    measured = measure_image(phantom.rgb, mpp=0.5, assay=ASSAY)
+    row = score_cells(measured.cells, ASSAY.replace(population="all")).scores
+    assert row.patterns["membrane_complete"] + row.patterns["membrane_intense"] <= 0.1
+
+
+def test_a_ridge_does_not_follow_other_stains(stained):
+    _, measured = stained
+    used = ASSAY.replace(population="all")
+    with pytest.raises(IhcscoreError, match="membrane_from"):
+        rescore(measured, used.replace(background=(240.0, 240.0, 240.0)), used)
+    band = used.replace(background=(240.0, 240.0, 240.0), membrane_from="band", scores=("h_score",))
+    assert rescore(measured, band, used).scores.h_score is not None
+    judged = rescore(measured, band.replace(scores=("h_score", "her2")), used).scores.scores["her2"]
+    assert judged.reason == "membranes were not judged"

@@ -1,0 +1,170 @@
+"""Rows of scores: regions, populations, hotspots, bands and what is left out, given at once or block by block."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import shapely
+
+from ihcscore import load_assay
+from ihcscore.heterogeneity import heterogeneity, hotspots
+from ihcscore.intervals import BlockTallies
+from ihcscore.io.regions import Region
+from ihcscore.regions import RegionSet
+from ihcscore.rows import ScoreRow, flat, table_columns
+from ihcscore.schema import CLASSES
+from ihcscore.scores.registry import SCORES
+from ihcscore.scores.tallies import TALLIES
+from ihcscore.summarize import ScoreTable, pool, score_rows
+
+ASSAY = load_assay("generic-nuclear")
+
+
+def cells_of(n=3000, seed=0, **changes):
+    chance = np.random.default_rng(seed)
+    xy = chance.uniform(0, 2000, (n, 2))
+    od = np.clip(0.2 + 0.3 * xy[:, 0] / 2000 + chance.normal(0, 0.15, n), 0, None)
+    level = np.searchsorted(ASSAY.thresholds, od, side="right")
+    return pd.DataFrame(
+        {
+            "x_um": xy[:, 0],
+            "y_um": xy[:, 1],
+            "cut_by_border": False,
+            "in_artifact": False,
+            "Scored OD": od,
+            "Classification": np.array(CLASSES, object)[level],
+            "Region": "",
+            "Cell type": "",
+        }
+        | changes
+    )
+
+
+def test_blocks_of_a_table_score_as_the_whole():
+    cells = cells_of()
+    (whole,) = score_rows(cells, ASSAY)
+    (parts,) = score_rows([cells[:1000], cells[1000:1001], cells[1001:]], ASSAY)
+    assert whole.scores["h_score"] == parts.scores["h_score"]
+    assert whole.band == parts.band
+    assert whole.mean_dab_od == pytest.approx(parts.mean_dab_od, rel=1e-12)  # sums of floats, in another order
+
+
+def test_each_cell_left_out_is_counted_once():
+    cells = cells_of(8)
+    cells["Region"] = ["bad", "", "bad", "", "", "", "", ""]
+    cells["in_artifact"] = [True, True, False, False, False, False, False, False]
+    cells["cut_by_border"] = [True, True, True, True, False, False, False, False]
+    cells["Classification"] = ["Unmeasurable"] * 5 + ["1+"] * 3
+    regions = RegionSet((Region("bad", "Ignore*", shapely.box(0, 0, 9, 9)),))
+    (row,) = score_rows(cells, ASSAY, regions)
+    assert (row.excluded, row.in_artifact, row.cut_by_border, row.unmeasurable, row.cells) == (2, 1, 1, 1, 3)
+    (row,) = score_rows(cells, ASSAY.replace(include_cut=True), regions)
+    assert (row.excluded, row.in_artifact, row.cut_by_border, row.unmeasurable, row.cells) == (2, 1, 0, 2, 3)
+
+
+def test_populations_have_rows_of_their_own():
+    cells = cells_of(**{"Cell type": np.where(np.arange(3000) < 1000, "Tumor", "Stroma")})
+    rows = score_rows(cells, ASSAY.replace(population="tumor"))
+    assert [(row.population, row.cells) for row in rows] == [("tumor", 1000), ("stroma", 2000), ("all", 3000)]
+    rows = score_rows(cells, ASSAY)
+    assert [row.population for row in rows] == ["all", "tumor", "stroma"]
+
+
+def test_a_population_nobody_knows_is_not_scored():
+    rows = score_rows(cells_of(), ASSAY.replace(population="tumor"))
+    assert [(row.population, row.status) for row in rows] == [("tumor", "unscorable"), ("all", "ok")]
+    assert "no cell is known to be tumor" in rows[0].reason
+
+
+def test_a_minimum_holds_for_its_score_only():
+    assay = ASSAY.replace(scores=("h_score", "ki67"))
+    (row,) = score_rows(cells_of(300), assay)
+    assert row.status == "ok"
+    assert row.scores["h_score"].status == "ok"
+    assert row.scores["ki67"].reason == "300 cells, at least 500 are needed"
+    assert row.scores["ki67"].value is None
+    (row,) = score_rows(cells_of(300), assay.replace(minimum_cells={"ki67": 300}))
+    assert row.scores["ki67"].value is not None
+
+
+def test_rows_survive_json_and_tables():
+    rows = score_rows(cells_of(), ASSAY.replace(scores=("allred", "h_score"), hotspot_mm2=0.2))
+    for row in rows:
+        assert ScoreRow.from_dict(row.to_dict()) == row
+    columns = table_columns(rows)
+    assert {"allred", "allred_low", "allred_high", "allred_category", "allred_status"} <= set(columns)
+    assert "h_score_category" not in columns
+    assert set(flat(rows[0])) - {f"{name}_category" for name in ("h_score",)} <= set(columns)
+
+
+def test_the_band_moves_thresholds_and_says_what_dominates():
+    (row,) = score_rows(cells_of(), ASSAY)
+    assert row.band.score == "h_score"
+    assert row.band.dominant == "thresholds"
+    assert row.band.low < row.h_score < row.band.high
+    od = cells_of()["Scored OD"].to_numpy()
+    for end, shift in ((row.band.high, -0.02), (row.band.low, 0.02)):
+        assert end == pytest.approx(100 * sum((od >= t + shift).mean() for t in ASSAY.thresholds))
+    (still,) = score_rows(cells_of(), ASSAY.replace(band_od=0.0))
+    assert still.band.low == still.band.high == still.h_score
+
+
+def test_pooled_images_do_not_touch():
+    cells = cells_of()
+    (one,) = pool([cells], ASSAY, None, group="g", region="pooled")
+    (two,) = pool([cells, cells], ASSAY, None, group="g", region="pooled")
+    assert two.cells == 2 * one.cells
+    assert two.h_score == pytest.approx(one.h_score)
+    assert two.blocks == 2 * one.blocks
+
+
+def test_hotspots_are_the_highest_squares_and_do_not_overlap():
+    cells = cells_of(20_000)
+    hot = cells["x_um"].between(1000, 1400) & cells["y_um"].between(500, 900)
+    cells.loc[hot, "Classification"] = "3+"
+    cells.loc[~hot, "Classification"] = "Negative"
+    rows = score_rows(cells, ASSAY.replace(hotspot_mm2=0.0625, minimum_cells={"h_score": 100}))
+    spots = [row for row in rows if row.region.startswith("hotspot")]
+    assert len(spots) == 3
+    assert spots[0].h_score == 300
+    assert spots[0].h_score >= spots[1].h_score >= spots[2].h_score
+    assert spots[0].area_mm2 == pytest.approx(0.0625)
+    table = ScoreTable(ASSAY)
+    table.add(cells)
+    fine = table._scope(0, "all").blocks(62.5)
+    found = hotspots(fine, SCORES["h_score"], 0.0625, 100, 5)
+    corners = np.array([(spot.x_um, spot.y_um) for spot in found])
+    apart = np.abs(corners[:, None] - corners[None]).max(axis=2) + 1e9 * np.eye(len(found))
+    assert apart.min() >= 250
+    assert hotspots(fine, SCORES["h_score"], 0.0625, 10**6, 3) == []
+
+
+def grid(values):
+    rows, columns = values.shape
+    at = np.argwhere(np.ones(values.shape))
+    tallies = np.zeros((rows * columns, len(TALLIES)))
+    tallies[:, 3] = values.ravel()
+    tallies[:, 0] = 100 - values.ravel()
+    return BlockTallies(at, tallies, 250.0)
+
+
+def test_order_in_space():
+    smooth = grid(np.add.outer(np.arange(8.0), np.arange(8.0)) * 5)
+    found = heterogeneity(smooth)
+    assert found["moran_i"] > 0.7
+    assert found["moran_p"] == pytest.approx(0.001)
+    board = heterogeneity(grid(np.indices((8, 8)).sum(axis=0) % 2 * 80.0))
+    assert board["moran_i"] < found["moran_i"]
+    chance = heterogeneity(grid(np.random.default_rng(0).permutation(64).reshape(8, 8).astype(float)))
+    assert chance["moran_p"] > 0.05
+    assert heterogeneity(grid(np.full((2, 2), 50.0))) == {"class_entropy": 1.0, "h_iqr": 0.0}
+    assert heterogeneity(grid(np.zeros((5, 5)))) == {"class_entropy": 0.0, "h_iqr": 0.0}
+
+
+def test_moran_is_that_of_its_definition():
+    values = np.random.default_rng(1).uniform(0, 100, (5, 6)).round()
+    score = 3 * values.ravel()
+    at = np.argwhere(np.ones((5, 6)))
+    touching = np.abs(at[:, None] - at[None]).max(axis=2) == 1
+    away = score - score.mean()
+    expected = len(score) / touching.sum() * (away @ touching @ away) / (away @ away)
+    assert heterogeneity(grid(values))["moran_i"] == pytest.approx(expected)
