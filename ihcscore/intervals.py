@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from ihcscore.scores.registry import Score
-from ihcscore.scores.tallies import TALLIES, Tallies, Values
+from ihcscore.scores.tallies import Tallies, Values
 
 LEVEL = 0.95
 RESAMPLES = 1000
@@ -263,8 +263,3 @@ def _wilson(score: Score, value: float, sample: Sampling) -> Interval | None:
     half = _Z / (1 + _Z**2 / n) * np.sqrt(share * (1 - share) / n + _Z**2 / 4 / n**2)
     low, high = (score.highest * float(np.clip(middle + sign * half, 0, 1)) for sign in (-1, 1))
     return Interval(min(low, value), max(high, value), ALIKE)
-
-
-def empty() -> BlockTallies:
-    """Give tallies of no cells."""
-    return BlockTallies(np.zeros((0, 2), np.int64), np.zeros((0, len(TALLIES))), 0.0)

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ihcscore.errors import InputError
+from ihcscore.io.beside import file_for
 
 LABEL_SUFFIXES = (".png", ".tif", ".tiff")
 GEOJSON_SUFFIXES = (".geojson", ".json")
@@ -66,14 +67,8 @@ def nuclei_for(image: Path, given: Path) -> Path:
     InputError
         If the folder holds no such file, or several.
     """
-    if not given.is_dir():
-        return given
     names = [f"{image.stem}{ending}{suffix}" for ending in NAME_ENDINGS for suffix in SUFFIXES]
-    found = [given / name for name in names if (given / name).is_file() and (given / name).resolve() != image.resolve()]
-    if len(found) != 1:
-        what = "no file of nuclei" if not found else f"several files of nuclei ({', '.join(p.name for p in found)})"
-        raise InputError(image, f"{given.name or given} holds {what} for it: expected one such as {names[0]}")
-    return found[0]
+    return file_for(image, given, names, "nuclei")
 
 
 def read_nuclei(path: Path, shape: tuple[int, int], mpp: float) -> NucleiFile:

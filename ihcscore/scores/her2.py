@@ -10,8 +10,6 @@ ENOUGH = 0.1
 NOISE = 0.01
 """Share of complete intense membranes from which 10 % or less of them make 2+. The guideline names no lower limit; of
 thousands of measured cells a few are always wrong."""
-NAMED = 0.1
-"""Share of cells of a pattern outside the guideline's table that is named."""
 
 
 def her2(none: int, faint: int, complete: int, intense: int, other: int = 0) -> float | Unscorable:

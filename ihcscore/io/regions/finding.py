@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from ihcscore.errors import InputError
+from ihcscore.io.beside import file_for
 
 REGION_SUFFIXES = (".geojson", ".json", ".xml", ".roi", ".zip", ".png", ".tif", ".tiff")
 REGION_ENDINGS = ("", "_regions", "_annotations", "_mask")
@@ -91,11 +91,5 @@ def regions_for(image: Path, given: Path) -> Path:
     InputError
         If the folder holds no such file, or several.
     """
-    if not given.is_dir():
-        return given
     names = [f"{stem}{e}{s}" for stem in (image.stem, image.name) for e in REGION_ENDINGS for s in REGION_SUFFIXES]
-    found = [given / name for name in names if (given / name).is_file() and (given / name).resolve() != image.resolve()]
-    if len(found) != 1:
-        what = "no file of regions" if not found else f"several files of regions ({', '.join(p.name for p in found)})"
-        raise InputError(image, f"{given.name or given} holds {what} for it: expected one such as {names[0]}")
-    return found[0]
+    return file_for(image, given, names, "regions")

@@ -3,6 +3,7 @@
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,6 +34,41 @@ class Kept:
                 self._bytes -= old.nbytes
         self._pieces.move_to_end(key)
         return self._pieces[key]
+
+    def window(
+        self,
+        level: int,
+        window: tuple[int, int, int, int],
+        size: tuple[int, int],
+        make: Callable[[int, int, int], NDArray[np.uint8]],
+    ) -> NDArray[np.uint8]:
+        """Put a window of a level together from its pieces.
+
+        Parameters
+        ----------
+        level : int
+        window : tuple of int
+            ``(y0, x0, y1, x1)`` in pixels of the level, half open, inside it.
+        size : tuple of int
+            Height and width of a piece; those at the far edges can be smaller.
+        make : callable
+            Decodes the piece of a level, row and column.
+
+        Returns
+        -------
+        ndarray of shape (y1 - y0, x1 - x0, 3), dtype uint8
+        """
+        y0, x0, y1, x1 = window
+        height, width = size
+        out = np.empty((y1 - y0, x1 - x0, 3), np.uint8)
+        for row in range(y0 // height, -(-y1 // height)):
+            for col in range(x0 // width, -(-x1 // width)):
+                piece = self.get((level, row, col), partial(make, level, row, col))
+                top, left = row * height, col * width
+                bottom, right = top + piece.shape[0], left + piece.shape[1]
+                a, b, c, d = max(y0, top), max(x0, left), min(y1, bottom), min(x1, right)
+                out[a - y0 : c - y0, b - x0 : d - x0] = piece[a - top : c - top, b - left : d - left]
+        return out
 
 
 def whole_downsample(dimensions: tuple[int, int], level: tuple[int, int]) -> float:

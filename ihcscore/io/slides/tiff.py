@@ -1,7 +1,7 @@
 """TIFF pyramids and large TIFFs: only the tiles or strips that a window touches are decoded."""
 
 import hashlib
-from functools import cached_property, partial
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -86,17 +86,7 @@ class TiffSlide:
     def read_level(self, level: int, window: tuple[int, int, int, int]) -> NDArray[np.uint8]:
         """Read pixels of a level; see `ihcscore.io.slides.base.Slide`."""
         page = self._pages[level]
-        y0, x0, y1, x1 = window
-        height, width = _segment_size(page)
-        out = np.empty((y1 - y0, x1 - x0, 3), np.uint8)
-        for row in range(y0 // height, -(-y1 // height)):
-            for col in range(x0 // width, -(-x1 // width)):
-                piece = self._kept.get((level, row, col), partial(self._piece, level, row, col))
-                top, left = row * height, col * width
-                bottom, right = top + piece.shape[0], left + piece.shape[1]
-                a, b, c, d = max(y0, top), max(x0, left), min(y1, bottom), min(x1, right)
-                out[a - y0 : c - y0, b - x0 : d - x0] = piece[a - top : c - top, b - left : d - left]
-        return out
+        return self._kept.window(level, window, _segment_size(page), self._piece)
 
     def close(self) -> None:
         """Close the file."""

@@ -1,7 +1,7 @@
 """Slides of scanner vendors, and DICOM, through OpenSlide."""
 
 import hashlib
-from functools import cached_property, partial
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -84,16 +84,7 @@ class VendorSlide:
 
     def read_level(self, level: int, window: tuple[int, int, int, int]) -> NDArray[np.uint8]:
         """Read pixels of a level; see `ihcscore.io.slides.base.Slide`."""
-        y0, x0, y1, x1 = window
-        out = np.empty((y1 - y0, x1 - x0, 3), np.uint8)
-        for row in range(y0 // CHUNK_PX, -(-y1 // CHUNK_PX)):
-            for col in range(x0 // CHUNK_PX, -(-x1 // CHUNK_PX)):
-                chunk = self._kept.get((level, row, col), partial(self._chunk, level, row, col))
-                top, left = row * CHUNK_PX, col * CHUNK_PX
-                bottom, right = top + chunk.shape[0], left + chunk.shape[1]
-                a, b, c, d = max(y0, top), max(x0, left), min(y1, bottom), min(x1, right)
-                out[a - y0 : c - y0, b - x0 : d - x0] = chunk[a - top : c - top, b - left : d - left]
-        return out
+        return self._kept.window(level, window, (CHUNK_PX, CHUNK_PX), self._chunk)
 
     def close(self) -> None:
         """Close the file."""

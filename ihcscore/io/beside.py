@@ -1,0 +1,38 @@
+"""Which file of a folder belongs to an image."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from ihcscore.errors import InputError
+
+
+def file_for(image: Path, given: Path, names: Sequence[str], what: str) -> Path:
+    """Find the file of an image among those of a folder.
+
+    Parameters
+    ----------
+    image : Path
+        The image, which is never taken for its own file.
+    given : Path
+        A file, which is taken, or a folder.
+    names : sequence of str
+        How the file may be called.
+    what : str
+        What it holds, for messages.
+
+    Returns
+    -------
+    Path
+
+    Raises
+    ------
+    InputError
+        If the folder holds no such file, or several.
+    """
+    if not given.is_dir():
+        return given
+    found = [given / name for name in names if (given / name).is_file() and (given / name).resolve() != image.resolve()]
+    if len(found) != 1:
+        seen = f"several files of {what} ({', '.join(p.name for p in found)})" if found else f"no file of {what}"
+        raise InputError(image, f"{given.name or given} holds {seen} for it: expected one such as {names[0]}")
+    return found[0]
