@@ -15,7 +15,8 @@ from ihcscore.grid import CORE_PX, Block, Grid
 from ihcscore.io.working import WorkingImage
 from ihcscore.maps import maps_of, seen
 from ihcscore.measure import CellPixels, measure_shapes, measure_stains
-from ihcscore.membrane import REACH_UM, WINDOW_UM, measure_membranes
+from ihcscore.membrane import measure_membranes
+from ihcscore.membrane.profiles import REACH_UM
 from ihcscore.outlines import trace
 from ihcscore.parts import Part, Rows
 from ihcscore.quality import JUDGED, measure_quality
@@ -60,7 +61,7 @@ class Job:
     @property
     def around_um(self) -> float:
         """How far from its nucleus something matters for a cell."""
-        return max(2 * self.expansion_um + self.membrane_um, REACH_UM + WINDOW_UM)
+        return max(2 * self.expansion_um + self.membrane_um, REACH_UM)
 
     @property
     def grid(self) -> Grid:

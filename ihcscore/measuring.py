@@ -22,6 +22,7 @@ from ihcscore.io.slides.base import Slide
 from ihcscore.io.slides.flat import ArraySlide
 from ihcscore.io.slides.opening import open_slide
 from ihcscore.io.working import WorkingImage
+from ihcscore.membrane.reader import packaged_sha256
 from ihcscore.parts import Key, Parts
 from ihcscore.quality import BlockQuality, judge
 from ihcscore.segment.base import Segmenter
@@ -93,6 +94,7 @@ class Prepared:
                 **{f"{name}_mm2": round(tissue.area_mm2(code), 6) for code, name in enumerate(NAMES)},
             },
             "segmenter": describe(self.job.segmenter),
+            "membranes": {"weights_sha256": packaged_sha256()},
             "grid": {
                 "working_mpp": frame.working_mpp,
                 "core_px": grid.core,

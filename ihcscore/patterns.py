@@ -5,13 +5,10 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from ihcscore.assay import Assay
-from ihcscore.schema import CONTRAST_COLUMN, PATTERN_NAMES, RIDGE_DECILES, THICKNESS_COLUMN, ridge_column
+from ihcscore.schema import PATTERN_NAMES, RIDGE_DECILES, ridge_column
 
 STAINED_SHARE = 0.15
 """Share of the perimeter below which a membrane counts as not stained."""
-LINE_CONTRAST, LINE_UM, LINE_SLOPE = 1.0, 1.7, 1.5
-"""A line stands out this much from what is around it, and more if it is wider; stained cytoplasm between two nuclei is
-a broad swell. Measured on phantoms."""
 
 Values = NDArray[np.float64]
 
@@ -79,19 +76,13 @@ def membrane_patterns(cells: pd.DataFrame, assay: Assay) -> NDArray[np.object_]:
     none, faint, complete, intense, other = PATTERN_NAMES
     weak, moderate, strong = assay.thresholds
     share, od = completeness(cells, weak), intensity(cells, weak)
-    whole = (share >= assay.complete_share) & _is_line(cells)
-    incomplete = share < assay.complete_share
+    whole = share >= assay.complete_share
     names = np.select(
-        [np.isnan(share), share < STAINED_SHARE, whole & (od >= strong), whole, incomplete & (od < moderate)],
+        [np.isnan(share), share < STAINED_SHARE, whole & (od >= strong), whole, od < moderate],
         ["", none, intense, complete, faint],
         other,
     )
     return np.asarray(names, object)
-
-
-def _is_line(cells: pd.DataFrame) -> NDArray[np.bool_]:
-    contrast, width = (cells[name].to_numpy(np.float64) for name in (CONTRAST_COLUMN, THICKNESS_COLUMN))
-    return np.asarray(contrast >= LINE_CONTRAST + LINE_SLOPE * np.maximum(0, width - LINE_UM))
 
 
 def _deciles(cells: pd.DataFrame) -> Values:

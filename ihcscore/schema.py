@@ -6,7 +6,7 @@ Names follow QuPath where it measures the same. Positions and outlines are in le
 
 from dataclasses import dataclass
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 COMPARTMENTS = ("Nucleus", "Cytoplasm", "Membrane", "Cell")
 STAINS = ("Hematoxylin", "DAB")
 CHANNELS = ("Red", "Green", "Blue")
@@ -132,7 +132,6 @@ def _measurements(compartment: str) -> list[Column]:
 RIDGE_MEAN_COLUMN = "Membrane: Ridge OD mean"
 LINEAR_COLUMN = "Membrane: Linear share"
 THICKNESS_COLUMN = "Membrane: Thickness µm"
-CONTRAST_COLUMN = "Membrane: Contrast"
 RIDGE_DECILES = tuple(range(0, 101, 10))
 
 
@@ -148,16 +147,17 @@ def ridge_column(percent: int) -> str:
 
 
 def _membranes() -> list[Column]:
-    where = "DAB of the membrane, found as a ridge around the nucleus"
+    where = "DAB of the membrane, as the network reads it along rays out of the nucleus"
     return [
-        Column(RIDGE_MEAN_COLUMN, "float32", "OD", f"{where}: mean along the perimeter; beside it where there is none"),
+        Column(RIDGE_MEAN_COLUMN, "float32", "OD", f"{where}: mean along the perimeter, stained or not"),
         *(
-            Column(ridge_column(p), "float32", "OD", f"on {p} % of the perimeter it is at most this; 0 without ridge")
+            Column(
+                ridge_column(p), "float32", "OD", f"on {p} % of the perimeter it is at most this; 0 where no line shows"
+            )
             for p in RIDGE_DECILES
         ),
         Column(LINEAR_COLUMN, "float32", "share", "stained perimeter that goes on beside it as a line, not a granule"),
-        Column(THICKNESS_COLUMN, "float32", "um", "mean width of the ridge at half its height, as light shows it"),
-        Column(CONTRAST_COLUMN, "float32", "", "how much the ridge stands out / what is around it"),
+        Column(THICKNESS_COLUMN, "float32", "um", "mean width of the line at half its height, as light shows it"),
     ]
 
 

@@ -1,20 +1,27 @@
 """Membranes are found where they are, complete or not, and stained cytoplasm is not taken for one."""
 
 import dataclasses
+from importlib.resources import files
 
+import cv2
 import numpy as np
 import pandas as pd
 import pytest
 
 from ihcscore import load_assay, measure_image, score_cells
-from ihcscore.errors import IhcscoreError
-from ihcscore.membrane import RAYS, find_ridges, measure_membranes
+from ihcscore.errors import IhcscoreError, WeightsError
+from ihcscore.membrane import find_borders, measure_membranes, reader
+from ihcscore.membrane.profiles import RAYS, Profiles, read_profiles
 from ihcscore.patterns import completeness, intensity, membrane_patterns
 from ihcscore.phantom import load_parameters, render
+from ihcscore.phantom.labels import centroids_px
 from ihcscore.pipeline import rescore
 from ihcscore.schema import MEMBRANE_COLUMNS, RIDGE_DECILES, ridge_column
+from ihcscore.stains.density import optical_density
+from ihcscore.stains.unmix import unmix
 
 MPP = 0.5
+OPTICS_UM = 0.45
 ASSAY = load_assay("her2")
 
 
@@ -27,7 +34,7 @@ def ring(share=1.0, od=0.8, radius_um=9.0, thickness_um=1.0, cytoplasm=0.05):
     dab = np.where(away < radius_um, cytoplasm, 0.0)
     band = np.abs(away - radius_um) < thickness_um / 2
     dab[band & (np.abs(angle) <= np.pi * share)] = od
-    light = 10.0**-dab
+    light = cv2.GaussianBlur(10.0**-dab, (0, 0), OPTICS_UM / MPP * fine)
     small = light.reshape(100, fine, 100, fine).mean(axis=(1, 3))
     nuclei = (np.hypot(*(np.mgrid[:100, :100] + 0.5 - 50)) * MPP < 5).astype(np.int32)
     return (-np.log10(small)).astype(np.float32), nuclei
@@ -42,17 +49,17 @@ def table(columns):
 def test_completeness_of_a_ring(share, od):
     dab, nuclei = ring(share, od)
     cells = table(measure_membranes(dab, nuclei, np.array([[50.0, 50.0]]), MPP))
-    assert completeness(cells, 0.15)[0] == pytest.approx(share, abs=0.1)
+    assert completeness(cells, 0.1)[0] == pytest.approx(share, abs=0.15)
     if share:
         assert cells["Membrane: Linear share"][0] > 0.9
-        assert intensity(cells, 0.15)[0] > od / 4
+        assert intensity(cells, 0.1)[0] > od / 2
 
 
 def test_the_ridge_lies_on_the_membrane_at_any_distance():
     for radius in (6.5, 9, 12):
         dab, nuclei = ring(radius_um=radius)
-        found = find_ridges(dab, nuclei, np.array([[50.0, 50.0]]), range(1), MPP)
-        assert np.abs(found.radius - radius).max() <= 0.75
+        found = find_borders(dab, nuclei, np.array([[50.0, 50.0]]), range(1), MPP)
+        assert np.abs(found.radius_um - radius).max() <= 0.75
         assert found.share.sum() == pytest.approx(1)
 
 
@@ -82,7 +89,7 @@ def test_no_cells_no_rows():
 
 def deciles(*values):
     found = {ridge_column(p): [float(v)] for p, v in zip(RIDGE_DECILES, values, strict=True)}
-    return pd.DataFrame({**found, "Membrane: Contrast": [2.0], "Membrane: Thickness µm": [1.5]})
+    return pd.DataFrame(found)
 
 
 def test_completeness_is_linear_between_deciles():
@@ -104,17 +111,12 @@ def test_completeness_is_linear_between_deciles():
         (3, 0.6, "Other"),
         (9, 0.2, "Complete"),
         (9, 0.6, "Complete"),
-        (9, 0.9, "Complete intense"),
+        (9, 1.2, "Complete intense"),
     ],
 )
 def test_patterns(stained, od, pattern):
     cells = deciles(*[0] * (11 - stained), *[od] * stained)
     assert membrane_patterns(cells, ASSAY).tolist() == [pattern]
-
-
-def test_a_broad_swell_is_no_membrane():
-    cells = deciles(*[1.0] * 11).assign(**{"Membrane: Thickness µm": [2.4], "Membrane: Contrast": [1.0]})
-    assert membrane_patterns(cells, ASSAY).tolist() == ["Other"]
 
 
 @pytest.fixture(scope="module")
@@ -135,7 +137,7 @@ def test_a_field_of_intense_membranes_is_3(stained):
 
 def test_thresholds_move_the_score_without_pixels(stained):
     _, measured = stained
-    strict = ASSAY.replace(population="all", thresholds=(0.15, 0.3, 3.0))
+    strict = ASSAY.replace(population="all", thresholds=(0.1, 0.3, 3.0))
     assert score_cells(measured.cells, strict).scores.scores["her2"].value == 2
 
 
@@ -155,3 +157,29 @@ def test_a_ridge_does_not_follow_other_stains(stained):
     assert rescore(measured, band, used).scores.h_score is not None
     judged = rescore(measured, band.replace(scores=("h_score", "her2")), used).scores.scores["her2"]
     assert judged.reason == "membranes were not judged"
+
+
+def test_damaged_packaged_weights_are_refused(monkeypatch, tmp_path):
+    (tmp_path / "weights").mkdir()
+    for name in ("membranes.onnx", "membranes.json"):
+        (tmp_path / "weights" / name).write_bytes((files("ihcscore.membrane") / "weights" / name).read_bytes())
+    (tmp_path / "weights" / "membranes.onnx").write_bytes(b"other")
+    monkeypatch.setattr(reader, "files", lambda _: tmp_path)
+    reader._packaged.cache_clear()
+    with pytest.raises(WeightsError, match="install ihcscore again"):
+        reader.packaged_sha256()
+    (tmp_path / "weights" / "membranes.onnx").unlink()
+    with pytest.raises(WeightsError, match="cannot be read"):
+        reader.packaged_sha256()
+
+
+def test_a_cell_is_read_alike_in_any_company():
+    phantom = render(load_parameters("membranous"), 3)
+    od = optical_density(phantom.rgb, phantom.background, clip=False)
+    dab = np.ascontiguousarray(unmix(od, phantom.stains)[..., 1])
+    xy = np.column_stack(centroids_px(phantom.nuclei))
+    profiles = read_profiles(dab, phantom.nuclei, xy, range(len(xy)), 0.5)
+    together = reader.read_membranes(profiles)
+    alone = Profiles(*(values[7:8] for values in (profiles.od, profiles.other, profiles.edge_um)))
+    for name in ("od", "line", "radius_um"):
+        np.testing.assert_array_equal(getattr(reader.read_membranes(alone), name)[0], getattr(together, name)[7])

@@ -40,6 +40,10 @@ class Phantom:
     nuclei, cells, membranes : ndarray of shape (M, N), dtype int32
         Labels, 0 is background: nuclei are 1..n without gaps, each one connected; nucleus i lies inside cell i;
         membrane i is the border of cell i without nucleus.
+    dab : ndarray of shape (M, N), dtype float32
+        DAB OD before any optical fault.
+    stained : ndarray of shape (M, N), dtype bool, or None
+        Where light shows the line of a stained membrane; None unless the marker is membranous.
     table : dict of str to ndarray of shape (n,)
         One entry per nucleus, see `truth.table`.
     background : ndarray of shape (3,), dtype float64
@@ -56,6 +60,8 @@ class Phantom:
     nuclei: NDArray[np.int32]
     cells: NDArray[np.int32]
     membranes: NDArray[np.int32]
+    dab: NDArray[np.float32]
+    stained: NDArray[np.bool_] | None
     table: dict[str, NDArray[np.generic]]
     background: NDArray[np.float64]
     stains: StainMatrix
@@ -160,7 +166,8 @@ def render(parameters: PhantomParameters, seed: int) -> Phantom:
     scene = Scene(grid, tissue, layout, cells, parameters.marker, drawn)
     look = chromatin(stain_rng, scene)
     level = levels(stain_rng, scene)
-    dab, stained = deposit(stain_rng, scene, level, look.pattern)
+    dab, taking = deposit(stain_rng, scene, level, look.pattern)
+    stained = None if taking is None else truth.seen(taking, grid, drawn["membrane_um"])
     hematoxylin = look.od * _kept(scene, level) + surroundings(stain_rng, scene)
     dab = roughen(fault_rng, scene, dab) + unspecific(fault_rng, scene)
     light = _light(optics_rng, parameters, drawn)
@@ -176,16 +183,19 @@ def render(parameters: PhantomParameters, seed: int) -> Phantom:
         drawn["deep_blur_um"] / grid.mpp,
     )
     rgb = expose(optics_rng, passing, light, grid, drawn)
-    table = truth.table(
-        layout,
-        cells,
-        level,
-        hematoxylin,
-        dab,
-        truth.completeness(cells, stained, grid, drawn["membrane_um"], len(level)),
-    )
     return Phantom(
-        rgb, layout.nuclei, cells.cells, cells.membranes, table, light.background, light.stains, parameters, seed, drawn
+        rgb=rgb,
+        nuclei=layout.nuclei,
+        cells=cells.cells,
+        membranes=cells.membranes,
+        dab=dab,
+        stained=stained,
+        table=truth.table(layout, cells, level, hematoxylin, dab, stained),
+        background=light.background,
+        stains=light.stains,
+        parameters=parameters,
+        seed=seed,
+        drawn=drawn,
     )
 
 

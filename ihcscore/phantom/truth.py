@@ -26,7 +26,7 @@ def table(
     level: NDArray[np.float64],
     hematoxylin: NDArray[np.float32],
     dab: NDArray[np.float32],
-    completeness: NDArray[np.float64],
+    stained: NDArray[np.bool_] | None,
 ) -> Table:
     """Measure each cell on the ideal amounts of stain.
 
@@ -38,8 +38,8 @@ def table(
         Level of the marker drawn for each cell.
     hematoxylin, dab : ndarray of shape (M, N), dtype float32
         OD before any optical fault.
-    completeness : ndarray of shape (n,), dtype float64
-        Share of each cell's border that is stained; NaN where the marker is not membranous.
+    stained : ndarray of shape (M, N), dtype bool, or None
+        From `seen`; None where the marker is not membranous.
 
     Returns
     -------
@@ -47,7 +47,8 @@ def table(
         ``label``; ``x_px``, ``y_px`` (centroid of the nucleus, pixel (0, 0) covers [0, 1) x [0, 1)); ``kind``
         ("tumor", "stroma", "lymphocyte"); ``level``; ``nucleus_px``; ``touches_border``; ``touching``; and for each
         compartment ``<compartment>_dab_od`` and ``<compartment>_hematoxylin_od``, means over its pixels, NaN if it has
-        none. Cytoplasm is the cell without nucleus and membrane. ``completeness`` as given.
+        none. Cytoplasm is the cell without nucleus and membrane. ``completeness`` is the share of the cell's border
+        that is stained on its own side or the neighbour's, NaN for a cell without membrane or an unknown one.
     """
     n = len(level)
     x, y = centroids_px(layout.nuclei)
@@ -61,7 +62,9 @@ def table(
         "nucleus_px": np.bincount(layout.nuclei.ravel(), minlength=n + 1)[1:],
         "touches_border": at_border(layout.nuclei),
         "touching": touching(layout.nuclei),
-        "completeness": completeness,
+        "completeness": np.full(n, np.nan)
+        if stained is None
+        else means(cells.membranes, stained.astype(np.float32), n),
     }
     areas = (layout.nuclei, cytoplasm, cells.membranes, cells.cells)
     for name, labels in zip(COMPARTMENTS, areas, strict=True):
@@ -70,32 +73,24 @@ def table(
     return found
 
 
-def completeness(
-    cells: Cells, stained: NDArray[np.float32] | None, grid: Grid, membrane_um: float, n: int
-) -> NDArray[np.float64]:
-    """Tell which share of each cell's border is stained, on its own side or the neighbour's: light shows no more.
+def seen(taking: NDArray[np.float32], grid: Grid, membrane_um: float) -> NDArray[np.bool_]:
+    """Tell where light shows a stained membrane: stained there or on the neighbour's side, which light cannot part.
 
     Parameters
     ----------
-    cells : Cells
-    stained : ndarray of shape (M, N), dtype float32, or None
-        From `ihcscore.phantom.marker.deposit`.
+    taking : ndarray of shape (M, N), dtype float32
+        From `ihcscore.phantom.marker.deposit`. Not modified.
     grid : Grid
     membrane_um : float
         Thickness of both sides together.
-    n : int
-        Number of cells.
 
     Returns
     -------
-    ndarray of shape (n,), dtype float64
-        NaN for a cell without membrane, and where the marker is not membranous.
+    ndarray of shape (M, N), dtype bool
     """
-    if stained is None:
-        return np.full(n, np.nan)
     reach = max(1, round(membrane_um / 2 / grid.mpp))
-    near = cv2.dilate(stained, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * reach + 1,) * 2))
-    return means(cells.membranes, (near >= 0.5).astype(np.float32), n)
+    near = cv2.dilate(taking, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * reach + 1,) * 2))
+    return np.asarray(near >= 0.5)
 
 
 def means(labels: NDArray[np.int32], values: NDArray[np.float32], n: int) -> NDArray[np.float64]:

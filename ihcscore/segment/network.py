@@ -6,13 +6,14 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from importlib.resources import files
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from ihcscore.errors import WeightsError
+from ihcscore.inference import open_session
 from ihcscore.segment.base import BlockPixels, PixelMaps
 from ihcscore.segment.runs import Runs
 from ihcscore.segment.shapes import diagonals, nuclei_of
@@ -252,16 +253,7 @@ def _bytes(weights: Path | None) -> bytes:
 
 @lru_cache(maxsize=4)
 def _session(weights: Path | None, sha256: str) -> "InferenceSession":
-    import onnxruntime  # 0.1 s, and only the network needs it
-
     data = _bytes(weights)
     if hashlib.sha256(data).hexdigest() != sha256:
         raise WeightsError(f"{_name(weights)}: has changed since it was first read")
-    options: Any = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = options.inter_op_num_threads = 1  # workers are processes; sums keep one order
-    options.log_severity_level = 4
-    try:
-        return onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # onnxruntime's errors share no public root
-        reason = str(error).splitlines()[0]
-        raise WeightsError(f"{_name(weights)}: is not a network that onnxruntime reads ({reason})") from error
+    return open_session(data, _name(weights))

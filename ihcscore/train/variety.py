@@ -81,7 +81,7 @@ def training_parameters(rng: np.random.Generator) -> PhantomParameters:
         Its ranges are still ranges: `ihcscore.phantom.render` draws from them.
     """
     marker = str(rng.choice(MARKERS, p=MARKER_SHARES))
-    mpp = _source_mpp(rng)
+    mpp = source_mpp(rng)
     side = int(np.ceil(SIDE * WORKING_MPP / mpp))
     stains = {
         "hematoxylin_vector": HEMATOXYLIN[rng.integers(len(HEMATOXYLIN))],
@@ -91,7 +91,7 @@ def training_parameters(rng: np.random.Generator) -> PhantomParameters:
     return PhantomParameters(size_px=(side, side), mpp=mpp, marker=marker, **knobs)
 
 
-def _source_mpp(rng: np.random.Generator) -> float:
+def source_mpp(rng: np.random.Generator) -> float:
     """Pixel size of the scanner: mostly 0.5 um, the rest as found in the field."""
     kind = rng.random()
     if kind < 0.55:

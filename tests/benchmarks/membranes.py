@@ -1,10 +1,12 @@
 """Membranes on rendered fields: completeness of each cell, HER2 class of each field, cytoplasm told apart.
 
-    python tests/benchmarks/membranes.py [--fields 100] [--completeness-fields 4] [--nuclei given|found]
+    python tests/benchmarks/membranes.py [--fields 100] [--completeness-fields 4] [--hscore-fields 50]
+        [--nuclei given|found]
 
 Completeness is that of the border that light shows (stained on the cell's own side or the neighbour's). The HER2
 fields are drawn so that their class is known: 0 (no stain, or faint in a few cells), 1+ (faint, a third
-of the border, in half of the cells), 2+ (complete, moderate, in most), 3+ (complete, intense, in most).
+of the border, in half of the cells), 2+ (complete, moderate, in most), 3+ (complete, intense, in most). The H-score of
+the membrane alone is that of phantoms of the preset `membranous`, each with its own background and vectors.
 """
 
 import argparse
@@ -13,7 +15,7 @@ from collections import Counter
 
 import numpy as np
 
-from ihcscore import load_assay, measure_image, score_cells
+from ihcscore import load_assay, measure_image, score_cells, score_image
 from ihcscore.patterns import completeness
 from ihcscore.phantom import load_parameters, render
 
@@ -55,12 +57,33 @@ def errors(parameters, seeds, how):
     return np.concatenate(found), np.concatenate(true)
 
 
+def h_score_errors(seeds, membrane_from, how):
+    off = []
+    for seed in seeds:
+        phantom = render(load_parameters("membranous"), seed)
+        assay = load_assay("generic-membranous").replace(
+            background=tuple(phantom.background), stains=phantom.stains, membrane_from=membrane_from
+        )
+        given = phantom.nuclei if how == "given" else None
+        found = score_image(phantom.rgb, mpp=phantom.parameters.mpp, assay=assay, nuclei=given).scores.h_score
+        off.append(found - phantom.h_score("membrane", assay.thresholds))
+    return np.array(off)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--fields", type=int, default=100)
     parser.add_argument("--completeness-fields", type=int, default=4)
+    parser.add_argument("--hscore-fields", type=int, default=50)
     parser.add_argument("--nuclei", choices=("given", "found"), default="found")
     given = parser.parse_args()
+    for membrane_from in ("ridge", "band") if given.hscore_fields else ():
+        off = h_score_errors(range(10050, 10050 + given.hscore_fields), membrane_from, given.nuclei)
+        print(
+            f"H-score by {membrane_from}: median {np.median(np.abs(off)):.1f}, 95th percentile "
+            f"{np.percentile(np.abs(off), 95):.1f}, bias {off.mean():+.1f}, {len(off)} fields",
+            flush=True,
+        )
     base = dataclasses.replace(load_parameters("membranous"), **LITTLE, marker_spread=(0.1, 0.2))
     for mpp in (0.5, 0.25) if given.completeness_fields else ():
         for name, od in OD.items():
@@ -74,7 +97,7 @@ def main():
                     f"error {100 * np.abs(found - true).mean():4.1f} points, {len(true)} cells",
                     flush=True,
                 )
-    for true_class, drawn in HER2_FIELDS.items():
+    for true_class, drawn in HER2_FIELDS.items() if given.fields else ():
         calls, shares = Counter(), Counter()
         for seed in range(given.fields):
             phantom = render(dataclasses.replace(base, **drawn), 1000 + seed)
@@ -93,7 +116,8 @@ def main():
         row = score_cells(cells, assay.replace(population="all")).scores
         wrong += sum(row.patterns.get(name, 0) for name in ("membrane_complete", "membrane_intense")) * row.cells
         cells_all += row.cells
-    print(f"cytoplasmic: {wrong / cells_all:.1%} of {cells_all} cells have a complete membrane")
+    if cells_all:
+        print(f"cytoplasmic: {wrong / cells_all:.1%} of {cells_all} cells have a complete membrane")
 
 
 if __name__ == "__main__":
