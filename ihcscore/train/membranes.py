@@ -193,18 +193,6 @@ def _joined(parts: Sequence[Cells]) -> Cells:
     return Cells(*(np.concatenate([getattr(p, f.name) for p in parts]) for f in dataclasses.fields(Cells)))
 
 
-class Ring(nn.Module):
-    """A convolution over rays, which go round, and samples."""
-
-    def __init__(self, inputs: int, outputs: int, samples: int, stride: int = 1) -> None:
-        super().__init__()
-        self.conv = nn.Conv2d(inputs, outputs, (3, samples), (1, stride), (0, samples // 2))
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Give the features of each ray and sample."""
-        return torch.relu(self.conv(torch.cat([x[:, :, -1:], x, x[:, :, :1]], 2)))
-
-
 class MembraneNet(nn.Module):
     """Say where along each ray the border lies, and what it is like there.
 
@@ -213,13 +201,16 @@ class MembraneNet(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.features = nn.Sequential(Ring(2, WIDTH, 5, 2), Ring(WIDTH, WIDTH, 3))
+        self.features = nn.Sequential(
+            nn.Conv2d(2, WIDTH, (3, 5), (1, 2), (0, 2)), nn.ReLU(), nn.Conv2d(WIDTH, WIDTH, 3, 1, (0, 1)), nn.ReLU()
+        )
         self.proposal = nn.Conv2d(WIDTH, 3, 1)
         self.prior = nn.Parameter(torch.zeros(SAMPLES // 2))
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Give density, logit of the line, sample, and the logits of the place."""
-        y = self.proposal(self.features(x))
+        round_ = torch.cat([x[:, :, -2:], x, x[:, :, :2]], 2)  # rays go round: two more for two convolutions of three
+        y = self.proposal(self.features(round_))
         place = y[:, 0] + self.prior
         chosen = torch.softmax(place, 2)
         od = functional.softplus(4 * (chosen * y[:, 1]).sum(2)) / 4
