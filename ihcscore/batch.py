@@ -22,8 +22,8 @@ from ihcscore.io.slides.base import Slide
 from ihcscore.io.slides.opening import open_slide, slide_sha256
 from ihcscore.measuring import Prepared, make_job, measure, prepare
 from ihcscore.outputs.geojson import HERE, Place, write_geojson
-from ihcscore.outputs.overlay import write_overlay
-from ihcscore.outputs.scoremap import write_score_map
+from ihcscore.outputs.overlay import DRAWN, write_overlay
+from ihcscore.outputs.scoremap import MAPPED, write_score_map
 from ihcscore.outputs.summary import write_summary
 from ihcscore.outputs.tables import iter_cells, write_blocks, write_cells, write_cells_csv, write_quality, write_scores
 from ihcscore.parts import FolderParts, MemoryParts, Parts
@@ -407,11 +407,12 @@ class _Run:
     def _write(self, folder: Path, source: "_Source", names: Sequence[str]) -> None:
         """Write what is derived from the cell table that is there."""
         cells = folder / CELLS
-        picture = write_overlay if max(source.slide.dimensions) <= SLIDE_PX else write_score_map
+        small = max(source.slide.dimensions) <= SLIDE_PX
+        picture, shown = (write_overlay, DRAWN) if small else (write_score_map, MAPPED)
         writers: dict[str, Callable[[Path], None]] = {
             CELLS_CSV: lambda path: write_cells_csv(path, iter_cells(cells)),
             GEOJSON: lambda path: write_geojson(path, iter_cells(cells), source.place),
-            OVERLAY: lambda path: picture(path, source.slide, iter_cells(cells), source.regions),
+            OVERLAY: lambda path: picture(path, source.slide, iter_cells(cells, shown), source.regions),
         }
         for name in names:
             writers[name](folder / name)

@@ -16,6 +16,7 @@ from ihcscore.io.slides.base import Slide
 from ihcscore.io.slides.flat import ArraySlide
 from ihcscore.io.working import WorkingImage
 from ihcscore.stains.background import FALLBACK, Glass, find_glass
+from ihcscore.stains.density import ends
 from ihcscore.stains.estimate import StainEstimate, estimate_stains
 from ihcscore.stains.vectors import StainMatrix
 from ihcscore.tissue import TISSUE, UNSCANNED, TissueMap, coarse_image, map_tissue
@@ -177,7 +178,7 @@ def look_at(slide: Slide, assay: Assay) -> Look:
 def _glass_of(coarse: NDArray[np.uint8]) -> Glass:
     """Find the glass of a slide; what the scanner left out is pure white, and counts only where nothing else does."""
     scanned = coarse.copy()
-    scanned[coarse.min(axis=2) == 255] = 0
+    scanned[ends(coarse)[0] == 255] = 0
     found = find_glass(scanned)
     return found if found.background is not None else find_glass(coarse)
 

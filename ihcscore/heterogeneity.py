@@ -1,16 +1,18 @@
 """How a score varies over the tissue: spread, order, hotspots; from the tallies of squares, without cells."""
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import sparse
-from scipy.spatial import cKDTree
 
 from ihcscore.intervals import BlockTallies
 from ihcscore.scores.hscore import of_tallies as h_scores
 from ihcscore.scores.registry import Score
 from ihcscore.scores.tallies import Tallies, Values
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_array
 
 FEWEST_CELLS = 20
 """A block with fewer cells has no score of its own."""
@@ -76,17 +78,20 @@ def heterogeneity(blocks: BlockTallies) -> dict[str, float]:
     return found
 
 
-def _touching(at: NDArray[np.int64]) -> sparse.csr_array:
+def _touching(at: NDArray[np.int64]) -> "csr_array":
     """Give which blocks share a side or corner."""
+    from scipy.sparse import csr_array  # slow to load, and few blocks need it
+    from scipy.spatial import cKDTree
+
     pairs = cKDTree(at).query_pairs(1.5, output_type="ndarray")
     ones = np.ones(2 * len(pairs))
     rows, columns = (
         np.concatenate([pairs, pairs[:, ::-1]]).T.astype(np.int32) if len(pairs) else np.zeros((2, 0), np.int32)
     )
-    return sparse.csr_array((ones, (rows, columns)), shape=(len(at), len(at)))
+    return csr_array((ones, (rows, columns)), shape=(len(at), len(at)))
 
 
-def _moran(scores: Values, near: sparse.csr_array) -> float:
+def _moran(scores: Values, near: "csr_array") -> float:
     away = scores - scores.mean()
     return float(len(scores) / near.sum() * (away @ (near @ away)) / (away @ away))
 

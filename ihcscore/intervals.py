@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
+from scipy import special
 
 from ihcscore.scores.registry import Score
 from ihcscore.scores.tallies import Tallies, Values
@@ -139,7 +139,7 @@ def sampling(fine: BlockTallies, *, seed: int = 0) -> Sampling:
     effective = blocks.count / inflation
     if effective < ENOUGH_BLOCKS:
         return Sampling(blocks, inflation, None)
-    widening = inflation * effective / (effective - 1) * (stats.t.ppf(0.5 + LEVEL / 2, effective - 1) / _Z) ** 2
+    widening = inflation * effective / (effective - 1) * (special.stdtrit(effective - 1, 0.5 + LEVEL / 2) / _Z) ** 2
     draws = max(1, round(len(blocks.at) / widening))
     chance = np.random.default_rng(seed)
     even = np.full(len(blocks.at), 1 / len(blocks.at))
@@ -147,7 +147,7 @@ def sampling(fine: BlockTallies, *, seed: int = 0) -> Sampling:
     return Sampling(blocks, inflation, weights.astype(np.uint8))
 
 
-_Z = float(stats.norm.ppf(0.5 + LEVEL / 2))
+_Z = float(special.ndtri(0.5 + LEVEL / 2))
 
 
 def _residuals(blocks: BlockTallies) -> Values:
@@ -211,7 +211,7 @@ def interval(score: Score, sample: Sampling) -> Interval | None:
         return _few_steps(score, sample)
     if error is None or error == 0 or sample.effective < 1.5:
         return _wilson(score, value, sample)
-    t = float(stats.t.ppf(0.5 + LEVEL / 2, max(sample.effective - 1, 0.5)))
+    t = float(special.stdtrit(max(sample.effective - 1, 0.5), 0.5 + LEVEL / 2))
     if not np.isfinite(score.highest):
         return Interval(max(0.0, value - t * error), value + t * error, FEW)
     share = value / score.highest
@@ -232,7 +232,7 @@ def _few_steps(score: Score, sample: Sampling) -> Interval | None:
     n = len(sample.blocks.at)
     if n < 2 or sample.effective <= 1:
         return None
-    t = stats.t.ppf(0.5 + LEVEL / 2, sample.effective - 1)
+    t = special.stdtrit(sample.effective - 1, 0.5 + LEVEL / 2)
     widening = sample.inflation * sample.effective / (sample.effective - 1) * (t / _Z) ** 2
     draws = max(1, round(n / widening))
     weights = np.random.default_rng(0).multinomial(draws, np.full(n, 1 / n), RESAMPLES)

@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 from ihcscore.geometry import frame_for
 from ihcscore.io.slides.base import Slide
 from ihcscore.io.working import WorkingImage
-from ihcscore.stains.density import optical_density
+from ihcscore.stains.density import ends, optical_density
 
 GLASS, TISSUE, PEN, UNSCANNED = 0, 1, 2, 3
 NAMES = ("glass", "tissue", "pen", "unscanned")
@@ -130,7 +130,7 @@ def map_tissue(coarse: NDArray[np.uint8], um: float, glass: ArrayLike) -> Tissue
 
 def _stained(od: NDArray[np.float32], times: float) -> NDArray[np.bool_]:
     """Tell what absorbs, tinted, or darkly; `times` the limits, where noise is not smoothed away."""
-    strongest, clearest = od.max(axis=2), od.min(axis=2)
+    clearest, strongest = ends(od)
     tinted = strongest - clearest > times * TINT_OD
     return np.asarray(((strongest > times * FAINT_OD) & tinted) | (clearest > DARK_OD))
 
@@ -138,17 +138,18 @@ def _stained(od: NDArray[np.float32], times: float) -> NDArray[np.bool_]:
 def _ink(od: NDArray[np.float32], sharp: NDArray[np.float32]) -> NDArray[np.bool_]:
     """Colours that no stain of H-DAB has, and even black."""
     red, green = od[..., 0], od[..., 1]
-    strong = od.max(axis=2) > PEN_OD
+    strong = ends(od)[1] > PEN_OD
     colored = strong & ((red > BLUE_INK * green) | (red < RED_INK * green))
-    least = sharp.min(axis=2)
+    least, _ = ends(sharp)
     cube = np.ones((3, 3), np.uint8)
     even = cv2.dilate(least, cube) - cv2.erode(least, cube) < EVEN_OD
     return np.asarray(colored | ((least > BLACK_OD) & even))
 
 
 def _left_out(coarse: NDArray[np.uint8], glass: ArrayLike) -> NDArray[np.bool_]:
-    black = coarse.max(axis=2) <= BLACK_LIGHT
-    white = (coarse.min(axis=2) == 255) & (np.max(glass) < 254)
+    darkest, brightest = ends(coarse)
+    black = brightest <= BLACK_LIGHT
+    white = (darkest == 255) & (np.max(glass) < 254)
     return np.asarray(black | white)
 
 

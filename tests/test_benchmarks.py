@@ -70,3 +70,7 @@ def test_annotated_tiles_and_background_pairs(tmp_path, nuclear):
     (truth / "manifest.json").write_text(json.dumps({"tile": entry}))
     assert run("annotated_tiles.py", "--truth", truth, "--evaluate", evaluate).strip() == "tile.geojson"
     assert "| 255 | 0 |" in run("background_pairs.py", "--truth", truth, "--seeds", 1)
+
+
+def test_field_coverage():
+    assert run("field_coverage.py", "--phantoms", 1, "--side", 768, "--field", 384).startswith("4 fields")

@@ -5,7 +5,6 @@ from collections.abc import Iterable
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy.spatial import cKDTree
 
 from ihcscore.schema import area_column, stain_column
 
@@ -58,6 +57,8 @@ def features_of(tables: Iterable[pd.DataFrame]) -> Values:
 
 def _around(xy: Values, own: Values, count: int) -> Values:
     """Give the means of the nearest cells' features, how far they are, and how much their areas differ."""
+    from scipy.spatial import cKDTree  # slow to load, and few runs tell types of cells
+
     k = min(count + 1, len(xy))
     if k == 1:
         return np.column_stack([own, np.full(len(own), np.log(FARTHEST_UM)), np.zeros(len(own))])

@@ -17,6 +17,8 @@ from ihcscore.outputs.png import encode_png
 from ihcscore.regions import RegionSet
 from ihcscore.schema import CLASS_COLUMN
 
+DRAWN = ("nucleus_wkb", "cut_by_border", "in_artifact", CLASS_COLUMN)
+"""Columns of the cell table that are drawn."""
 LARGEST_SIDE = 4096
 SHORTEST_SIDE = 1024
 FONT = cv2.FONT_HERSHEY_SIMPLEX
@@ -76,8 +78,7 @@ def write_overlay(path: Path, slide: Slide, tables: Iterable[pd.DataFrame], regi
     """
     width, height = slide.dimensions
     rgb = slide.read_level(0, (0, 0, height, width))
-    needed = ["nucleus_wkb", "cut_by_border", "in_artifact", CLASS_COLUMN]
-    cells = pd.concat([table[needed] for table in tables], ignore_index=True)
+    cells = pd.concat([table[list(DRAWN)] for table in tables], ignore_index=True)
     write_bytes(path, encode_png(overlay(rgb, cells, slide.mpp, regions)))
 
 

@@ -28,6 +28,8 @@ STRENGTH = 0.45
 SMALLEST_SIDE = 1024
 """A level of the slide is shown as it is, if its longer side is from this to 4096 pixels."""
 REGION_COLOR = (20, 20, 20)
+MAPPED = ("x_um", "y_um", "cut_by_border", "in_artifact", CLASS_COLUMN)
+"""Columns of the cell table that are shown."""
 
 
 def write_score_map(path: Path, slide: Slide, tables: Iterable[pd.DataFrame], regions: RegionSet) -> None:

@@ -107,17 +107,21 @@ def read_cells(path: Path, columns: Sequence[str] | None = None) -> pd.DataFrame
         If it is missing, damaged or of another schema version.
     """
     with _opened(path) as file:
-        there = [n for n in file.schema_arrow.names if columns is None or n in columns]
-        return _frame(file.read(there))
+        return _frame(file.read(_there(file, columns)))
 
 
-def iter_cells(path: Path) -> Iterator[pd.DataFrame]:
+def iter_cells(path: Path, columns: Sequence[str] | None = None) -> Iterator[pd.DataFrame]:
     """Read a cell table block by block; see `read_cells`. At least one table, which may have no rows."""
     with _opened(path) as file:
+        there = _there(file, columns)
         for group in range(file.num_row_groups):
-            yield _frame(file.read_row_group(group))
+            yield _frame(file.read_row_group(group, there))
         if not file.num_row_groups:
-            yield _frame(file.schema_arrow.empty_table())
+            yield _frame(file.schema_arrow.empty_table().select(there))
+
+
+def _there(file: pq.ParquetFile, columns: Sequence[str] | None) -> list[str]:
+    return [name for name in file.schema_arrow.names if columns is None or name in columns]
 
 
 @contextmanager
@@ -136,7 +140,8 @@ def _opened(path: Path) -> Iterator[pq.ParquetFile]:
 
 def _frame(table: pa.Table) -> pd.DataFrame:
     cells: pd.DataFrame = table.to_pandas()
-    return cells.astype({name: PANDAS_TYPES[name] for name in cells.columns})
+    other = {name: PANDAS_TYPES[name] for name in cells.columns if cells[name].dtype != PANDAS_TYPES[name]}
+    return cells.astype(other) if other else cells
 
 
 def write_cells_csv(path: Path, tables: Iterable[pd.DataFrame]) -> None:

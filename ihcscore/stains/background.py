@@ -6,6 +6,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from ihcscore.stains.density import ends
+
 FALLBACK = (255.0, 255.0, 255.0)
 DARKEST_GLASS = 180
 """No channel of glass is darker than this: a scanner's white balance puts glass at 215 to 255."""
@@ -59,11 +61,11 @@ def find_glass(rgb: NDArray[np.uint8]) -> Glass:
     """
     small = _reduced(rgb)
     density = -np.log10(np.maximum(small, 1) / np.float32(255))
-    darkest = density.max(axis=2)
+    clearest, darkest = ends(density)
     cube = np.ones((5, 5), np.uint8)
     flat = cv2.dilate(darkest, cube) - cv2.erode(darkest, cube) <= FLAT_RANGE_OD
-    neutral = darkest - density.min(axis=2) <= WIDEST_TINT_OD
-    candidates = small[flat & neutral & (small.min(axis=2) >= DARKEST_GLASS)]
+    neutral = darkest - clearest <= WIDEST_TINT_OD
+    candidates = small[flat & neutral & (ends(small)[0] >= DARKEST_GLASS)]
     least = max(SMALLEST_PIXELS, SMALLEST_SHARE * small.shape[0] * small.shape[1])
     if len(candidates) < least:
         return Glass(None, round(len(candidates) / max(1, small.shape[0] * small.shape[1]), 4))

@@ -1,8 +1,12 @@
 """Transmitted light to optical density."""
 
+from typing import TypeVar
+
 import cv2
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+
+Light = TypeVar("Light", np.uint8, np.float32)
 
 SATURATED_OD = 1.5
 """A pixel with a channel at or above this optical density is counted as saturated: under a white of 255 it has 8 or
@@ -102,3 +106,23 @@ def density_table(background: ArrayLike) -> NDArray[np.float32]:
     """
     light = np.maximum(np.arange(256, dtype=np.float64), 1)[:, None]
     return (np.log10(as_background(background)) - np.log10(light)).astype(np.float32)
+
+
+def ends(image: NDArray[Light]) -> tuple[NDArray[Light], NDArray[Light]]:
+    """Give the lowest and highest of each pixel's three channels: NumPy's own minimum takes ten times as long.
+
+    Parameters
+    ----------
+    image : ndarray of shape (M, N, 3), dtype uint8 or float32
+
+    Returns
+    -------
+    lowest, highest : ndarray of shape (M, N)
+
+    Examples
+    --------
+    >>> ends(np.array([[[3, 1, 2]]], np.uint8))
+    (array([[1]], dtype=uint8), array([[3]], dtype=uint8))
+    """
+    first, second, third = (image[..., k] for k in range(3))
+    return np.minimum(np.minimum(first, second), third), np.maximum(np.maximum(first, second), third)
