@@ -1,9 +1,11 @@
 """Score many images and slides into a result folder, or complete one."""
 
+import pickle
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +21,7 @@ from ihcscore.io.inputs import ImageInput
 from ihcscore.io.nuclei import NucleiFile, nuclei_for, read_nuclei
 from ihcscore.io.regions import RegionFile, read_regions, regions_for, tile_place, write_regions
 from ihcscore.io.slides.base import Slide
-from ihcscore.io.slides.opening import open_slide, slide_sha256
+from ihcscore.io.slides.opening import SLIDE_SUFFIXES, open_slide, slide_sha256
 from ihcscore.measuring import Prepared, make_job, measure, prepare
 from ihcscore.outputs.geojson import HERE, Place, write_geojson
 from ihcscore.outputs.overlay import DRAWN, write_overlay
@@ -65,8 +67,13 @@ MANY_BLOCKS = 4
 SLIDE_PX = 8192
 """An image with a longer side is shown as a map of scores, not of outlines, and its GeoJSON is written on request."""
 
+LIGHT_BYTES = 32_000_000
+"""Images in files up to this size are scored whole, each by one process."""
+
 Progress = Callable[[str, float], None]
 """Called with what is being done and how many images are done, in parts of images."""
+Group = tuple[int, list[ImageInput]]
+"""Images that share a context, and how many came before them."""
 
 
 @dataclass(frozen=True)
@@ -142,19 +149,23 @@ def score_files(
     """
     chosen = Options(**options)
     with runner_for(chosen.workers, chosen.scheduler, make_job) as runner:
-        run = _Run(Path(out), assay, changes or {}, chosen, runner, progress or (lambda what, done: None))
+        run = _Run(Path(out), assay, changes or {}, chosen, runner, progress or _in_silence)
         run.claim(inputs)
         for item in inputs:
             if item.name in (refused or {}):
                 run.fail(item, (refused or {})[item.name])
-        for position, members in _by_group([item for item in inputs if item.name not in (refused or {})]):
+        groups = list(_by_group([item for item in inputs if item.name not in (refused or {})]))
+        apart = _apart(groups, runner)
+        for position, members in [group for group in groups if group not in apart]:
             run.score_group(members, position)
+        if apart and isinstance(runner, Processes):
+            run.score_apart(apart, runner, len(groups) - len(apart))
         rows = run.all_rows()
         write_scores(run.out / SCORES, rows)
     return RunReport(tuple(rows), tuple(run.failed), run.kept, tuple(run.warnings))
 
 
-def _by_group(inputs: Sequence[ImageInput]) -> Iterator[tuple[int, list[ImageInput]]]:
+def _by_group(inputs: Sequence[ImageInput]) -> Iterator[Group]:
     """Give the images of each group together, and how many came before; each image without group is its own."""
     groups: dict[str, list[ImageInput]] = {}
     for item in inputs:
@@ -163,6 +174,22 @@ def _by_group(inputs: Sequence[ImageInput]) -> Iterator[tuple[int, list[ImageInp
     for members in groups.values():
         yield before, members
         before += len(members)
+
+
+def _apart(groups: Sequence[Group], runner: Serial | Processes | Dask) -> list[Group]:
+    """Choose the groups that processes score each on its own: those of small files, if they can keep all busy.
+
+    The blocks of anything larger are shared among the processes instead.
+    """
+    light = [group for group in groups if all(_is_light(item.path) for item in group[1])]
+    return light if isinstance(runner, Processes) and len(light) >= runner.workers else []
+
+
+def _is_light(path: Path) -> bool:
+    try:
+        return path.suffix.lower() not in SLIDE_SUFFIXES and path.stat().st_size <= LIGHT_BYTES
+    except OSError:
+        return True  # it fails wherever it is scored
 
 
 def _nuclei_paths(inputs: Sequence[ImageInput]) -> Iterator[Path]:
@@ -242,6 +269,25 @@ class _Run:
             except IhcscoreError as error:
                 self.fail(item, str(error))
             self.progress(item.name, number + 1)
+
+    def score_apart(self, groups: Sequence[Group], runner: Processes, before: int) -> None:
+        """Score groups in processes, one each at a time; what happened is noted in their order."""
+        shared = _Shared(self.out, self.assay, self.changes, self.options, self.nuclei_of, self.by_input)
+        of_name = {members[0].name: members for _, members in groups}
+        outcomes: dict[str, _Outcome] = {}
+        for name, outcome in runner.each(partial(_score_remote, pickle.dumps((shared, of_name))), list(of_name)):
+            outcomes[name] = outcome
+            self.progress(name, before + sum(len(of_name[done]) for done in outcomes))
+        for name in of_name:
+            self._note(outcomes[name])
+
+    def _note(self, outcome: "_Outcome") -> None:
+        self.failed += outcome.failed
+        self.failures += outcome.failures
+        self.warnings += outcome.warnings
+        self.kept += outcome.kept
+        for sha256, name in outcome.seen.items():
+            self._warn_of_twin(sha256, name)
 
     def fail(self, item: ImageInput, reason: str) -> None:
         """Note that an image cannot be scored."""
@@ -354,9 +400,7 @@ class _Run:
 
     def _refuse_second_name(self, item: ImageInput, sha256: str) -> None:
         """Keep an image from standing in the results twice because other inputs now give it another name."""
-        twin = self.seen.setdefault(sha256, item.name)
-        if twin != item.name:
-            self.warnings.append(f"{item.name}: the same file as {twin}, so its cells count twice")
+        self._warn_of_twin(sha256, item.name)
         other = self.by_input.get(sha256)
         if other is None or not (other / SUMMARY).exists():
             return
@@ -366,6 +410,11 @@ class _Run:
                 "or --overwrite"
             )
         discard_result(other)
+
+    def _warn_of_twin(self, sha256: str, name: str) -> None:
+        twin = self.seen.setdefault(sha256, name)
+        if twin != name:
+            self.warnings.append(f"{name}: the same file as {twin}, so its cells count twice")
 
     def _stays(self, item: ImageInput, folder: Path, shared: SlideContext | None) -> bool:
         """Complete what is there, if it is this image's; False if it has to be scored again."""
@@ -425,6 +474,42 @@ class _Run:
         good = [result for result in results if result.row.image not in failed]
         rows = [row for result in good for row in (result.row, *result.regions)]
         return rows + self.failures + pooled_rows(good, self.failures, self.assay)
+
+
+@dataclass(frozen=True)
+class _Shared:
+    """What a process needs to score images as the run would; fields as of `_Run`."""
+
+    out: Path
+    assay: Assay
+    changes: Mapping[str, Any]
+    options: Options
+    nuclei_of: Counter[Path]
+    by_input: dict[str, Path]
+
+
+@dataclass(frozen=True)
+class _Outcome:
+    """What happened to the images of a group; fields as of `_Run`."""
+
+    failed: list[str]
+    failures: list[ScoreRow]
+    warnings: list[str]
+    kept: int
+    seen: dict[str, str]
+
+
+def _score_remote(token: bytes, name: str) -> _Outcome:
+    """Score a group in a worker process."""
+    shared, of_name = pickle.loads(token)
+    run = _Run(shared.out, shared.assay, shared.changes, shared.options, Serial(), _in_silence)
+    run.nuclei_of, run.by_input = shared.nuclei_of, shared.by_input
+    run.score_group(of_name[name], 0)
+    return _Outcome(run.failed, run.failures, run.warnings, run.kept, run.seen)
+
+
+def _in_silence(what: str, done: float) -> None:
+    """Report nothing."""
 
 
 @dataclass(frozen=True)

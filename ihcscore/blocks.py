@@ -83,7 +83,8 @@ def measure_part(job: Job, block: Block) -> Part:
     (y0, x0, y1, x1), (top, left, _, _) = block.core, block.window
     owned = {name: rows[name][rows["owned"]] for name in JUDGED}
     core = rgb[y0 - top : y1 - top, x0 - left : x1 - left]
-    return Part(rows, measure_quality(core, job.context.background, job.image.frame.working_mpp, owned))
+    light, stains = job.context.background, job.context.stains
+    return Part(rows, measure_quality(core, light, stains, job.image.frame.working_mpp, owned))
 
 
 def measure_block(job: Job, block: Block) -> Rows:

@@ -7,13 +7,15 @@ import cv2
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from ihcscore.folds import fold_share
 from ihcscore.schema import stain_column
 from ihcscore.stains.density import SATURATED_OD
+from ihcscore.stains.vectors import StainMatrix
 
 JUDGED = (stain_column("Nucleus", "Hematoxylin", "mean"),)
 """Columns of the cells that are judged by."""
 
-MEASURES = ("tissue", "pen", "unscanned", "focus", "saturated", "counterstain_od", "nuclei")
+MEASURES = ("tissue", "pen", "unscanned", "focus", "saturated", "counterstain_od", "fold", "nuclei")
 """Values of a block's quality, in order."""
 
 TISSUE_OD = 0.07
@@ -31,6 +33,8 @@ PALE_OD = 0.10
 """Median hematoxylin OD of the nuclei below which the counterstain is weak."""
 INKED = 0.02
 """Share of pen from which a block is flagged."""
+FOLDED = 0.01
+"""Share of tissue in folds from which a block is flagged."""
 SPARSE = 0.05
 """Share of tissue below which a block is flagged."""
 WORTH_A_WARNING = 0.2
@@ -47,7 +51,8 @@ class BlockQuality:
         The block.
     values : dict of str to float
         ``tissue``, ``pen``, ``unscanned`` (shares of the block), ``focus`` (fine detail / coarse detail of the tissue),
-        ``saturated`` (share of its pixels), ``counterstain_od`` (median of the nuclei's mean hematoxylin), ``nuclei``.
+        ``saturated`` (share of its pixels), ``counterstain_od`` (median of the nuclei's mean hematoxylin), ``fold``
+        (share of the tissue), ``nuclei``.
     flags : tuple of str
         What is wrong with it.
     """
@@ -59,7 +64,11 @@ class BlockQuality:
 
 
 def measure_quality(
-    rgb: NDArray[np.uint8], background: ArrayLike, mpp: float, rows: Mapping[str, NDArray[np.floating]]
+    rgb: NDArray[np.uint8],
+    background: ArrayLike,
+    stains: StainMatrix,
+    mpp: float,
+    rows: Mapping[str, NDArray[np.floating]],
 ) -> dict[str, float]:
     """Measure what the pixels and nuclei of a block's core tell of its quality.
 
@@ -69,6 +78,7 @@ def measure_quality(
         Light. Not modified.
     background : array_like of shape (3,)
         Light without tissue.
+    stains : StainMatrix
     mpp : float
         um per pixel.
     rows : mapping of str to ndarray of shape (n,)
@@ -77,7 +87,7 @@ def measure_quality(
     Returns
     -------
     dict of str to float
-        ``focus``, ``saturated``, ``counterstain_od``, ``nuclei``; NaN where there is nothing to judge by.
+        ``focus``, ``saturated``, ``counterstain_od``, ``fold``, ``nuclei``; NaN where there is nothing to judge by.
     """
     light = np.asarray(background, np.float64)
     hematoxylin = rows[JUDGED[0]]
@@ -86,6 +96,7 @@ def measure_quality(
         "focus": _focus(np.ascontiguousarray(rgb[..., 1]), float(light[1]), mpp),
         "saturated": _saturated(rgb, light),
         "counterstain_od": float(np.median(found)) if len(found) else float("nan"),
+        "fold": fold_share(rgb, light, stains, mpp),
         "nuclei": float(len(hematoxylin)),
     }
 
@@ -133,6 +144,7 @@ def judge(key: tuple[int, int], values: Mapping[str, float], places: Mapping[str
         "out of focus": all_["focus"] < BLURRED,
         "saturated": all_["saturated"] > SATURATED,
         "weak counterstain": all_["counterstain_od"] < PALE_OD,
+        "fold": all_["fold"] > FOLDED,
         "pen": all_["pen"] > INKED,
         "little tissue": all_["tissue"] < SPARSE,
     }
@@ -143,7 +155,7 @@ def warnings_of(blocks: Sequence[BlockQuality]) -> list[str]:
     """Say what is wrong with much of a slide's tissue."""
     tissue = sum(block.values["tissue"] for block in blocks)
     texts = []
-    for flag in ("out of focus", "saturated", "weak counterstain", "pen"):
+    for flag in ("out of focus", "saturated", "weak counterstain", "fold", "pen"):
         share = sum(block.values["tissue"] for block in blocks if flag in block.flags) / tissue if tissue else 0
         if share >= WORTH_A_WARNING:
             texts.append(f"{flag}: {share:.0%} of the tissue (quality.csv)")

@@ -9,10 +9,11 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
+from functools import partial
 from multiprocessing import connection, get_context, parent_process
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Protocol, Self
+from typing import Any, Protocol, Self, TypeVar
 
 import cv2
 
@@ -55,6 +56,8 @@ class Task:
 
 
 MakeJob = Callable[[Task], Job]
+Given = TypeVar("Given")
+Found = TypeVar("Found")
 
 
 class Runner(Protocol):
@@ -126,30 +129,53 @@ class Processes:
         if task is None or len(keys) < 2:
             yield from Serial().run(job, task, keys)
             return
-        token, left, deaths = pickle.dumps((self._make_job, task)), list(keys), 0
+        token = pickle.dumps((self._make_job, task))
+        yield from self.each(partial(measure_remote, token), keys)
+
+    def each(self, function: Callable[[Given], Found], arguments: Sequence[Given]) -> Iterator[tuple[Given, Found]]:
+        """Call a function in the processes; a worker that dies is replaced, and its calls are made again.
+
+        Parameters
+        ----------
+        function : callable
+            Of a module; its results, too, must pickle.
+        arguments : sequence
+            Different ones; messages name them.
+
+        Yields
+        ------
+        tuple
+            An argument and what the function gave, as they are done, in any order.
+
+        Raises
+        ------
+        IhcscoreError
+            If workers die again and again. What the function raises is raised.
+        """
+        left, deaths = list(arguments), 0
         while left:
             try:
-                for key, part in self._attempt(token, left):
+                for argument, found in self._attempt(function, left):
                     deaths = 0
-                    left.remove(key)
-                    yield key, part
+                    left.remove(argument)
+                    yield argument, found
             except BrokenProcessPool:
                 self._close(kill=True)
                 deaths += 1
                 if deaths == MOST_DEATHS:
                     raise IhcscoreError(
-                        f"workers died {deaths} times in a row at blocks {', '.join(map(str, left[: self.workers]))}: "
+                        f"workers died {deaths} times in a row at {', '.join(map(str, left[: self.workers]))}: "
                         "out of memory? try fewer --workers; what is done is kept"
                     ) from None
 
-    def _attempt(self, token: bytes, keys: Sequence[Key]) -> Iterator[tuple[Key, Part]]:
+    def _attempt(self, function: Callable[[Given], Found], arguments: Sequence[Given]) -> Iterator[tuple[Given, Found]]:
         if self._pool is None:
             self._pool = ProcessPoolExecutor(self.workers, get_context("spawn"), initializer=_begin)
-        waiting = iter(list(keys))
-        running: dict[Future[Part], Key] = {}
+        waiting = iter(list(arguments))
+        running: dict[Future[Found], Given] = {}
         while True:
-            for key in waiting:
-                running[self._pool.submit(measure_remote, token, key)] = key
+            for argument in waiting:
+                running[self._pool.submit(function, argument)] = argument
                 if len(running) >= AHEAD * self.workers:
                     break
             if not running:

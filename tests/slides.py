@@ -4,11 +4,12 @@ import contextlib
 import io
 from collections.abc import Callable
 
+import imagecodecs
 import numpy as np
 import tifffile
 
 TILE = 256
-LOSSLESS, JPEG = "lossless", "jpeg"
+LOSSLESS, JPEG, JPEG_LS = "lossless", "jpeg", "jpeg-ls"
 
 
 def levels_of(rgb, downsamples):
@@ -123,7 +124,7 @@ def write_dicom(folder, rgb, mpp, *, kind=LOSSLESS, downsamples=(1, 4)):
     import pydicom
     from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
     from pydicom.encaps import encapsulate
-    from pydicom.uid import ExplicitVRLittleEndian, JPEGBaseline8Bit, generate_uid
+    from pydicom.uid import ExplicitVRLittleEndian, JPEGBaseline8Bit, JPEGLSLossless, generate_uid
 
     folder.mkdir(exist_ok=True)
     series, study, frame_of_reference = (generate_uid(entropy_srcs=[folder.name, str(k)]) for k in range(3))
@@ -133,7 +134,8 @@ def write_dicom(folder, rgb, mpp, *, kind=LOSSLESS, downsamples=(1, 4)):
         meta = FileMetaDataset()
         meta.MediaStorageSOPClassUID = "1.2.840.10008.5.1.4.1.1.77.1.6"
         meta.MediaStorageSOPInstanceUID = generate_uid(entropy_srcs=[series, str(number)])
-        meta.TransferSyntaxUID = JPEGBaseline8Bit if kind == JPEG else ExplicitVRLittleEndian
+        syntaxes = {JPEG: JPEGBaseline8Bit, JPEG_LS: JPEGLSLossless}
+        meta.TransferSyntaxUID = syntaxes.get(kind, ExplicitVRLittleEndian)
         path = folder / f"level{number}.dcm"
         data = FileDataset(str(path), {}, file_meta=meta, preamble=b"\0" * 128)
         data.SOPClassUID, data.SOPInstanceUID = meta.MediaStorageSOPClassUID, meta.MediaStorageSOPInstanceUID
@@ -160,13 +162,9 @@ def write_dicom(folder, rgb, mpp, *, kind=LOSSLESS, downsamples=(1, 4)):
         data.OpticalPathSequence = [optics]
         frames = [frame_bytes(tile, kind) for tile in tiles_of(level)]
         data.NumberOfFrames = len(frames)
-        if kind == JPEG:
-            data.PixelData = encapsulate(frames)
-            data["PixelData"].is_undefined_length = True
-            data.LossyImageCompression = "01"
-        else:
-            data.PixelData = b"".join(frames)
-            data.LossyImageCompression = "00"
+        data.LossyImageCompression = "01" if kind == JPEG else "00"
+        data.PixelData = b"".join(frames) if kind == LOSSLESS else encapsulate(frames)
+        data["PixelData"].is_undefined_length = kind != LOSSLESS
         with contextlib.suppress(ValueError):
             pydicom.dcmwrite(path, data, enforce_file_format=True)
         paths.append(path)
@@ -174,6 +172,8 @@ def write_dicom(folder, rgb, mpp, *, kind=LOSSLESS, downsamples=(1, 4)):
 
 
 def frame_bytes(tile, kind):
+    if kind == JPEG_LS:
+        return imagecodecs.jpegls_encode(tile)
     if kind != JPEG:
         return tile.tobytes()
     from PIL import Image

@@ -162,6 +162,33 @@ def test_a_repaired_image_replaces_its_failure(tiles, out):
     assert [row["status"] for row in rows_of(out)] == ["ok"] * 3
 
 
+@pytest.mark.parametrize("group", [None, r"(case\d)_"])
+def test_tiles_are_scored_by_workers_as_by_one(tiles, out, tmp_path, group):
+    shutil.copy(tiles / "case1_a.png", tiles / "case2_z.png")
+    (tiles / "case3_a.png").write_bytes((tiles / "case1_b.png").read_bytes()[:300])
+    assay = ASSAY.replace(group=group)
+    one = run(tiles, out, assay)
+    steps = []
+    two = run(tiles, tmp_path / "two", assay, workers=2, progress=lambda what, done: steps.append(done))
+    names = [path.relative_to(out) for path in out.rglob("*") if path.is_file() and path.name != "summary.json"]
+    assert len(names) > 20
+    for name in names:
+        assert (tmp_path / "two" / name).read_bytes() == (out / name).read_bytes(), name
+    assert (two.rows, two.failed, two.kept) == (one.rows, one.failed, one.kept)
+    assert sorted(two.warnings) == sorted(one.warnings)
+    assert "the same file as case1_a" in " ".join(two.warnings)
+    assert steps == sorted(steps)
+    assert steps[-1] == 5
+    assert run(tiles, tmp_path / "two", assay, workers=2).kept == 4
+
+
+def test_workers_that_cannot_write_are_one_error(tiles, out):
+    out.mkdir()
+    (out / "case1_a").write_text("in the way")
+    with pytest.raises(OutputError, match="cells.parquet"):
+        run(tiles, out, workers=2)
+
+
 def test_a_missing_pixel_size_fails_each_image_clearly(tiles, out):
     report = run(tiles, out, load_assay("generic-nuclear"))
     assert len(report.failed) == 3

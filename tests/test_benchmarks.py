@@ -74,3 +74,7 @@ def test_annotated_tiles_and_background_pairs(tmp_path, nuclear):
 
 def test_field_coverage():
     assert run("field_coverage.py", "--phantoms", 1, "--side", 768, "--field", 384).startswith("4 fields")
+
+
+def test_folds():
+    assert "nuclear: " in run("folds.py", "--fields", 1, "--side", 256)

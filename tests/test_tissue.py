@@ -1,12 +1,16 @@
 """Tissue, pen, what was not scanned and glass are told apart, the same in a crop; blocks out of order are flagged."""
 
+import dataclasses
+
 import cv2
 import numpy as np
 import pytest
 from conftest import light
 
+from ihcscore.folds import fold_share
 from ihcscore.phantom import load_parameters, render
 from ihcscore.quality import JUDGED, judge, measure_quality, warnings_of
+from ihcscore.stains.vectors import StainMatrix
 from ihcscore.tissue import GLASS, PEN, TISSUE, UNSCANNED, coarse_image, map_tissue
 
 GLASS_LIGHT = (240.0, 240.0, 240.0)
@@ -82,7 +86,9 @@ EVERYWHERE = {"glass": 0.0, "tissue": 1.0, "pen": 0.0, "unscanned": 0.0}
 
 
 def flags(rgb, od=0.4, **places):
-    return judge((0, 0), measure_quality(rgb, GLASS_LIGHT, 0.5, cells(od)), {**EVERYWHERE, **places}).flags
+    return judge(
+        (0, 0), measure_quality(rgb, GLASS_LIGHT, StainMatrix(), 0.5, cells(od)), {**EVERYWHERE, **places}
+    ).flags
 
 
 def test_sharp_tissue_has_no_flag_and_each_fault_its_own():
@@ -90,7 +96,7 @@ def test_sharp_tissue_has_no_flag_and_each_fault_its_own():
     assert flags(rgb) == ()
     assert flags(cv2.GaussianBlur(rgb, (0, 0), 4)) == ("out of focus",)
     dark = rgb.copy()
-    dark[:100] = 5
+    dark[:100, :100] = 5
     assert flags(dark) == ("saturated",)
     assert flags(rgb, od=0.05) == ("weak counterstain",)
     assert flags(rgb, pen=0.03, tissue=0.97) == ("pen",)
@@ -99,7 +105,7 @@ def test_sharp_tissue_has_no_flag_and_each_fault_its_own():
 
 def test_nothing_to_judge_by_flags_nothing():
     blank = np.full((200, 200, 3), 240, np.uint8)
-    values = measure_quality(blank, GLASS_LIGHT, 0.5, {JUDGED[0]: np.array([])})
+    values = measure_quality(blank, GLASS_LIGHT, StainMatrix(), 0.5, {JUDGED[0]: np.array([])})
     assert np.isnan([values["focus"], values["counterstain_od"]]).all()
     assert judge((0, 0), values, EVERYWHERE).flags == ()
 
@@ -107,8 +113,23 @@ def test_nothing_to_judge_by_flags_nothing():
 def test_a_slide_warns_of_what_holds_on_a_fifth_of_its_tissue():
     rgb = render(load_parameters("nuclear"), 4).rgb
     good, bad = (
-        judge((0, k), measure_quality(rgb, GLASS_LIGHT, 0.5, cells(od)), EVERYWHERE) for k, od in ((0, 0.4), (1, 0.05))
+        judge((0, k), measure_quality(rgb, GLASS_LIGHT, StainMatrix(), 0.5, cells(od)), EVERYWHERE)
+        for k, od in ((0, 0.4), (1, 0.05))
     )
     assert warnings_of([good] * 9 + [bad]) == []
     assert warnings_of([good] * 4 + [bad]) == ["weak counterstain: 20% of the tissue (quality.csv)"]
     assert warnings_of([]) == []
+
+
+@pytest.mark.parametrize("seed", [4, 7])
+def test_a_band_of_double_tissue_is_a_fold(seed):
+    ranges = {"glass_share": (0, 0), "stroma_share": (0.1, 0.1), "lumen_share": (0, 0)}
+    phantom = render(dataclasses.replace(load_parameters("nuclear"), size_px=(800, 800), **ranges), seed)
+    light = np.asarray(phantom.background)
+    folded = phantom.rgb / light
+    folded[350:430] *= folded[350:430, ::-1]  # as much absorbs again
+    rgb = np.clip(np.rint(folded * light), 0, 255).astype(np.uint8)
+    assert fold_share(phantom.rgb, light, phantom.stains, 0.5) == 0
+    assert 0.05 < fold_share(rgb, light, phantom.stains, 0.5) <= 0.1
+    values = measure_quality(rgb, light, phantom.stains, 0.5, cells(0.4))
+    assert "fold" in judge((0, 0), values, EVERYWHERE).flags

@@ -1,6 +1,7 @@
 """Every reader gives the same pixels, whatever the window, and refuses what would be scored wrongly."""
 
 import json
+import sys
 from contextlib import closing, suppress
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import tifffile
 from conftest import read_only
 from slides import (
     JPEG,
+    JPEG_LS,
     LOSSLESS,
     write_dicom,
     write_ome_tiff,
@@ -43,6 +45,7 @@ WRITERS = {
     "ome": lambda folder, rgb, kind: write_ome_tiff(folder / "a.ome.tif", rgb, MPP, kind=kind),
     "pyramid": lambda folder, rgb, kind: write_plain_pyramid(folder / "a.tif", rgb, MPP, kind=kind),
     "dicom": lambda folder, rgb, kind: write_dicom(folder / "series", rgb, MPP, kind=kind),
+    "dicom of JPEG-LS": lambda folder, rgb, kind: write_dicom(folder / "ls", rgb, MPP, kind=JPEG_LS),
 }
 
 
@@ -121,6 +124,32 @@ def test_a_folder_of_dicom_files_has_a_slide_for_each_series(tmp_path, rgb):
     (tmp_path / "a" / "none.dcm").write_bytes(b"no DICOM")
     found = [item.path.relative_to(tmp_path).as_posix() for item in expand_inputs([f"{tmp_path}/**/*.dcm"])]
     assert found == ["a/level0.dcm", "a/none.dcm", "b/level0.dcm"]
+
+
+def test_dicom_that_openslide_refuses_is_read_by_wsidicom_and_says_so(tmp_path, rgb, monkeypatch):
+    first = write_dicom(tmp_path / "s", rgb, MPP, kind=JPEG_LS)
+    with closing(open_slide(first)) as slide:
+        assert slide.reader.startswith("wsidicom")
+        assert slide.notes == ("OpenSlide refuses this DICOM, wsidicom reads it",)
+        assert [path.name for path in slide.files] == ["level0.dcm", "level1.dcm"]
+        assert slide.icc_sha256 is None
+    found = [item.path.name for item in expand_inputs([str(tmp_path / "s")])]
+    assert found == ["level0.dcm"]
+    monkeypatch.setitem(sys.modules, "wsidicom", None)
+    with pytest.raises(UnreadableImage, match=r"transfer syntax.*ihcscore\[dicom\]"):
+        open_slide(first)
+
+
+def test_dicom_that_nothing_reads_is_refused(tmp_path, rgb):
+    whole = write_dicom(tmp_path / "s", rgb, MPP, kind=JPEG_LS).read_bytes()
+    half = tmp_path / "half.dcm"
+    half.write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(UnreadableImage, match=r"half\.dcm"), closing(open_slide(half)) as slide:
+        slide.read_level(0, (0, 0, 1187, 1303))
+    none = tmp_path / "none.dcm"
+    none.write_bytes(bytes(128) + b"DICM" + bytes(64))
+    with pytest.raises(UnreadableImage, match=r"none\.dcm"):
+        open_slide(none)
 
 
 def test_a_folder_beside_an_mrxs_belongs_to_it(tmp_path):

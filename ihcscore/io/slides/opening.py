@@ -7,7 +7,7 @@ from typing import Any
 
 import tifffile
 
-from ihcscore.errors import UnreadableImage
+from ihcscore.errors import MissingExtra, UnreadableImage
 from ihcscore.io.images import TIFF_SIGNATURES, read_image
 from ihcscore.io.slides.base import Slide
 from ihcscore.io.slides.flat import ArraySlide
@@ -18,6 +18,7 @@ CONVERTIBLE = (".czi", ".vsi", ".isyntax")
 CZI_SIGNATURE = b"ZISRAWFILE"
 GENERIC = (None, "generic-tiff")
 """What OpenSlide calls files that it knows no vendor of."""
+DICOM_AT = 128
 SMALL_PIXELS = 16_000_000
 """A TIFF in strips up to this size is decoded whole."""
 PIECE = 1 << 20
@@ -55,6 +56,8 @@ def open_slide(path: str | Path, mpp: float | None = None) -> Slide:
             f"{path.suffix or 'CZI'} is not read: convert it to a pyramidal OME-TIFF, for instance with QuPath "
             "(File > Export images) or bfconvert",
         )
+    if head[DICOM_AT : DICOM_AT + 4] == b"DICM":
+        return _open_dicom(path, mpp)
     if _vendor(path) not in GENERIC:
         from ihcscore.io.slides.vendor import VendorSlide
 
@@ -67,6 +70,20 @@ def open_slide(path: str | Path, mpp: float | None = None) -> Slide:
         raise UnreadableImage(path, f"is not a slide of the kind its name says ({path.suffix}), or is damaged")
     source = read_image(path, mpp)
     return ArraySlide(source.rgb, source.mpp, source.mpp_origin, source.name, (path,), source.notes, "whole file")
+
+
+def _open_dicom(path: Path, mpp: float | None) -> Slide:
+    """Open a DICOM slide by OpenSlide; what it refuses (JPEG-LS, for instance), by wsidicom, and say so."""
+    from ihcscore.io.slides.dicom import DicomSlide
+    from ihcscore.io.slides.vendor import VendorSlide
+
+    try:
+        return VendorSlide(path, mpp)
+    except UnreadableImage as refusal:
+        try:
+            return DicomSlide(path, mpp, ("OpenSlide refuses this DICOM, wsidicom reads it",))
+        except MissingExtra as missing:
+            raise UnreadableImage(path, f"{refusal.problem}; or let wsidicom try: {missing}") from None
 
 
 def slide_sha256(slide: Slide) -> str:
@@ -96,7 +113,7 @@ def files_sha256(paths: tuple[Path, ...]) -> str:
 def _head(path: Path) -> bytes:
     try:
         with path.open("rb") as file:
-            return file.read(16)
+            return file.read(DICOM_AT + 4)
     except OSError as error:
         raise UnreadableImage(path, f"cannot be read: {error.strerror or error}") from error
 
@@ -129,11 +146,13 @@ def one_per_series(paths: Iterable[Path]) -> list[Path]:
 def _series(path: Path) -> str | None:
     import openslide
 
+    from ihcscore.io.slides.dicom import series_of
+
     try:
         with openslide.OpenSlide(path) as opened:
             return opened.properties.get("dicom.SeriesInstanceUID")
     except (openslide.OpenSlideError, OSError):
-        return None
+        return series_of(path)
 
 
 def _is_large(path: Path) -> bool:
