@@ -185,7 +185,7 @@ def test_tiles_are_scored_by_workers_as_by_one(tiles, out, tmp_path, group):
 def test_workers_that_cannot_write_are_one_error(tiles, out):
     out.mkdir()
     (out / "case1_a").write_text("in the way")
-    with pytest.raises(OutputError, match="cells.parquet"):
+    with pytest.raises(OutputError, match=r"cells\.parquet"):
         run(tiles, out, workers=2)
 
 

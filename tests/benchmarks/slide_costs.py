@@ -1,12 +1,13 @@
-"""Whole slides: peak memory of all processes, workers against one, and what glass costs.
+"""Whole slides: peak memory of all processes, workers against one, and what tissue and glass cost.
 
     python tests/benchmarks/slide_costs.py [--sides 10000 20000] [--segmenter watershed] [--workers 1 2]
 
 Phantom slides, tiled JPEG in SVS. Memory is the sum of the proportional set sizes of the process tree, read ten times a
-second (Linux).
+second (Linux). What the machine itself loses with both cores busy is measured by two separate runs at once.
 """
 
 import argparse
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -22,6 +23,8 @@ from invariance import mosaic, repeated, score
 from slides import TILE, write_streamed
 
 from ihcscore.outputs.summary import read_summary
+
+SHARES = (0, 0.25, 0.5, 1)
 
 
 def pss(pid):
@@ -40,7 +43,7 @@ def pss(pid):
 
 
 def measured(slide, out, *options):
-    """Score a slide; seconds, peak MB, and the seconds from the first block to the last one."""
+    """Score a slide; seconds, peak MB, and blocks a second from the first block to the last one."""
     process = subprocess.Popen(score(slide, out, *options), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     peak, begin, done = 0.0, time.perf_counter(), []
     stop = threading.Event()
@@ -65,10 +68,24 @@ def measured(slide, out, *options):
     return seconds, peak, rate
 
 
-def glass_around(tile, side):
-    """A slide of which only the upper left quarter is tissue."""
+def glass_below(tile, side, share):
+    """A slide of which only the upper part is tissue."""
     glass = np.full((TILE, TILE, 3), 238, np.uint8)
-    return lambda row, col: tile(row, col) if max(row, col) * TILE < side // 2 - TILE else glass
+    return lambda row, col: tile(row, col) if row * TILE < side * share else glass
+
+
+def at_once(slide, folder, *options):
+    """Blocks a second of two separate runs at once, together."""
+    rates = {}
+    threads = [
+        threading.Thread(target=lambda k=k: rates.update({k: measured(slide, folder / f"apart{k}", *options)[2]}))
+        for k in range(2)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return sum(rates.values())
 
 
 def main():
@@ -77,28 +94,33 @@ def main():
     parser.add_argument("--workers", type=int, nargs="+", default=[1, 2])
     parser.add_argument("--segmenter", default="watershed")
     given = parser.parse_args()
-    field = mosaic()
+    field = repeated(mosaic())
+    seconds = {}
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         for side in given.sides:
-            slides = {
-                "tissue": write_streamed(folder / f"{side}.svs", (side, side), 0.5, repeated(field)),
-                "a quarter tissue": write_streamed(
-                    folder / f"{side}_quarter.svs", (side, side), 0.5, glass_around(repeated(field), side)
-                ),
-            }
-            for what, slide in slides.items():
-                for workers in given.workers:
-                    out = folder / f"out_{slide.stem}_{workers}"
+            for share in SHARES:
+                tile = glass_below(field, side, share)
+                slide = write_streamed(folder / f"{side}_{share}.svs", (side, side), 0.5, tile)
+                for workers in given.workers if share == 1 else given.workers[-1:]:
                     options = ("--workers", str(workers), "--segmenter", given.segmenter)
-                    seconds, peak, rate = measured(slide, out, *options)
+                    out = folder / f"out_{slide.stem}_{workers}"
+                    seconds[side, share], peak, rate = measured(slide, out, *options)
                     summary = read_summary(next(out.glob("*/summary.json")))
                     print(
-                        f"{side} x {side}, {what}, {workers} workers: {seconds:.0f} s, peak {peak:.0f} MB, "
-                        f"{rate:.2f} blocks/s, {summary['grid']['measured']} of {summary['grid']['blocks']} blocks, "
-                        f"{summary['cells']['rows']} cells",
+                        f"{side} x {side}, {share:.0%} tissue, {workers} workers: {seconds[side, share]:.0f} s, peak "
+                        f"{peak:.0f} MB, {rate:.2f} blocks/s, {summary['grid']['measured']} of "
+                        f"{summary['grid']['blocks']} blocks, {summary['cells']['rows']} cells",
                         flush=True,
                     )
+            one = ("--workers", "1", "--segmenter", given.segmenter)
+            print(f"{side} x {side}: two separate runs at once {at_once(slide, folder, *one):.2f} blocks/s", flush=True)
+            for path in (folder / "apart0", folder / "apart1"):
+                shutil.rmtree(path)
+    small, large = min(given.sides), max(given.sides)
+    more = {share: seconds[large, share] - seconds[small, share] for share in SHARES}
+    print(f"seconds more for the larger slide: {', '.join(f'{share:.0%} tissue {s:.1f}' for share, s in more.items())}")
+    print(f"glass costs {more[0] / more[1]:.1%} of tissue")
 
 
 if __name__ == "__main__":
