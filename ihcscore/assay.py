@@ -53,6 +53,8 @@ class Assay:
         Which cells are scored first: "all", or those of a type; the other types and all cells have rows of their own.
     include_cut : bool
         Score cells that the image's border cuts, too.
+    exclude_off_color : bool
+        Leave out stained cells of another colour than the slide's two stains: pigment, red cells.
     exclude : tuple of str
         Classes of regions whose cells are left out of every score; ``*`` matches anything.
     only_regions : bool
@@ -118,6 +120,7 @@ class Assay:
     thresholds: tuple[float, float, float] = (0.2, 0.4, 0.6)
     population: str = "all"
     include_cut: bool = False
+    exclude_off_color: bool = False
     exclude: tuple[str, ...] = ("Ignore*",)
     only_regions: bool = False
     hotspot_mm2: float = 0.0
@@ -284,6 +287,7 @@ _EXPECTED = {
     "thresholds": "three optical densities",
     "population": "a text",
     "include_cut": "true or false",
+    "exclude_off_color": "true or false",
     "exclude": "a list of classes of regions",
     "only_regions": "true or false",
     "hotspot_mm2": "a number",
@@ -336,7 +340,7 @@ def _typed(key: str, value: Any) -> Any:
         return float(value)
     if key == "version" and _whole(value):
         return value
-    if key in ("include_cut", "only_regions", "tumor_rule") and isinstance(value, bool):
+    if key in ("include_cut", "exclude_off_color", "only_regions", "tumor_rule") and isinstance(value, bool):
         return value
     if key == "compartment" and (isinstance(value, str) or _list_of(value, str)):
         return tuple(value.split("+")) if isinstance(value, str) else tuple(value)
@@ -378,6 +382,7 @@ def _problems(assay: Assay) -> list[str]:
         *_number_problems(assay),
         *([] if assay.population in POPULATIONS else [f"population: choose from {', '.join(POPULATIONS)}"]),
         *([] if isinstance(assay.include_cut, bool) else ["include_cut: true or false"]),
+        *([] if isinstance(assay.exclude_off_color, bool) else ["exclude_off_color: true or false"]),
         *([] if isinstance(assay.only_regions, bool) else ["only_regions: true or false"]),
         *([] if isinstance(assay.tumor_rule, bool) else ["tumor_rule: true or false"]),
         *([] if _list_of(assay.exclude, str) else ["exclude: classes of regions"]),

@@ -23,6 +23,7 @@ from ihcscore.io.regions import RegionFile, read_regions, regions_for, tile_plac
 from ihcscore.io.slides.base import Slide
 from ihcscore.io.slides.opening import SLIDE_SUFFIXES, open_slide, slide_sha256
 from ihcscore.measuring import Prepared, make_job, measure, prepare
+from ihcscore.offcolor import warning_of
 from ihcscore.outputs.geojson import HERE, Place, write_geojson
 from ihcscore.outputs.overlay import DRAWN, write_overlay
 from ihcscore.outputs.scoremap import MAPPED, write_score_map
@@ -360,8 +361,11 @@ class _Run:
             assay, source.regions, prepared.job.context, image=source.item.name, group=source.item.group
         )
 
+        plane = prepared.job.context.plane
+        whole, glance = partial(prepared.tables, parts), partial(prepared.glance, parts)
+
         def classed() -> Iterator[pd.DataFrame]:
-            for table in classed_tables(lambda: prepared.tables(parts), assay, source.regions):
+            for table in classed_tables(whole, assay, source.regions, plane, glance):
                 if assay.only_regions:
                     table = table[table[REGION_COLUMN] != ""]
                 found.update(table)
@@ -379,8 +383,9 @@ class _Run:
             write_regions(folder / REGIONS, source.regions.regions)
         self._write(folder, source, [name for name in self._wanted(source.slide) if name != CELLS])
         about = {"schema_version": SCHEMA_VERSION, "rows": found.rows, "sha256": found.hexdigest()}
-        context_warnings = [*prepared.job.context.warnings, *warnings_of(quality)]
-        summary = source.summary(rows, context_warnings, {**provenance, "cells": about})
+        stained = (rows[0].cells or 0) - (rows[0].negative or 0)
+        noticed = [*prepared.job.context.warnings, *warnings_of(quality), *warning_of(stained, rows[0].off_color)]
+        summary = source.summary(rows, noticed, {**provenance, "cells": about})
         write_summary(folder / SUMMARY, summary)
         self.warnings += [f"{source.item.name}: {text}" for text in summary["warnings"]]
 

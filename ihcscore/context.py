@@ -46,6 +46,9 @@ class SlideContext:
         What the colours look like: the status of the stain estimate.
     warnings : tuple of str
         What the user should know.
+    plane : tuple of 3 float, optional
+        Normal of the plane in which the stained colours lie, as they are and not as `stains` has them; None where they
+        do not look like two stains.
     """
 
     background: tuple[float, float, float]
@@ -54,6 +57,7 @@ class SlideContext:
     stains_origin: str
     appearance: str = ""
     warnings: tuple[str, ...] = ()
+    plane: tuple[float, float, float] | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Give the fields as plain values."""
@@ -64,6 +68,7 @@ class SlideContext:
             "stains_origin": self.stains_origin,
             "appearance": self.appearance,
             "warnings": list(self.warnings),
+            "plane": None if self.plane is None else list(self.plane),
         }
 
     @classmethod
@@ -87,7 +92,18 @@ class SlideContext:
             str(data.get("stains_origin", "given")),
             str(data.get("appearance", "")),
             tuple(str(text) for text in data.get("warnings", ())),
+            _plane(data.get("plane")),
         )
+
+
+def _plane(values: Any) -> tuple[float, float, float] | None:
+    if values is None:
+        return None
+    try:
+        x, y, z = (float(v) for v in values)
+    except (TypeError, ValueError):
+        raise ValueError(f"plane must be three numbers, found {values!r}") from None
+    return x, y, z
 
 
 def _is_light(value: Any) -> bool:
@@ -242,7 +258,7 @@ def settle_context(surveys: Sequence[Survey], assay: Assay) -> SlideContext:
     background, origin, notes = _settle_background([each.glass for each in surveys], assay.background)
     estimate = estimate_stains(np.concatenate([each.pixels for each in surveys], axis=1), background)
     stains, stains_origin, more = _settle_stains(estimate, assay.stains)
-    return SlideContext(background, origin, stains, stains_origin, estimate.status, (*notes, *more))
+    return SlideContext(background, origin, stains, stains_origin, estimate.status, (*notes, *more), estimate.plane)
 
 
 def _settle_background(

@@ -37,3 +37,23 @@ def open_session(data: bytes, name: str) -> "InferenceSession":
     except Exception as error:  # onnxruntime's errors share no public root
         reason = str(error).splitlines()[0]
         raise WeightsError(f"{name}: is not a network that onnxruntime reads ({reason})") from error
+
+
+def run_and_release(session: "InferenceSession", inputs: dict[str, Any]) -> list[Any]:
+    """Run a network on something large, and give back the memory that onnxruntime would keep for the next time.
+
+    Parameters
+    ----------
+    session : onnxruntime.InferenceSession
+    inputs : dict of str to ndarray
+
+    Returns
+    -------
+    list of ndarray
+        Its outputs.
+    """
+    import onnxruntime
+
+    options: Any = onnxruntime.RunOptions()
+    options.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
+    return list(session.run(None, inputs, options))

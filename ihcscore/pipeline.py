@@ -20,12 +20,22 @@ from ihcscore.errors import IhcscoreError, InputError
 from ihcscore.io.slides.base import Slide
 from ihcscore.io.slides.flat import ArraySlide
 from ihcscore.measuring import measure, prepare
+from ihcscore.offcolor import ColorJudge
 from ihcscore.parts import MemoryParts
 from ihcscore.patterns import is_measured, membrane_patterns
 from ihcscore.quality import BlockQuality
 from ihcscore.regions import RegionSet
 from ihcscore.rows import ScoreRow
-from ihcscore.schema import CELL_TYPE_COLUMN, CLASS_COLUMN, PATTERN_COLUMN, REGION_COLUMN, SCHEMA_VERSION, SCORED_COLUMN
+from ihcscore.schema import (
+    CELL_TYPE_COLUMN,
+    CLASS_COLUMN,
+    OFF_COLOR_COLUMN,
+    OFF_PLANE_COLUMN,
+    PATTERN_COLUMN,
+    REGION_COLUMN,
+    SCHEMA_VERSION,
+    SCORED_COLUMN,
+)
 from ihcscore.stains.vectors import StainMatrix
 from ihcscore.summarize import NO_REGIONS, score_rows
 from ihcscore.workers import Serial
@@ -213,26 +223,40 @@ def typer_for(assay: Assay, regions: RegionSet) -> CellTyper:
 
 
 def classed_tables(
-    tables: Callable[[], Iterable[pd.DataFrame]], assay: Assay, regions: RegionSet = NO_REGIONS
+    tables: Callable[[], Iterable[pd.DataFrame]],
+    assay: Assay,
+    regions: RegionSet = NO_REGIONS,
+    plane: tuple[float, float, float] | None = None,
+    glance: Callable[[list[str]], Iterable[pd.DataFrame]] | None = None,
 ) -> Iterator[pd.DataFrame]:
     """Add what scoring adds to a cell table that is given block by block; see `classify_table`.
 
     Parameters
     ----------
     tables : callable
-        Gives the table from its beginning; called twice where types of cells depend on their neighbours.
+        Gives the table from its beginning; called again where cells are judged by others.
     assay : Assay
     regions : RegionSet
+    plane : tuple of 3 float, optional
+        Normal of the plane of the slide's stains, to tell cells of another colour.
+    glance : callable, optional
+        Gives some columns of the table, where that is cheaper than all.
     """
-    typer = typer_for(assay, regions)
+    typer, judge = typer_for(assay, regions), ColorJudge(assay, plane)
     if typer.needs_features:
         typer.look(tables())
+    if plane is not None:
+        judge.look(glance(judge.needed) if glance else tables())
     for cells in tables():
-        yield classify_table(cells, assay, regions, typer)
+        yield classify_table(cells, assay, regions, typer, judge)
 
 
 def classify_table(
-    cells: pd.DataFrame, assay: Assay, regions: RegionSet = NO_REGIONS, typer: CellTyper | None = None
+    cells: pd.DataFrame,
+    assay: Assay,
+    regions: RegionSet = NO_REGIONS,
+    typer: CellTyper | None = None,
+    judge: ColorJudge | None = None,
 ) -> pd.DataFrame:
     """Add what scoring adds to a cell table: optical density, class, regions, type and membrane pattern of each cell.
 
@@ -245,6 +269,8 @@ def classify_table(
     regions : RegionSet
     typer : CellTyper, optional
         What tells types of cells, having seen the table; without it, the regions do.
+    judge : ColorJudge, optional
+        What tells cells of another colour, having seen the table.
 
     Returns
     -------
@@ -256,6 +282,8 @@ def classify_table(
     judged = "her2" in assay.scores and is_measured(cells)
     patterns = membrane_patterns(cells, assay) if judged else np.full(len(cells), "", object)
     classed[PATTERN_COLUMN] = pd.Series(patterns, cells.index, dtype="str")
+    outside, off = (judge or ColorJudge(assay, None)).judge(cells)
+    classed[OFF_PLANE_COLUMN], classed[OFF_COLOR_COLUMN] = outside, off
     names = regions.names_at(cells[["x_px", "y_px"]].to_numpy())
     classed[REGION_COLUMN] = pd.Series(names, cells.index, dtype="str")
     types = (typer or CellTyper(regions)).types(classed)
@@ -284,7 +312,8 @@ def score_cells(
     regions : RegionSet
         Each of them is scored, too.
     context : SlideContext, optional
-        Of the measurement: without it, the sensitivity band moves thresholds only.
+        Of the measurement: without it, the sensitivity band moves thresholds only, and cells of another colour are not
+        told.
     image, group : str
         Keys of the rows of scores.
     tissue_mm2 : float, optional
@@ -300,7 +329,8 @@ def score_cells(
         If the assay does not exist or does not make sense.
     """
     assay = load_assay(assay)
-    (classed,) = classed_tables(lambda: [cells], assay, regions)
+    plane = None if context is None else context.plane
+    (classed,) = classed_tables(lambda: [cells], assay, regions, plane)
     rows = score_rows(classed, assay, regions, context, image=image, group=group, tissue_mm2=tissue_mm2)
     return CellScores(classed, rows[0], tuple(rows[1:]))
 

@@ -133,7 +133,7 @@ def _scored(
     tissue_mm2: float | None,
 ) -> tuple[list[ScoreRow], TableDigest]:
     digest, scored = TableDigest(), ScoreTable(assay, regions, context, image=image, group=group)
-    for table in classed_tables(tables, assay, regions):
+    for table in classed_tables(tables, assay, regions, context.plane):
         if assay.only_regions:
             table = table[table[REGION_COLUMN] != ""]
         digest.update(table)

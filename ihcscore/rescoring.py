@@ -133,7 +133,7 @@ def _rescore_one(
         return (restained(cells, before, new, old) for cells in iter_cells(result.folder / CELLS))
 
     def classed() -> Iterator[pd.DataFrame]:
-        for table in classed_tables(again, new, regions):
+        for table in classed_tables(again, new, regions, context.plane):
             digest.update(table)
             scored.add(table)
             yield table

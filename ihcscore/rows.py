@@ -98,6 +98,8 @@ class ScoreRow:
         Cells left out because they lie on pen or on an area that was not scanned.
     excluded : int
         Cells left out because they lie in a region of an excluded class.
+    off_color : int or None
+        Stained cells of another colour than the slide's; left out if the assay says so, None where it cannot be told.
     area_mm2 : float or None
         Area of the region; of the tissue, where it is the whole image.
     saturated_share : float or None
@@ -131,6 +133,7 @@ class ScoreRow:
     cut_by_border: int | None = None
     in_artifact: int | None = None
     excluded: int | None = None
+    off_color: int | None = None
     area_mm2: float | None = None
     saturated_share: float | None = None
     status: str = OK
@@ -201,7 +204,7 @@ _NUMBERS = ("heterogeneity", "patterns")
 """Fields that are numbers by name."""
 BEFORE_SCORES = tuple(f.name for f in fields(ScoreRow))[:11]
 AFTER_SCORES = ("blocks", "effective_blocks", "block_um")
-LAST = tuple(f.name for f in fields(ScoreRow))[-8:]
+LAST = tuple(f.name for f in fields(ScoreRow))[-9:]
 PARTS = ("", "_low", "_high", "_category", "_status")
 
 

@@ -6,7 +6,7 @@ Names follow QuPath where it measures the same. Positions and outlines are in le
 
 from dataclasses import dataclass
 
-SCHEMA_VERSION = 4
+SCHEMA_VERSION = 5
 COMPARTMENTS = ("Nucleus", "Cytoplasm", "Membrane", "Cell")
 STAINS = ("Hematoxylin", "DAB")
 CHANNELS = ("Red", "Green", "Blue")
@@ -17,6 +17,8 @@ REGION_COLUMN = "Region"
 CELL_TYPE_COLUMN = "Cell type"
 CELL_TYPES = ("Tumor", "Stroma", "Immune", "Other")
 PATTERN_COLUMN = "Membrane pattern"
+OFF_PLANE_COLUMN = "Off-plane"
+OFF_COLOR_COLUMN = "Off-color"
 PATTERN_NAMES = ("None", "Faint incomplete", "Complete", "Complete intense", "Other")
 CLASSES = ("Negative", "1+", "2+", "3+")
 UNMEASURABLE = "Unmeasurable"
@@ -186,6 +188,14 @@ SCORED_COLUMNS: tuple[Column, ...] = (
     Column(
         PATTERN_COLUMN, "str", "", "None, Faint incomplete, Complete, Complete intense or Other; empty if not judged"
     ),
+    Column(
+        OFF_PLANE_COLUMN,
+        "float64",
+        "",
+        "share of the optical density outside the plane of the slide's stains, less the median of its stained cells; "
+        "empty if it cannot be told",
+    ),
+    Column(OFF_COLOR_COLUMN, "bool", "", "stained, and farther outside that plane than the slide's stained cells are"),
     Column(REGION_COLUMN, "str", "", "names of the regions that hold the centroid, joined by ' | '; empty outside"),
     Column(CELL_TYPE_COLUMN, "str", "", "Tumor, Stroma, Immune or Other; empty where no rule tells"),
 )

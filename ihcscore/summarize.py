@@ -20,6 +20,8 @@ from ihcscore.schema import (
     CHANNELS,
     CLASS_COLUMN,
     CLASSES,
+    OFF_COLOR_COLUMN,
+    OFF_PLANE_COLUMN,
     PATTERN_COLUMN,
     PATTERN_NAMES,
     REGION_COLUMN,
@@ -46,8 +48,9 @@ REASONS = {
     "in_artifact": "on pen or unscanned",
     "cut_by_border": "cut by the border",
     "unmeasurable": "unmeasurable",
+    "off_color": "off-colour",
 }
-"""Why a cell is left out, in the order in which it is counted, and how it is said."""
+"""Why a cell is left out, in the order in which it is counted, and how it is said; the last only if the assay asks."""
 
 
 def needed_columns(assay: Assay) -> list[str]:
@@ -56,7 +59,7 @@ def needed_columns(assay: Assay) -> list[str]:
     measured = [column(name) for name in names for column in (measured_column, saturated_column)]
     channels = [channel_column(name, channel) for name in names for channel in CHANNELS]
     found = ["x_um", "y_um", "cut_by_border", "in_artifact", SCORED_COLUMN, CLASS_COLUMN, REGION_COLUMN]
-    return [*found, CELL_TYPE_COLUMN, PATTERN_COLUMN, *measured, *channels]
+    return [*found, CELL_TYPE_COLUMN, PATTERN_COLUMN, OFF_PLANE_COLUMN, OFF_COLOR_COLUMN, *measured, *channels]
 
 
 @dataclass
@@ -71,6 +74,7 @@ class _Scope:
     at: list[NDArray[np.int64]] = field(default_factory=list)
     values: list[NDArray[np.float64]] = field(default_factory=list)
     moved: dict[str, list[NDArray[np.float64]]] = field(default_factory=dict)
+    off_color: int | None = None
     saturated: float = 0.0
     measured: float = 0.0
     judged: bool = True
@@ -92,6 +96,7 @@ class _Cells:
     moved: Mapping[tuple[str, int], NDArray[np.int8]]
     saturation: NDArray[np.float64] | None
     types: NDArray[np.int8]
+    off: NDArray[np.bool_] | None
 
 
 class ScoreTable:
@@ -183,7 +188,7 @@ class ScoreTable:
         -------
         list of ScoreRow
             A region of an excluded class has no row; its cells are counted in the others. A cell that is left out is
-            counted once, for the first of the reasons excluded, artifact, cut, unmeasurable.
+            counted once, for the first of the reasons excluded, artifact, cut, unmeasurable, off-colour.
         """
         wanted = self.assay.population
         others = [name.lower() for name in CELL_TYPES if name.lower() != wanted]
@@ -246,7 +251,7 @@ class ScoreTable:
             band=None if main is None or first.membranes else band(first, main, scope.moved),
             heterogeneity=heterogeneity(sample.blocks),
             patterns=her2.patterns(total) if float(total.membranes) else {},
-            **scope.left_out,
+            **{**scope.left_out, "off_color": scope.off_color},
             saturated_share=scope.saturated / scope.measured if scope.measured and scope.judged else None,
             status=OK if any(score.status == OK for score in scores.values()) else UNSCORABLE,
             reason=reason or ("" if main is not None else scores[first.name].reason),
@@ -272,11 +277,14 @@ def _cells(
 ) -> _Cells:
     """Tell why each cell is left out, and give what the others add to their squares."""
     codes = _codes(cells[CLASS_COLUMN], CLASSES)
+    told = OFF_PLANE_COLUMN in cells.columns and bool(cells[OFF_PLANE_COLUMN].notna().any())
+    off = cells[OFF_COLOR_COLUMN].to_numpy(bool) if told else np.zeros(len(cells), bool)
     reasons = {
         "excluded": out,
         "in_artifact": cells["in_artifact"].to_numpy(bool),
         "cut_by_border": cells["cut_by_border"].to_numpy(bool) & (not assay.include_cut),
         "unmeasurable": codes < 0,
+        "off_color": off & assay.exclude_off_color,
     }
     reason = np.full(len(cells), -1, np.int8)
     for k, name in reversed(list(enumerate(REASONS))):
@@ -301,7 +309,7 @@ def _cells(
     types = np.full(len(cells), -1, np.int8)
     if CELL_TYPE_COLUMN in cells.columns:
         types = _codes(cells[CELL_TYPE_COLUMN], CELL_TYPES)
-    return _Cells(reason, at, values, moved, _saturation(part, assay.compartment), types)
+    return _Cells(reason, at, values, moved, _saturation(part, assay.compartment), types, off if told else None)
 
 
 def _codes(values: pd.Series, names: Sequence[str]) -> NDArray[np.int8]:
@@ -322,6 +330,9 @@ def _saturation(scored: pd.DataFrame, compartment: tuple[str, ...]) -> NDArray[n
 def _add(scope: _Scope, given: _Cells, chosen: NDArray[np.bool_]) -> None:
     for code, name in enumerate(REASONS):
         scope.left_out[name] += int((chosen & (given.reason == code)).sum())
+    if given.off is not None:
+        counted = (given.reason < 0) | (given.reason == len(REASONS) - 1)
+        scope.off_color = (scope.off_color or 0) + int((chosen & given.off & counted).sum())
     inside = chosen[given.reason < 0]
     if not inside.any():
         return

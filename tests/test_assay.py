@@ -23,6 +23,7 @@ CHANGES = {
     "thresholds": (0.1, 0.3, 0.5),
     "population": "tumor",
     "include_cut": True,
+    "exclude_off_color": True,
     "exclude": ("Necrosis",),
     "only_regions": True,
     "hotspot_mm2": 0.003,

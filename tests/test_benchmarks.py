@@ -78,3 +78,7 @@ def test_field_coverage():
 
 def test_folds():
     assert "nuclear: " in run("folds.py", "--fields", 1, "--side", 256)
+
+
+def test_off_color():
+    assert "without pigment: " in run("off_color.py", "--fields", 1, "--side", 192)

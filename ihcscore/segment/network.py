@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ihcscore.errors import WeightsError
-from ihcscore.inference import open_session
+from ihcscore.inference import open_session, run_and_release
 from ihcscore.segment.base import BlockPixels, PixelMaps
 from ihcscore.segment.runs import Runs
 from ihcscore.segment.shapes import diagonals, nuclei_of
@@ -153,7 +153,7 @@ class Network:
         normal = np.asarray(cv2.LUT(np.ascontiguousarray(rgb), light.reshape(1, 256, 3)), np.uint8)
         bottom, right = -rows % self.stride, -columns % self.stride
         padded = np.asarray(cv2.copyMakeBorder(normal, 0, bottom, 0, right, cv2.BORDER_REFLECT), np.uint8)
-        (out,) = _session(self.weights, self.weights_sha256).run(None, {"light": padded[None]})
+        (out,) = run_and_release(_session(self.weights, self.weights_sha256), {"light": padded[None]})
         return np.ascontiguousarray(np.asarray(out, np.uint8)[0, :rows, :columns])
 
     def segment(self, block: BlockPixels) -> NDArray[np.int32]:

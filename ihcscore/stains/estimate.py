@@ -68,6 +68,11 @@ class StainEstimate:
     share_dab: float
 
     @property
+    def plane(self) -> tuple[float, float, float] | None:
+        """Normal of the plane of the two directions, of length 1; None unless `status` is "estimated"."""
+        return None if self.stains is None else _triple(unit(np.cross(self.stains.hematoxylin, self.stains.dab)))
+
+    @property
     def looks_like_hdab(self) -> bool:
         """False when the colours contradict H-DAB; a stain that is merely absent does not."""
         return self.status not in (NOT_HDAB, NO_COLOR)

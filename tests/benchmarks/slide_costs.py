@@ -117,6 +117,8 @@ def main():
             print(f"{side} x {side}: two separate runs at once {at_once(slide, folder, *one):.2f} blocks/s", flush=True)
             for path in (folder / "apart0", folder / "apart1"):
                 shutil.rmtree(path)
+    if len(given.sides) == 1:
+        return
     small, large = min(given.sides), max(given.sides)
     more = {share: seconds[large, share] - seconds[small, share] for share in SHARES}
     print(f"seconds more for the larger slide: {', '.join(f'{share:.0%} tissue {s:.1f}' for share, s in more.items())}")

@@ -1,0 +1,93 @@
+"""Pigment and red cells are told from stained cells by their colour; what is only noise is not."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from ihcscore import load_assay, score_cells
+from ihcscore.context import SlideContext
+from ihcscore.offcolor import ColorJudge, warning_of
+from ihcscore.schema import COLUMNS, channel_column, measured_column, stain_column
+from ihcscore.stains.estimate import estimate_stains
+from ihcscore.stains.unmix import mix
+from ihcscore.stains.vectors import StainMatrix
+
+ASSAY = load_assay("generic-nuclear").replace(include_cut=True)
+STAINS = StainMatrix()
+NORMAL = tuple(np.cross(STAINS.hematoxylin, STAINS.dab) / np.linalg.norm(np.cross(STAINS.hematoxylin, STAINS.dab)))
+BLACK, RED = (1.0, 1.0, 1.0), (0.22, 0.62, 0.75)
+
+
+def table(od):
+    """Cells whose nucleus has these densities per channel."""
+    od = np.asarray(od, np.float64)
+    cells = {c.name: pd.Series(np.zeros(len(od)), dtype="object" if c.dtype == "bytes" else c.dtype) for c in COLUMNS}
+    cells = pd.DataFrame(cells)
+    cells["x_um"] = np.arange(len(od)) * 10.0
+    cells[measured_column("Nucleus")] = 30.0
+    cells[[channel_column("Nucleus", name) for name in ("Red", "Green", "Blue")]] = od
+    cells[stain_column("Nucleus", "DAB", "mean")] = (od @ STAINS.inverse)[:, 1]
+    return cells
+
+
+def stained(count, seed=0):
+    chance = np.random.default_rng(seed)
+    concentrations = np.zeros((1, count, 3), np.float32)
+    concentrations[0, :, 0], concentrations[0, :, 1] = chance.uniform(0.1, 0.5, count), chance.uniform(0.25, 1, count)
+    return mix(concentrations, STAINS)[0] + chance.normal(0, 0.002, (count, 3))
+
+
+@pytest.mark.parametrize("color", [BLACK, RED])
+def test_another_color_is_told_and_counted_and_left_out_when_asked(color):
+    odd = 0.8 * np.array(color) / np.linalg.norm(color)
+    cells = table([*stained(200), *[odd] * 10])
+    context = SlideContext((255.0,) * 3, "given", STAINS, "given", plane=NORMAL)
+    kept = score_cells(cells, ASSAY, context=context)
+    assert kept.cells["Off-color"].tolist() == [False] * 200 + [True] * 10
+    assert (kept.scores.cells, kept.scores.off_color) == (210, 10)
+    left_out = score_cells(cells, ASSAY.replace(exclude_off_color=True), context=context).scores
+    assert (left_out.cells, left_out.off_color) == (200, 10)
+
+
+def test_a_cell_below_the_first_threshold_is_not_judged():
+    pale = 0.1 * np.array(BLACK) / np.sqrt(3)
+    judge = ColorJudge(ASSAY, NORMAL)
+    judge.look([table(stained(100))])
+    outside, off = judge.judge(table([pale]))
+    assert abs(outside[0]) > 0.1
+    assert not off[0]
+
+
+def test_a_slide_of_varying_color_is_judged_by_its_own_spread():
+    chance = np.random.default_rng(1)
+    wild = stained(200) * (1 + chance.normal(0, 0.1, (200, 3)))
+    judge = ColorJudge(ASSAY, NORMAL)
+    judge.look([table(wild)])
+    assert judge.judge(table(wild))[1].mean() < 0.02
+
+
+@pytest.mark.parametrize(("plane", "count"), [(None, 100), (NORMAL, 19)])
+def test_what_cannot_be_told_is_no_number(plane, count):
+    cells = table(stained(count))
+    context = SlideContext((255.0,) * 3, "given", STAINS, "given", plane=plane)
+    found = score_cells(cells, ASSAY.replace(exclude_off_color=True), context=context)
+    assert found.cells["Off-plane"].isna().all()
+    assert found.scores.off_color is None
+    assert found.scores.cells == count
+    assert score_cells(cells, ASSAY).scores.off_color is None
+
+
+def test_the_plane_is_that_of_the_estimate():
+    chance = np.random.default_rng(2)
+    concentrations = np.zeros((1, 20_000, 3), np.float32)
+    concentrations[0, :10_000, 0] = chance.uniform(0.3, 0.9, 10_000)
+    concentrations[0, 10_000:, 1] = chance.uniform(0.3, 0.9, 10_000)
+    rgb = np.rint(255 * 10.0 ** -mix(concentrations, STAINS)).astype(np.uint8)
+    plane = estimate_stains(rgb).plane
+    assert np.dot(plane, NORMAL) > np.cos(np.radians(1))
+    assert estimate_stains(np.full((9, 9, 3), 250, np.uint8)).plane is None
+
+
+def test_a_warning_names_its_share():
+    assert warning_of(100, 4) == warning_of(100, None) == warning_of(0, 0) == []
+    assert warning_of(100, 5)[0].startswith("5 of 100 stained cells are off-colour")
