@@ -82,3 +82,7 @@ def test_folds():
 
 def test_off_color():
     assert "without pigment: " in run("off_color.py", "--fields", 1, "--side", 192)
+
+
+def test_tma():
+    assert "15 places of 15, missing right" in run("tma.py", "--rows", 3, "--columns", 5, "--seeds", 1, "--field", 1)
