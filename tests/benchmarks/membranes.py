@@ -1,7 +1,7 @@
 """Membranes on rendered fields: completeness of each cell, HER2 class of each field, cytoplasm told apart.
 
     python tests/benchmarks/membranes.py [--fields 100] [--completeness-fields 4] [--hscore-fields 50]
-        [--nuclei given|found]
+        [--cytoplasmic-fields 20] [--nuclei given|found]
 
 Completeness is that of the border that light shows (stained on the cell's own side or the neighbour's). The HER2
 fields are drawn so that their class is known: 0 (no stain, or faint in a few cells), 1+ (faint, a third
@@ -28,6 +28,7 @@ HER2_FIELDS = {
     2: {"positive_share": (0.8, 1), "marker_od": (0.55, 0.75), "completeness": (1, 1)},
     3: {"positive_share": (0.8, 1), "marker_od": (1.3, 1.6), "completeness": (1, 1)},
 }
+GRANULARITY = ((0.05, 0.1), (0.5, 0.6), (0.9, 1.0))
 ASSAY = load_assay("her2")
 
 
@@ -75,6 +76,7 @@ def main():
     parser.add_argument("--fields", type=int, default=100)
     parser.add_argument("--completeness-fields", type=int, default=4)
     parser.add_argument("--hscore-fields", type=int, default=50)
+    parser.add_argument("--cytoplasmic-fields", type=int, default=20)
     parser.add_argument("--nuclei", choices=("given", "found"), default="found")
     given = parser.parse_args()
     for membrane_from in ("ridge", "band") if given.hscore_fields else ():
@@ -108,16 +110,30 @@ def main():
         total = sum(shares.values())
         cells = ", ".join(f"{name.removeprefix('membrane_')} {share / total:.0%}" for name, share in shares.items())
         print(f"HER2 {true_class}: called {dict(calls)}; cells {cells}", flush=True)
-    wrong, cells_all = 0, 0
-    cytoplasmic = load_parameters("cytoplasmic")
-    for seed in range(given.fields // 5):
-        phantom = render(cytoplasmic, 1000 + seed)
-        cells, assay = measured(phantom, given.nuclei)
-        row = score_cells(cells, assay.replace(population="all")).scores
-        wrong += sum(row.patterns.get(name, 0) for name in ("membrane_complete", "membrane_intense")) * row.cells
-        cells_all += row.cells
-    if cells_all:
-        print(f"cytoplasmic: {wrong / cells_all:.1%} of {cells_all} cells have a complete membrane")
+    for what, preset in cytoplasmic().items() if given.cytoplasmic_fields else ():
+        wrong, linear, count = 0.0, [], 0
+        for seed in range(1000, 1000 + given.cytoplasmic_fields):
+            cells, assay = measured(render(preset, seed), given.nuclei)
+            row = score_cells(cells, assay.replace(population="all")).scores
+            wrong += sum(row.patterns.get(name, 0) for name in ("membrane_complete", "membrane_intense")) * row.cells
+            count += row.cells
+            linear += cells["Membrane: Linear share"].dropna().tolist()
+        print(
+            f"{what}: {wrong / count:.1%} of {count} cells have a complete membrane; of the border called stained, "
+            f"{np.median(linear):.0%} goes on as a line (median)",
+            flush=True,
+        )
+
+
+def cytoplasmic():
+    """Fields of stained cytoplasm, and of membranes for comparison, by how granular the stain is."""
+    plain = load_parameters("cytoplasmic")
+    fields = {"cytoplasmic": plain}
+    for low, high in GRANULARITY:
+        drawn = {"granularity": (low, high), "positive_share": (0.8, 1), "marker_od": (0.5, 1.0)}
+        fields[f"cytoplasmic, granularity {low} to {high}"] = dataclasses.replace(plain, **drawn)
+        fields[f"membranous, granularity {low} to {high}"] = dataclasses.replace(load_parameters("membranous"), **drawn)
+    return fields
 
 
 if __name__ == "__main__":
