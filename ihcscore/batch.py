@@ -1,6 +1,5 @@
 """Score many images and slides into a result folder, or complete one."""
 
-import pickle
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, suppress
@@ -73,8 +72,6 @@ LIGHT_BYTES = 32_000_000
 
 Progress = Callable[[str, float], None]
 """Called with what is being done and how many images are done, in parts of images."""
-Group = tuple[int, list[ImageInput]]
-"""Images that share a context, and how many came before them."""
 
 
 @dataclass(frozen=True)
@@ -157,33 +154,35 @@ def score_files(
                 run.fail(item, (refused or {})[item.name])
         groups = list(_by_group([item for item in inputs if item.name not in (refused or {})]))
         apart = _apart(groups, runner)
-        for position, members in [group for group in groups if group not in apart]:
-            run.score_group(members, position)
+        done = 0
+        for k, members in enumerate(groups):
+            if k not in apart:
+                run.score_group(members, done)
+                done += len(members)
         if apart and isinstance(runner, Processes):
-            run.score_apart(apart, runner, len(groups) - len(apart))
+            run.score_apart([groups[k] for k in sorted(apart)], runner, done)
         rows = run.all_rows()
         write_scores(run.out / SCORES, rows)
     return RunReport(tuple(rows), tuple(run.failed), run.kept, tuple(run.warnings))
 
 
-def _by_group(inputs: Sequence[ImageInput]) -> Iterator[Group]:
-    """Give the images of each group together, and how many came before; each image without group is its own."""
+def _by_group(inputs: Sequence[ImageInput]) -> list[list[ImageInput]]:
+    """Give the images of each group together; each image without group is its own."""
     groups: dict[str, list[ImageInput]] = {}
     for item in inputs:
         groups.setdefault(f"group {item.group}" if item.group else f"image {item.name}", []).append(item)
-    before = 0
-    for members in groups.values():
-        yield before, members
-        before += len(members)
+    return [*groups.values()]
 
 
-def _apart(groups: Sequence[Group], runner: Serial | Processes | Dask) -> list[Group]:
-    """Choose the groups that processes score each on its own: those of small files, if they can keep all busy.
+def _apart(groups: Sequence[list[ImageInput]], runner: Serial | Processes | Dask) -> set[int]:
+    """Choose the groups whose images processes score each on its own: small files, if they can keep all busy.
 
     The blocks of anything larger are shared among the processes instead.
     """
-    light = [group for group in groups if all(_is_light(item.path) for item in group[1])]
-    return light if isinstance(runner, Processes) and len(light) >= runner.workers else []
+    if not isinstance(runner, Processes):
+        return set()
+    light = {k for k, members in enumerate(groups) if all(_is_light(item.path) for item in members)}
+    return light if sum(len(groups[k]) for k in light) >= runner.workers else set()
 
 
 def _is_light(path: Path) -> bool:
@@ -254,33 +253,46 @@ class _Run:
         return self.assays[item.assay]
 
     def score_group(self, members: list[ImageInput], before: int) -> None:
-        """Score images that share a context."""
+        """Score images that share a context; `before` images are done."""
         try:
-            context = self._shared_context(members) if members[0].group else None
+            context = self._shared_context(members)
         except IhcscoreError as error:
-            for item in members:
-                self.fail(item, f"its group has no context: {error}")
+            self._fail_group(members, error)
             return
         for number, item in enumerate(members, before):
             self.progress(item.name, number)
-            try:
-                self._score(item, context, number)
-            except OutputError:
-                raise
-            except IhcscoreError as error:
-                self.fail(item, str(error))
+            self.score_one(item, context, number)
             self.progress(item.name, number + 1)
 
-    def score_apart(self, groups: Sequence[Group], runner: Processes, before: int) -> None:
-        """Score groups in processes, one each at a time; what happened is noted in their order."""
+    def _fail_group(self, members: list[ImageInput], error: IhcscoreError) -> None:
+        for item in members:
+            self.fail(item, f"its group has no context: {error}")
+
+    def score_one(self, item: ImageInput, context: SlideContext | None, number: int) -> None:
+        """Score an image, or note why it cannot be."""
+        try:
+            self._score(item, context, number)
+        except OutputError:
+            raise
+        except IhcscoreError as error:
+            self.fail(item, str(error))
+
+    def score_apart(self, groups: Sequence[list[ImageInput]], runner: Processes, before: int) -> None:
+        """Score the images of groups in processes, one each at a time; what happened is noted in their order."""
+        images: list[_Image] = []
+        for members in groups:
+            try:
+                context = self._shared_context(members)
+                images += [_Image(item, context) for item in members]
+            except IhcscoreError as error:
+                self._fail_group(members, error)
         shared = _Shared(self.out, self.assay, self.changes, self.options, self.nuclei_of, self.by_input)
-        of_name = {members[0].name: members for _, members in groups}
         outcomes: dict[str, _Outcome] = {}
-        for name, outcome in runner.each(partial(_score_remote, pickle.dumps((shared, of_name))), list(of_name)):
-            outcomes[name] = outcome
-            self.progress(name, before + sum(len(of_name[done]) for done in outcomes))
-        for name in of_name:
-            self._note(outcomes[name])
+        for image, outcome in runner.each(partial(_score_remote, shared), images):
+            outcomes[image.item.name] = outcome
+            self.progress(image.item.name, before + len(outcomes))
+        for image in images:
+            self._note(outcomes[image.item.name])
 
     def _note(self, outcome: "_Outcome") -> None:
         self.failed += outcome.failed
@@ -296,6 +308,9 @@ class _Run:
         self.failures.append(failed_row(item.name, item.group, self.assay_of(item), reason))
 
     def _shared_context(self, members: list[ImageInput]) -> SlideContext | None:
+        """Settle the context of a group; None where each image has its own."""
+        if not members[0].group:
+            return None
         surveys: list[Survey] = []
         for item in members:
             try:
@@ -361,11 +376,10 @@ class _Run:
             assay, source.regions, prepared.job.context, image=source.item.name, group=source.item.group
         )
 
-        plane = prepared.job.context.plane
-        whole, glance = partial(prepared.tables, parts), partial(prepared.glance, parts)
+        plane, whole = prepared.job.context.plane, partial(prepared.tables, parts)
 
         def classed() -> Iterator[pd.DataFrame]:
-            for table in classed_tables(whole, assay, source.regions, plane, glance):
+            for table in classed_tables(whole, assay, source.regions, plane):
                 if assay.only_regions:
                     table = table[table[REGION_COLUMN] != ""]
                 found.update(table)
@@ -383,8 +397,7 @@ class _Run:
             write_regions(folder / REGIONS, source.regions.regions)
         self._write(folder, source, [name for name in self._wanted(source.slide) if name != CELLS])
         about = {"schema_version": SCHEMA_VERSION, "rows": found.rows, "sha256": found.hexdigest()}
-        stained = (rows[0].cells or 0) - (rows[0].negative or 0)
-        noticed = [*prepared.job.context.warnings, *warnings_of(quality), *warning_of(stained, rows[0].off_color)]
+        noticed = [*prepared.job.context.warnings, *warnings_of(quality), *warning_of(rows[0], assay)]
         summary = source.summary(rows, noticed, {**provenance, "cells": about})
         write_summary(folder / SUMMARY, summary)
         self.warnings += [f"{source.item.name}: {text}" for text in summary["warnings"]]
@@ -494,8 +507,19 @@ class _Shared:
 
 
 @dataclass(frozen=True)
+class _Image:
+    """An image for a process, with the context of its group."""
+
+    item: ImageInput
+    context: SlideContext | None
+
+    def __str__(self) -> str:
+        return self.item.name
+
+
+@dataclass(frozen=True)
 class _Outcome:
-    """What happened to the images of a group; fields as of `_Run`."""
+    """What happened to an image; fields as of `_Run`."""
 
     failed: list[str]
     failures: list[ScoreRow]
@@ -504,12 +528,11 @@ class _Outcome:
     seen: dict[str, str]
 
 
-def _score_remote(token: bytes, name: str) -> _Outcome:
-    """Score a group in a worker process."""
-    shared, of_name = pickle.loads(token)
+def _score_remote(shared: _Shared, image: _Image) -> _Outcome:
+    """Score an image in a worker process."""
     run = _Run(shared.out, shared.assay, shared.changes, shared.options, Serial(), _in_silence)
     run.nuclei_of, run.by_input = shared.nuclei_of, shared.by_input
-    run.score_group(of_name[name], 0)
+    run.score_one(image.item, image.context, 0)
     return _Outcome(run.failed, run.failures, run.warnings, run.kept, run.seen)
 
 

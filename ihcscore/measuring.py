@@ -70,12 +70,6 @@ class Prepared:
         if not found:
             yield empty_table()
 
-    def glance(self, parts: Parts, columns: list[str]) -> Iterator[pd.DataFrame]:
-        """Give some columns of the cells that each block owns, without settling those that two blocks claim."""
-        for key in parts.done():
-            rows = parts.get(key, [*columns, "owned"]).rows
-            yield pd.DataFrame({name: rows[name][rows["owned"]] for name in columns})
-
     def quality(self, parts: Parts) -> list[BlockQuality]:
         """Judge each measured block."""
         found = ((key, parts.get(key, ()).quality) for key in parts.done())

@@ -1,108 +1,72 @@
 """Stained cells whose colour is not that of the slide's two stains: pigment, red cells, another chromogen."""
 
-from collections.abc import Iterable
-
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from ihcscore.assay import Assay
 from ihcscore.classify import scored_channels, scored_od
-from ihcscore.schema import CHANNELS, RIDGE_MEAN_COLUMN, channel_column, measured_column, stain_column
+from ihcscore.rows import ScoreRow
+from ihcscore.schema import measured_column, saturated_column
 
-FEWEST_CELLS = 20
-"""With fewer stained cells there is nothing to compare with."""
 LEAST = 0.02
-"""Smallest difference that is told from noise and the segmenter's faults."""
-TIMES = 4.0
-"""Times the spread of the slide's stained cells, by their median deviation, from which a cell is off."""
-TO_DEVIATION = 1.4826
-"""Standard deviation / median deviation of a normal distribution."""
+"""Share of a cell's density outside the plane from which it is off: what noise leaves of a cell's mean is below."""
+SATURATED = 0.02
+"""With a larger share of saturated pixels, the color is that of the darkest grey levels, and tells nothing."""
 WORTH_A_WARNING = 0.05
 """Share of the stained cells from which the result warns of it."""
+AND_SO_ON = "are off-colour (pigment, red cells, another chromogen?): see off_color"
+"""How every warning ends."""
+
+Plane = tuple[float, float, float]
 
 
-class ColorJudge:
-    """Tells stained cells of another colour from those of a slide.
+def off_plane(cells: pd.DataFrame, assay: Assay, plane: Plane | None) -> NDArray[np.float64]:
+    """Give the share of each cell's optical density that lies outside the plane of the slide's stains.
 
     Parameters
     ----------
+    cells : DataFrame
+        Cell table. Not modified.
     assay : Assay
-        What is scored, and from which density a cell is stained.
+        What is scored.
     plane : tuple of 3 float, optional
-        Normal of the plane in which the slide's stained colours lie (`ihcscore.context.SlideContext`); without one,
-        nothing is told.
+        Normal of the plane (`ihcscore.context.SlideContext`).
+
+    Returns
+    -------
+    ndarray of shape (n,), dtype float64
+        NaN where it cannot be told: no plane, no pixel, pixels that are saturated, or a table of another background
+        than was measured.
 
     Notes
     -----
     Whatever hematoxylin and DAB are laid over each other, the optical density stays in the plane of their vectors.
-    Noise takes single pixels out of it, but not the mean of a cell. A cell is off if the share of its density that lies
-    outside the plane differs from the median of the slide's stained cells by more than 4 of their deviations, and 0.02.
+    Noise takes single pixels out of it, but not the mean of a cell.
     """
-
-    def __init__(self, assay: Assay, plane: tuple[float, float, float] | None) -> None:
-        self._assay, self._plane = assay, plane
-        self._middle, self._cut = np.nan, np.nan
-
-    @property
-    def needed(self) -> list[str]:
-        """Columns that are used."""
-        names = [name.capitalize() for name in self._assay.compartment]
-        columns = [measured_column(name) for name in names] + [stain_column(name, "DAB", "mean") for name in names]
-        columns += [channel_column(name, channel) for name in names for channel in CHANNELS]
-        return [*columns, RIDGE_MEAN_COLUMN] if self._assay.compartment == ("membrane",) else columns
-
-    def look(self, tables: Iterable[pd.DataFrame]) -> None:
-        """See all cells, to learn what is usual.
-
-        Parameters
-        ----------
-        tables : iterable of DataFrame
-            The cell table, block by block; `needed` columns.
-        """
-        if self._plane is None:
-            return
-        kept = [self._outside(cells)[self._stained(cells)] for cells in tables]
-        values = np.concatenate(kept) if kept else np.zeros(0)
-        values = values[np.isfinite(values)]
-        if len(values) >= FEWEST_CELLS:
-            self._middle = float(np.median(values))
-            spread = TO_DEVIATION * float(np.median(np.abs(values - self._middle)))
-            self._cut = max(LEAST, TIMES * spread)
-
-    def judge(self, cells: pd.DataFrame) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-        """Tell how far each cell lies outside the plane, and whether it is stained and off.
-
-        Parameters
-        ----------
-        cells : DataFrame
-            As of `look`.
-
-        Returns
-        -------
-        outside : ndarray of shape (n,), dtype float64
-            Share of the optical density, less the slide's median; NaN where it cannot be told.
-        off : ndarray of shape (n,), dtype bool
-        """
-        if not np.isfinite(self._cut):
-            return np.full(len(cells), np.nan), np.zeros(len(cells), bool)
-        outside = self._outside(cells) - self._middle
-        return outside, self._stained(cells) & (np.abs(outside) > self._cut)
-
-    def _outside(self, cells: pd.DataFrame) -> NDArray[np.float64]:
-        od = scored_channels(cells, self._assay.compartment)
-        length = np.linalg.norm(od, axis=1)
-        out = np.full(len(cells), np.nan)
-        np.divide(od @ np.asarray(self._plane), length, out=out, where=length > 0)
+    names = [name.capitalize() for name in assay.compartment]
+    out = np.full(len(cells), np.nan)
+    if plane is None or any(saturated_column(name) not in cells.columns for name in names):
         return out
+    area = np.array([cells[measured_column(name)].to_numpy(np.float64) for name in names])
+    dark = np.array([cells[saturated_column(name)].to_numpy(np.float64) for name in names])
+    clear = np.where(area > 0, area * dark, 0).sum(axis=0) <= SATURATED * area.sum(axis=0)
+    od = scored_channels(cells, assay.compartment)
+    length = np.linalg.norm(od, axis=1)
+    np.divide(od @ np.asarray(plane), length, out=out, where=clear & (length > 0))
+    return out
 
-    def _stained(self, cells: pd.DataFrame) -> NDArray[np.bool_]:
-        od = scored_od(cells, self._assay.compartment, ridge=self._assay.membrane_from == "ridge")
-        return np.asarray(od >= self._assay.thresholds[0])
+
+def off_color(cells: pd.DataFrame, assay: Assay, outside: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Tell which cells are stained and of another colour; `outside` is what `off_plane` gave."""
+    od = scored_od(cells, assay.compartment, ridge=assay.membrane_from == "ridge")
+    return np.asarray((od >= assay.thresholds[0]) & (np.abs(outside) > LEAST))
 
 
-def warning_of(stained: int, off: int | None) -> list[str]:
+def warning_of(row: ScoreRow, assay: Assay) -> list[str]:
     """Say so where much of what is stained is of another colour."""
+    off = row.off_color or 0
+    stained = (row.cells or 0) - (row.negative or 0) + off * assay.exclude_off_color
     if not off or off < WORTH_A_WARNING * stained:
         return []
-    return [f"{off} of {stained} stained cells are off-colour (pigment, red cells, another chromogen?): see off_color"]
+    return [f"{off} of {stained} stained cells {AND_SO_ON}"]

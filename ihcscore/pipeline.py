@@ -20,7 +20,7 @@ from ihcscore.errors import IhcscoreError, InputError
 from ihcscore.io.slides.base import Slide
 from ihcscore.io.slides.flat import ArraySlide
 from ihcscore.measuring import measure, prepare
-from ihcscore.offcolor import ColorJudge
+from ihcscore.offcolor import Plane, off_color, off_plane
 from ihcscore.parts import MemoryParts
 from ihcscore.patterns import is_measured, membrane_patterns
 from ihcscore.quality import BlockQuality
@@ -226,29 +226,24 @@ def classed_tables(
     tables: Callable[[], Iterable[pd.DataFrame]],
     assay: Assay,
     regions: RegionSet = NO_REGIONS,
-    plane: tuple[float, float, float] | None = None,
-    glance: Callable[[list[str]], Iterable[pd.DataFrame]] | None = None,
+    plane: Plane | None = None,
 ) -> Iterator[pd.DataFrame]:
     """Add what scoring adds to a cell table that is given block by block; see `classify_table`.
 
     Parameters
     ----------
     tables : callable
-        Gives the table from its beginning; called again where cells are judged by others.
+        Gives the table from its beginning; called twice where types of cells depend on their neighbours.
     assay : Assay
     regions : RegionSet
     plane : tuple of 3 float, optional
         Normal of the plane of the slide's stains, to tell cells of another colour.
-    glance : callable, optional
-        Gives some columns of the table, where that is cheaper than all.
     """
-    typer, judge = typer_for(assay, regions), ColorJudge(assay, plane)
+    typer = typer_for(assay, regions)
     if typer.needs_features:
         typer.look(tables())
-    if plane is not None:
-        judge.look(glance(judge.needed) if glance else tables())
     for cells in tables():
-        yield classify_table(cells, assay, regions, typer, judge)
+        yield classify_table(cells, assay, regions, typer, plane)
 
 
 def classify_table(
@@ -256,7 +251,7 @@ def classify_table(
     assay: Assay,
     regions: RegionSet = NO_REGIONS,
     typer: CellTyper | None = None,
-    judge: ColorJudge | None = None,
+    plane: Plane | None = None,
 ) -> pd.DataFrame:
     """Add what scoring adds to a cell table: optical density, class, regions, type and membrane pattern of each cell.
 
@@ -269,8 +264,8 @@ def classify_table(
     regions : RegionSet
     typer : CellTyper, optional
         What tells types of cells, having seen the table; without it, the regions do.
-    judge : ColorJudge, optional
-        What tells cells of another colour, having seen the table.
+    plane : tuple of 3 float, optional
+        As in `classed_tables`.
 
     Returns
     -------
@@ -282,8 +277,8 @@ def classify_table(
     judged = "her2" in assay.scores and is_measured(cells)
     patterns = membrane_patterns(cells, assay) if judged else np.full(len(cells), "", object)
     classed[PATTERN_COLUMN] = pd.Series(patterns, cells.index, dtype="str")
-    outside, off = (judge or ColorJudge(assay, None)).judge(cells)
-    classed[OFF_PLANE_COLUMN], classed[OFF_COLOR_COLUMN] = outside, off
+    classed[OFF_PLANE_COLUMN] = outside = off_plane(cells, assay, plane)
+    classed[OFF_COLOR_COLUMN] = off_color(cells, assay, outside)
     names = regions.names_at(cells[["x_px", "y_px"]].to_numpy())
     classed[REGION_COLUMN] = pd.Series(names, cells.index, dtype="str")
     types = (typer or CellTyper(regions)).types(classed)

@@ -10,6 +10,7 @@ from ihcscore.assay import INPUT_FIELDS, Assay, assay_from_dict
 from ihcscore.celltable import TableDigest
 from ihcscore.errors import IhcscoreError, InputError, ResultMismatch
 from ihcscore.io.regions import RegionFile, read_regions, regions_for, write_regions
+from ihcscore.offcolor import AND_SO_ON, warning_of
 from ihcscore.outputs.geojson import write_geojson
 from ihcscore.outputs.summary import write_summary
 from ihcscore.outputs.tables import iter_cells, write_blocks, write_cells, write_scores
@@ -145,6 +146,7 @@ def _rescore_one(
         write_regions(out / REGIONS, regions.regions)
     rows = scored.rows(result.row.area_mm2)
     write_blocks(out / BLOCKS, scored.samplings)
+    told = [text for text in summary["warnings"] if not text.endswith(AND_SO_ON)] + warning_of(rows[0], new)
     kept = {key: value for key, value in summary.items() if key not in ("scores", "cells", "parameters", "assay")}
     if given is not None:
         kept["input"] = {**summary["input"], "regions": {"name": given.name, "sha256": given.sha256}}
@@ -152,6 +154,7 @@ def _rescore_one(
         out / SUMMARY,
         {
             **kept,
+            "warnings": told,
             "scores": rows[0].to_dict(),
             "regions": [row.to_dict() for row in rows[1:]],
             "context": context.to_dict(),
@@ -167,4 +170,4 @@ def _rescore_one(
             },
         },
     )
-    return rows, (*(given.notes if given else ()), *context.warnings)
+    return rows, (*(given.notes if given else ()), *context.warnings, *warning_of(rows[0], new))

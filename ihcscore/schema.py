@@ -192,10 +192,9 @@ SCORED_COLUMNS: tuple[Column, ...] = (
         OFF_PLANE_COLUMN,
         "float64",
         "",
-        "share of the optical density outside the plane of the slide's stains, less the median of its stained cells; "
-        "empty if it cannot be told",
+        "share of the optical density outside the plane of the slide's stains; empty if it cannot be told",
     ),
-    Column(OFF_COLOR_COLUMN, "bool", "", "stained, and farther outside that plane than the slide's stained cells are"),
+    Column(OFF_COLOR_COLUMN, "bool", "", "stained, and more than 0.02 outside that plane"),
     Column(REGION_COLUMN, "str", "", "names of the regions that hold the centroid, joined by ' | '; empty outside"),
     Column(CELL_TYPE_COLUMN, "str", "", "Tumor, Stroma, Immune or Other; empty where no rule tells"),
 )

@@ -27,6 +27,7 @@ AHEAD = 2
 """Blocks that wait for each worker, so that none is idle."""
 MOST_DEATHS = 3
 """Times that workers may die in a row without a block done."""
+GUARD = 'if __name__ == "__main__":'
 LOCAL = "local"
 """Name of a Dask cluster of this machine, made for the run."""
 TIMEOUT_S = 10
@@ -152,20 +153,21 @@ class Processes:
         IhcscoreError
             If workers die again and again. What the function raises is raised.
         """
-        left, deaths = list(arguments), 0
+        left, deaths, begun = list(arguments), 0, False
         while left:
             try:
                 for argument, found in self._attempt(function, left):
-                    deaths = 0
+                    deaths, begun = 0, True
                     left.remove(argument)
                     yield argument, found
             except BrokenProcessPool:
                 self._close(kill=True)
                 deaths += 1
                 if deaths == MOST_DEATHS:
+                    hint = "" if begun else f"; a script that asks for workers needs {GUARD}"
                     raise IhcscoreError(
                         f"workers died {deaths} times in a row at {', '.join(map(str, left[: self.workers]))}: "
-                        "out of memory? try fewer --workers; what is done is kept"
+                        f"out of memory? try fewer --workers; what is done is kept{hint}"
                     ) from None
 
     def _attempt(self, function: Callable[[Given], Found], arguments: Sequence[Given]) -> Iterator[tuple[Given, Found]]:

@@ -6,8 +6,9 @@ import pytest
 
 from ihcscore import load_assay, score_cells
 from ihcscore.context import SlideContext
-from ihcscore.offcolor import ColorJudge, warning_of
-from ihcscore.schema import COLUMNS, channel_column, measured_column, stain_column
+from ihcscore.offcolor import off_color, off_plane, warning_of
+from ihcscore.rows import ScoreRow
+from ihcscore.schema import COLUMNS, channel_column, measured_column, saturated_column, stain_column
 from ihcscore.stains.estimate import estimate_stains
 from ihcscore.stains.unmix import mix
 from ihcscore.stains.vectors import StainMatrix
@@ -49,32 +50,29 @@ def test_another_color_is_told_and_counted_and_left_out_when_asked(color):
     assert (left_out.cells, left_out.off_color) == (200, 10)
 
 
-def test_a_cell_below_the_first_threshold_is_not_judged():
-    pale = 0.1 * np.array(BLACK) / np.sqrt(3)
-    judge = ColorJudge(ASSAY, NORMAL)
-    judge.look([table(stained(100))])
-    outside, off = judge.judge(table([pale]))
+def test_a_cell_below_the_first_threshold_is_not_called_off():
+    pale = table([0.1 * np.array(BLACK) / np.sqrt(3)])
+    outside = off_plane(pale, ASSAY, NORMAL)
     assert abs(outside[0]) > 0.1
-    assert not off[0]
+    assert not off_color(pale, ASSAY, outside)[0]
 
 
-def test_a_slide_of_varying_color_is_judged_by_its_own_spread():
-    chance = np.random.default_rng(1)
-    wild = stained(200) * (1 + chance.normal(0, 0.1, (200, 3)))
-    judge = ColorJudge(ASSAY, NORMAL)
-    judge.look([table(wild)])
-    assert judge.judge(table(wild))[1].mean() < 0.02
+def test_what_cannot_be_told_is_no_number():
+    cells = table(stained(30))
+    dark = cells.assign(**{saturated_column("Nucleus"): 0.5})
+    given = SlideContext((255.0,) * 3, "given", STAINS, "given", plane=NORMAL)
+    other = cells.drop(columns=[saturated_column("Nucleus")])  # as after another background
+    for table_, context in ((cells, None), (dark, given), (other, given)):
+        found = score_cells(table_, ASSAY.replace(exclude_off_color=True), context=context)
+        assert found.cells["Off-plane"].isna().all()
+        assert found.scores.off_color is None
+        assert found.scores.cells == 30
 
 
-@pytest.mark.parametrize(("plane", "count"), [(None, 100), (NORMAL, 19)])
-def test_what_cannot_be_told_is_no_number(plane, count):
-    cells = table(stained(count))
-    context = SlideContext((255.0,) * 3, "given", STAINS, "given", plane=plane)
-    found = score_cells(cells, ASSAY.replace(exclude_off_color=True), context=context)
-    assert found.cells["Off-plane"].isna().all()
-    assert found.scores.off_color is None
-    assert found.scores.cells == count
-    assert score_cells(cells, ASSAY).scores.off_color is None
+def test_each_cell_is_judged_alone():
+    cells = table([*stained(50), *[np.array(RED)] * 5])
+    whole = off_plane(cells, ASSAY, NORMAL)
+    np.testing.assert_array_equal(off_plane(cells[48:], ASSAY, NORMAL), whole[48:])
 
 
 def test_the_plane_is_that_of_the_estimate():
@@ -89,5 +87,10 @@ def test_the_plane_is_that_of_the_estimate():
 
 
 def test_a_warning_names_its_share():
-    assert warning_of(100, 4) == warning_of(100, None) == warning_of(0, 0) == []
-    assert warning_of(100, 5)[0].startswith("5 of 100 stained cells are off-colour")
+    def row(cells, negative, off):
+        return ScoreRow("a", "", "image", "", "all", "nucleus", cells=cells, negative=negative, off_color=off)
+
+    assert warning_of(row(150, 50, 4), ASSAY) == warning_of(row(150, 50, None), ASSAY) == []
+    assert warning_of(row(150, 50, 5), ASSAY)[0].startswith("5 of 100 stained cells are off-colour")
+    left_out = ASSAY.replace(exclude_off_color=True)
+    assert warning_of(row(150, 50, 6), left_out)[0].startswith("6 of 106 stained")

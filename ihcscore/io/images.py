@@ -209,7 +209,8 @@ def _check_mode(path: Path, image: Image.Image) -> None:
 def _to_rgb(image: Image.Image, data: bytes) -> _Decoded:
     """Decode a file that Pillow has opened."""
     notes = ["palette colors expanded"] if image.mode == "P" else []
-    if image.getexif().get(EXIF_ORIENTATION, 1) != 1:
+    # Pillow decodes a PNG to look for EXIF data behind its pixels
+    if "exif" in image.info and image.getexif().get(EXIF_ORIENTATION, 1) != 1:
         notes.append("EXIF orientation left out: pixels as stored")
     if image.mode == "RGB" and "transparency" not in image.info:
         plain = image.format == "PNG"  # imagecodecs reads the same pixels in half the time

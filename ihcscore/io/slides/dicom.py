@@ -63,11 +63,10 @@ class DicomSlide:
         try:
             self._slide: Any = wsidicom.WsiDicom.open(files)
             self._levels = sorted(self._slide.pyramid, key=lambda level: int(level.level))
-            spacing = self._slide.mpp
         except Exception as error:  # wsidicom's and pydicom's errors share no root
             raise self._unreadable(error) from None
         try:
-            found = square_pixels(path, float(spacing.width), float(spacing.height))
+            found = square_pixels(path, *self._spacing())
             self.mpp, self.mpp_origin, more = choose_pixel_size(path, mpp, found, "dicom metadata")
         except IhcscoreError:
             self._slide.close()
@@ -109,6 +108,13 @@ class DicomSlide:
         """Close the files."""
         self._slide.close()
 
+    def _spacing(self) -> tuple[float | None, float | None]:
+        try:
+            spacing = self._slide.mpp
+            return float(spacing.width), float(spacing.height)
+        except Exception:  # as above; no pixel size is no reason not to be read
+            return None, None
+
     def _chunk(self, level: int, row: int, col: int) -> NDArray[np.uint8]:
         width, height = self.level_dimensions[level]
         corner = col * CHUNK_PX, row * CHUNK_PX
@@ -117,7 +123,11 @@ class DicomSlide:
             pixels = self._slide.read_region(corner, int(self._levels[level].level), size, as_array=True)
         except Exception as error:  # as above
             raise self._unreadable(error) from None
-        light = np.asarray(pixels, np.uint8)
+        light = np.asarray(pixels)
+        if light.dtype != np.uint8 or light.ndim != 3 or light.shape[2] not in (3, 4):
+            raise UnreadableImage(
+                self._path, f"is not 8-bit RGB (shape {light.shape}, {light.dtype}): export it as such"
+            )
         return over_white(light)[0] if light.shape[2] == 4 else np.ascontiguousarray(light)
 
     def _unreadable(self, error: Exception) -> UnreadableImage:
