@@ -5,14 +5,18 @@ import sys
 from contextlib import closing, suppress
 from pathlib import Path
 
+import imagecodecs
 import numpy as np
+import pydicom
 import pytest
 import tifffile
 from conftest import read_only
+from pydicom.encaps import encapsulate
 from slides import (
     JPEG,
     JPEG_LS,
     LOSSLESS,
+    tiles_of,
     write_dicom,
     write_ome_tiff,
     write_plain_pyramid,
@@ -138,6 +142,36 @@ def test_dicom_that_openslide_refuses_is_read_by_wsidicom_and_says_so(tmp_path, 
     monkeypatch.setitem(sys.modules, "wsidicom", None)
     with pytest.raises(UnreadableImage, match=r"transfer syntax.*ihcscore\[dicom\]"):
         open_slide(first)
+
+
+def changed_dicom(path, **fields):
+    """Change or remove fields of a DICOM file."""
+    data = pydicom.dcmread(path)
+    for name, value in fields.items():
+        if value is None:
+            del data[name]
+        else:
+            setattr(data, name, value)
+    data.save_as(path)
+    return path
+
+
+def test_dicom_of_wsidicom_without_pixel_size_is_refused(tmp_path, rgb):
+    path = write_dicom(tmp_path / "s", rgb, MPP, kind=JPEG_LS, downsamples=(1,))
+    nothing = dict.fromkeys(("SharedFunctionalGroupsSequence", "ImagedVolumeWidth", "ImagedVolumeHeight"))
+    changed_dicom(path, **nothing)
+    with pytest.raises(MissingPixelSize, match=r"level0\.dcm: states no pixel size"):
+        open_slide(path, 0.25)
+
+
+def test_grey_dicom_is_refused(tmp_path, rgb):
+    path = write_dicom(tmp_path / "s", rgb, MPP, kind=JPEG_LS, downsamples=(1,))
+    grey = encapsulate([bytes(imagecodecs.jpegls_encode(tile[..., 0].copy())) for tile in tiles_of(rgb)])
+    changed_dicom(
+        path, PixelData=grey, SamplesPerPixel=1, PlanarConfiguration=None, PhotometricInterpretation="MONOCHROME2"
+    )
+    with pytest.raises(UnreadableImage, match="RGB"), closing(open_slide(path)) as slide:
+        slide.read_level(0, (0, 0, 1187, 1303))
 
 
 def test_dicom_that_nothing_reads_is_refused(tmp_path, rgb):

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ihcscore.errors import IhcscoreError, MissingExtra, UnreadableImage
+from ihcscore.errors import IhcscoreError, MissingExtra, MissingPixelSize, UnreadableImage
 from ihcscore.io.images import choose_pixel_size, over_white, printable_name, square_pixels
 from ihcscore.io.slides.kept import Kept, whole_downsample
 from ihcscore.io.slides.vendor import companions
@@ -55,6 +55,7 @@ class DicomSlide:
     def __init__(self, path: Path, mpp: float | None = None, notes: tuple[str, ...] = ()) -> None:
         try:
             import wsidicom
+            import wsidicom.errors
         except ImportError:
             raise MissingExtra("wsidicom", "dicom") from None
         self._path = path
@@ -63,10 +64,13 @@ class DicomSlide:
         try:
             self._slide: Any = wsidicom.WsiDicom.open(files)
             self._levels = sorted(self._slide.pyramid, key=lambda level: int(level.level))
+            spacing = self._slide.mpp
+        except wsidicom.errors.WsiDicomNoResolutionError:
+            raise MissingPixelSize(path, "states no pixel size, and wsidicom reads no DICOM without one") from None
         except Exception as error:  # wsidicom's and pydicom's errors share no root
             raise self._unreadable(error) from None
         try:
-            found = square_pixels(path, *self._spacing())
+            found = square_pixels(path, float(spacing.width), float(spacing.height))
             self.mpp, self.mpp_origin, more = choose_pixel_size(path, mpp, found, "dicom metadata")
         except IhcscoreError:
             self._slide.close()
@@ -107,13 +111,6 @@ class DicomSlide:
     def close(self) -> None:
         """Close the files."""
         self._slide.close()
-
-    def _spacing(self) -> tuple[float | None, float | None]:
-        try:
-            spacing = self._slide.mpp
-            return float(spacing.width), float(spacing.height)
-        except Exception:  # as above; no pixel size is no reason not to be read
-            return None, None
 
     def _chunk(self, level: int, row: int, col: int) -> NDArray[np.uint8]:
         width, height = self.level_dimensions[level]
