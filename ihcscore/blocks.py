@@ -59,6 +59,13 @@ class Job:
         return cls(image, context, segmenter, *widths)
 
     @property
+    def texture(self) -> tuple[float, ...]:
+        """The context's texture; nothing can be measured before it is settled."""
+        if self.context.texture is None:
+            raise ValueError("the context has no texture: settle it with ihcscore.context.with_texture")
+        return self.context.texture
+
+    @property
     def around_um(self) -> float:
         """How far from its nucleus something matters for a cell."""
         return max(2 * self.expansion_um + self.membrane_um, REACH_UM)
@@ -185,7 +192,8 @@ def _measure(
     of_nuclei, of_cells = trace(_up_to(count, nuclei), spans.areas), trace(_up_to(count, cells), pixels.areas)
     columns |= measure_shapes(spans, of_nuclei, mpp)
     dab = unmix(optical_density(rgb, job.context.background, clip=False), job.context.stains)[..., 1]
-    columns |= measure_membranes(np.ascontiguousarray(dab), nuclei, xy - np.array(origin[::-1], np.float64), mpp)
+    at = xy - np.array(origin[::-1], np.float64)
+    columns |= measure_membranes(np.ascontiguousarray(dab), nuclei, at, mpp, job.texture)
 
     def to_level0(xy: NDArray[np.float64]) -> NDArray[np.float64]:
         return job.image.frame.to_level0(xy + np.array(origin[::-1], np.float64))

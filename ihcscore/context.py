@@ -1,8 +1,9 @@
 """What is settled once for a slide, an image or a group of tiles, before any cell is measured."""
 
 import json
+import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +19,15 @@ from ihcscore.io.working import WorkingImage
 from ihcscore.stains.background import FALLBACK, Glass, find_glass
 from ihcscore.stains.density import ends
 from ihcscore.stains.estimate import StainEstimate, estimate_stains
+from ihcscore.stains.texture import PLACE_PX, TEXTURE, describe
 from ihcscore.stains.vectors import StainMatrix
 from ihcscore.tissue import TISSUE, UNSCANNED, TissueMap, coarse_image, map_tissue
 
 SAMPLE_PIXELS = 100_000
-SAMPLE_PLACES, SAMPLE_SIDE = 32, 56
-"""Places of a slide that are looked at, and their side in working pixels: about as many pixels."""
+PLACES = 64
+"""Places of the tissue of each image that are looked at closely."""
+MOST_PLACES = 192
+"""Places that the texture of a group is taken from."""
 UNKNOWN_GLASS = (245.0, 245.0, 245.0)
 """Where an image has no glass to tell its tissue from."""
 
@@ -49,6 +53,9 @@ class SlideContext:
     plane : tuple of 3 float, optional
         Normal of the plane in which the stained colours lie, as they are and not as `stains` has them; None where they
         do not look like two stains.
+    texture : tuple of float, optional
+        How dense and how sharp the DAB's lines and grains are, as `ihcscore.stains.texture.describe` says; None until
+        it is settled, from the tissue of one image or of several that belong together.
     """
 
     background: tuple[float, float, float]
@@ -58,6 +65,7 @@ class SlideContext:
     appearance: str = ""
     warnings: tuple[str, ...] = ()
     plane: tuple[float, float, float] | None = None
+    texture: tuple[float, ...] | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Give the fields as plain values."""
@@ -69,6 +77,7 @@ class SlideContext:
             "appearance": self.appearance,
             "warnings": list(self.warnings),
             "plane": None if self.plane is None else list(self.plane),
+            "texture": None if self.texture is None else list(self.texture),
         }
 
     @classmethod
@@ -93,6 +102,7 @@ class SlideContext:
             str(data.get("appearance", "")),
             tuple(str(text) for text in data.get("warnings", ())),
             _plane(data.get("plane")),
+            _texture(data.get("texture")),
         )
 
 
@@ -104,6 +114,18 @@ def _plane(values: Any) -> tuple[float, float, float] | None:
     except (TypeError, ValueError):
         raise ValueError(f"plane must be three numbers, found {values!r}") from None
     return x, y, z
+
+
+def _texture(values: Any) -> tuple[float, ...] | None:
+    if values is None:
+        return None
+    try:
+        found = tuple(float(v) for v in values)
+    except (TypeError, ValueError):
+        found = ()
+    if len(found) != len(TEXTURE) or not all(map(math.isfinite, found)):
+        raise ValueError(f"texture must be {len(TEXTURE)} numbers, found {values!r}")
+    return found
 
 
 def _is_light(value: Any) -> bool:
@@ -140,10 +162,13 @@ class Survey:
         Its glass, if it has any and the background depends on it.
     pixels : ndarray of shape (1, n, 3), dtype uint8
         About 100,000 of its pixels, evenly spread.
+    places : tuple of ndarray of shape (M, N, 3), dtype uint8
+        Small places of its tissue, at the working pixel size.
     """
 
     glass: Glass
     pixels: NDArray[np.uint8]
+    places: tuple[NDArray[np.uint8], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -177,18 +202,20 @@ def look_at(slide: Slide, assay: Assay) -> Look:
     Returns
     -------
     Look
-        For an image in memory, glass and sample are those of all its pixels; for a slide, of its coarse image and of
-        up to 32 places of its tissue at the working pixel size.
+        Up to 64 places of its tissue are read at the working pixel size. For an image in memory, glass and sample are
+        those of all its pixels; for a slide, of its coarse image and of those places.
     """
     coarse, um = coarse_image(slide)
     if isinstance(slide, ArraySlide):
         glass = find_glass(slide.rgb)
         tissue = map_tissue(coarse, um, glass.background or UNKNOWN_GLASS)
-        return Look(survey(slide.rgb, assay), tissue, coarse)
+        return Look(replace(survey(slide.rgb, assay), places=_places(slide, tissue)), tissue, coarse)
     glass = _glass_of(coarse)
     tissue = map_tissue(coarse, um, glass.background or UNKNOWN_GLASS)
     wanted = glass if assay.background == "auto" else Glass(None, 0.0)
-    return Look(Survey(wanted, _sample(slide, tissue)), tissue, coarse)
+    places = _places(slide, tissue)
+    pixels = np.concatenate([place.reshape(-1, 3) for place in places]) if places else np.zeros((0, 3), np.uint8)
+    return Look(Survey(wanted, pixels[None], places), tissue, coarse)
 
 
 def _glass_of(coarse: NDArray[np.uint8]) -> Glass:
@@ -199,23 +226,22 @@ def _glass_of(coarse: NDArray[np.uint8]) -> Glass:
     return found if found.background is not None else find_glass(coarse)
 
 
-def _sample(slide: Slide, tissue: TissueMap) -> NDArray[np.uint8]:
-    """Read small places of the tissue, evenly spread, at the working pixel size; shape (1, n, 3)."""
+def _places(slide: Slide, tissue: TissueMap) -> tuple[NDArray[np.uint8], ...]:
+    """Read small places of the tissue, evenly spread, at the working pixel size."""
     width, height = slide.dimensions
     frame = frame_for(width, height, mpp=slide.mpp)
     image = WorkingImage(slide, frame)
     rows, cols = np.nonzero(tissue.codes == TISSUE)
     if not len(rows):
         rows, cols = np.nonzero(tissue.codes != UNSCANNED)
-    chosen = np.unique(np.linspace(0, len(rows) - 1, SAMPLE_PLACES).astype(int))
-    pixels = []
+    chosen = np.unique(np.linspace(0, len(rows) - 1, PLACES).astype(int))
+    places = []
     for k in chosen.tolist() if len(rows) else ():
         y, x = (int((at + 0.5) * tissue.um / frame.working_mpp) for at in (rows[k], cols[k]))
-        y0, x0 = (max(0, at - SAMPLE_SIDE // 2) for at in (y, x))
-        y1, x1 = min(y0 + SAMPLE_SIDE, frame.shape[0]), min(x0 + SAMPLE_SIDE, frame.shape[1])
-        if y1 > y0 and x1 > x0:
-            pixels.append(image.read((y0, x0, y1, x1)).reshape(-1, 3))
-    return np.concatenate(pixels)[None] if pixels else np.zeros((1, 0, 3), np.uint8)
+        y0, x0 = (max(0, min(at - PLACE_PX // 2, s - PLACE_PX)) for at, s in zip((y, x), frame.shape, strict=True))
+        y1, x1 = min(y0 + PLACE_PX, frame.shape[0]), min(x0 + PLACE_PX, frame.shape[1])
+        places.append(image.read((y0, x0, y1, x1)))
+    return tuple(places)
 
 
 def survey(rgb: NDArray[np.uint8], assay: Assay) -> Survey:
@@ -258,7 +284,34 @@ def settle_context(surveys: Sequence[Survey], assay: Assay) -> SlideContext:
     background, origin, notes = _settle_background([each.glass for each in surveys], assay.background)
     estimate = estimate_stains(np.concatenate([each.pixels for each in surveys], axis=1), background)
     stains, stains_origin, more = _settle_stains(estimate, assay.stains)
-    return SlideContext(background, origin, stains, stains_origin, estimate.status, (*notes, *more), estimate.plane)
+    context = SlideContext(background, origin, stains, stains_origin, estimate.status, (*notes, *more), estimate.plane)
+    return with_texture(context, surveys)
+
+
+def with_texture(context: SlideContext, surveys: Sequence[Survey]) -> SlideContext:
+    """Add the texture of the stain to a context that lacks it.
+
+    Parameters
+    ----------
+    context : SlideContext
+    surveys : sequence of Survey
+        Of one image, or of those that share the context, in any order.
+
+    Returns
+    -------
+    SlideContext
+        `context` itself if it has a texture or if there is no place to look at.
+    """
+    places = sorted((place for each in surveys for place in each.places), key=_bytes)
+    if context.texture is not None or not places:
+        return context
+    chosen = np.unique(np.linspace(0, len(places) - 1, MOST_PLACES).astype(int)).tolist()
+    texture = describe([places[k] for k in chosen], context.background, context.stains)
+    return replace(context, texture=texture)
+
+
+def _bytes(place: NDArray[np.uint8]) -> bytes:
+    return place.tobytes()
 
 
 def _settle_background(

@@ -10,7 +10,7 @@ from conftest import discs
 
 from ihcscore import load_assay
 from ihcscore.blocks import Job, measure_block
-from ihcscore.context import settle_context, survey
+from ihcscore.context import look_at, settle_context
 from ihcscore.geometry import frame_for
 from ihcscore.io.slides.flat import ArraySlide
 from ihcscore.io.working import WorkingImage
@@ -32,7 +32,7 @@ def tissue():
 
 
 def job_for(rgb, core_px, segmenter=None, context=None):
-    context = context or settle_context([survey(rgb, ASSAY)], ASSAY)
+    context = context or settle_context([look_at(ArraySlide(rgb, 0.5), ASSAY).survey], ASSAY)
     image = WorkingImage(ArraySlide(rgb, 0.5), frame_for(rgb.shape[1], rgb.shape[0], mpp=0.5))
     job = Job.of(image, context, segmenter or load_segmenter("watershed"), ASSAY)
     return dataclasses.replace(job, core_px=core_px)

@@ -1,6 +1,7 @@
 """Membranes are found where they are, complete or not, and stained cytoplasm is not taken for one."""
 
 import dataclasses
+from functools import cache
 from importlib.resources import files
 
 import cv2
@@ -18,6 +19,7 @@ from ihcscore.phantom.labels import centroids_px
 from ihcscore.pipeline import rescore
 from ihcscore.schema import MEMBRANE_COLUMNS, RIDGE_DECILES, ridge_column
 from ihcscore.stains.density import optical_density
+from ihcscore.stains.texture import describe
 from ihcscore.stains.unmix import unmix
 
 MPP = 0.5
@@ -40,6 +42,19 @@ def ring(share=1.0, od=0.8, radius_um=9.0, thickness_um=1.0, cytoplasm=0.05):
     return (-np.log10(small)).astype(np.float32), nuclei
 
 
+@cache
+def texture(od=0.8):
+    """Give the texture of a slide of such membranes, half of each stained."""
+    drawn = {"blur_um": (OPTICS_UM,) * 2, "sharpen": (0, 0), "marker_od": (od, od), "marker_spread": (0.1, 0.1)}
+    drawn |= {"completeness": (0.5, 0.5), "positive_share": (1, 1), "cytoplasm_leak": (0.05, 0.1)}
+    return texture_of(render(dataclasses.replace(load_parameters("membranous"), **drawn), 7))
+
+
+def texture_of(phantom):
+    places = [phantom.rgb[y : y + 56, x : x + 56] for y in range(0, 449, 56) for x in range(0, 449, 56)]
+    return describe(places, phantom.background, phantom.stains)
+
+
 def table(columns):
     return pd.DataFrame(columns)
 
@@ -48,7 +63,7 @@ def table(columns):
 @pytest.mark.parametrize("od", [0.4, 0.8, 1.4])
 def test_completeness_of_a_ring(share, od):
     dab, nuclei = ring(share, od)
-    cells = table(measure_membranes(dab, nuclei, np.array([[50.0, 50.0]]), MPP))
+    cells = table(measure_membranes(dab, nuclei, np.array([[50.0, 50.0]]), MPP, texture(od)))
     assert completeness(cells, 0.1)[0] == pytest.approx(share, abs=0.15)
     if share:
         assert cells["Membrane: Linear share"][0] > 0.9
@@ -58,16 +73,17 @@ def test_completeness_of_a_ring(share, od):
 def test_the_ridge_lies_on_the_membrane_at_any_distance():
     for radius in (6.5, 9, 12):
         dab, nuclei = ring(radius_um=radius)
-        found = find_borders(dab, nuclei, np.array([[50.0, 50.0]]), range(1), MPP)
+        found = find_borders(dab, nuclei, np.array([[50.0, 50.0]]), range(1), MPP, texture())
         assert np.abs(found.radius_um - radius).max() <= 0.75
         assert found.share.sum() == pytest.approx(1)
 
 
 def test_a_place_does_not_depend_on_the_window():
     dab, nuclei = ring(0.6)
-    whole = measure_membranes(dab, nuclei, np.array([[50.0, 50.0]]), MPP)
+    whole = measure_membranes(dab, nuclei, np.array([[50.0, 50.0]]), MPP, texture())
     wide = np.pad(dab, ((37, 0), (91, 0))), np.pad(nuclei, ((37, 0), (91, 0)))
-    moved = measure_membranes(*(np.ascontiguousarray(v) for v in wide), np.array([[141.0, 87.0]]), MPP)
+    wide = tuple(np.ascontiguousarray(v) for v in wide)
+    moved = measure_membranes(*wide, np.array([[141.0, 87.0]]), MPP, texture())
     for name in MEMBRANE_COLUMNS:
         np.testing.assert_array_equal(whole[name], moved[name])
 
@@ -75,13 +91,14 @@ def test_a_place_does_not_depend_on_the_window():
 def test_where_nuclei_touch_there_is_no_membrane_to_judge():
     dab, nuclei = ring()
     crowded = np.where(nuclei == 1, 1, 2).astype(np.int32)
-    columns = measure_membranes(dab, crowded, np.array([[50.0, 50.0]]), MPP)
+    columns = measure_membranes(dab, crowded, np.array([[50.0, 50.0]]), MPP, texture())
     assert all(np.isnan(values).all() for values in columns.values())
     assert membrane_patterns(table(columns), ASSAY).tolist() == [""]
 
 
 def test_no_cells_no_rows():
-    columns = measure_membranes(np.zeros((9, 9), np.float32), np.zeros((9, 9), np.int32), np.zeros((0, 2)), MPP)
+    dab, nuclei = np.zeros((9, 9), np.float32), np.zeros((9, 9), np.int32)
+    columns = measure_membranes(dab, nuclei, np.zeros((0, 2)), MPP, texture())
     assert set(columns) == set(MEMBRANE_COLUMNS)
     assert all(len(values) == 0 for values in columns.values())
     assert len(RIDGE_DECILES) <= RAYS
@@ -179,7 +196,8 @@ def test_a_cell_is_read_alike_in_any_company():
     dab = np.ascontiguousarray(unmix(od, phantom.stains)[..., 1])
     xy = np.column_stack(centroids_px(phantom.nuclei))
     profiles = read_profiles(dab, phantom.nuclei, xy, range(len(xy)), 0.5)
-    together = reader.read_membranes(profiles)
+    slide = texture_of(phantom)
+    together = reader.read_membranes(profiles, slide)
     alone = Profiles(*(values[7:8] for values in (profiles.od, profiles.other, profiles.edge_um)))
     for name in ("od", "line", "radius_um"):
-        np.testing.assert_array_equal(getattr(reader.read_membranes(alone), name)[0], getattr(together, name)[7])
+        np.testing.assert_array_equal(getattr(reader.read_membranes(alone, slide), name)[0], getattr(together, name)[7])

@@ -1,5 +1,6 @@
 """A cell's membrane: looked for along rays out of its nucleus by a small network, not a ring of fixed width."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -49,7 +50,11 @@ class Borders:
 
 
 def measure_membranes(
-    dab: NDArray[np.float32], nuclei: NDArray[np.integer], xy: NDArray[np.float64], mpp: float
+    dab: NDArray[np.float32],
+    nuclei: NDArray[np.integer],
+    xy: NDArray[np.float64],
+    mpp: float,
+    texture: Sequence[float],
 ) -> dict[str, Rays]:
     """Measure the membrane of each cell.
 
@@ -63,6 +68,8 @@ def measure_membranes(
         Centroids, px.
     mpp : float
         um per pixel.
+    texture : sequence of float
+        Of the slide, see `ihcscore.stains.texture`.
 
     Returns
     -------
@@ -70,18 +77,24 @@ def measure_membranes(
         Columns of `ihcscore.schema`; NaN where other nuclei leave no room for a membrane.
     """
     starts = range(0, len(xy), BATCH_CELLS) or range(1)
-    parts = [_columns(find_borders(dab, nuclei, xy, range(k, min(k + BATCH_CELLS, len(xy))), mpp)) for k in starts]
+    batches = (range(k, min(k + BATCH_CELLS, len(xy))) for k in starts)
+    parts = [_columns(find_borders(dab, nuclei, xy, cells, mpp, texture)) for cells in batches]
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
 
 def find_borders(
-    dab: NDArray[np.float32], nuclei: NDArray[np.integer], xy: NDArray[np.float64], cells: range, mpp: float
+    dab: NDArray[np.float32],
+    nuclei: NDArray[np.integer],
+    xy: NDArray[np.float64],
+    cells: range,
+    mpp: float,
+    texture: Sequence[float],
 ) -> Borders:
     """Find the membrane of some cells.
 
     Parameters
     ----------
-    dab, nuclei, xy, mpp
+    dab, nuclei, xy, mpp, texture
         As of `measure_membranes`.
     cells : range
         Rows of `xy`.
@@ -93,13 +106,14 @@ def find_borders(
     Notes
     -----
     From 1 um inside the edge of the nucleus to 11 um outside, 32 rays are read every 0.5 um; a network trained on
-    phantoms says of each where the border lies, how dense the membrane is and whether it shows as a line.
+    phantoms says of each where the border lies, how dense the membrane is and whether it shows as a line. It knows the
+    slide's texture: what is haze beside strong membranes is a weak membrane on another slide.
     """
     if not len(cells):
         empty = np.zeros((0, RAYS), np.float32)
         return Borders(empty, empty.astype(np.bool_), empty, empty, empty)
     profiles = read_profiles(dab, nuclei, xy, cells, mpp)
-    found = read_membranes(profiles)
+    found = read_membranes(profiles, texture)
     roomy = ~profiles.other[..., BEFORE : BEFORE + ROOMY].all(axis=2)
     weight = np.where(roomy, found.radius_um, np.float32(0))
     total = weight.sum(axis=1, keepdims=True)

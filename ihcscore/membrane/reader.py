@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib.resources import files
@@ -61,12 +62,14 @@ def seen(profiles: Profiles) -> NDArray[np.float32]:
     return np.stack([scaled, profiles.other], axis=1).astype(np.float32)
 
 
-def read_membranes(profiles: Profiles) -> Reading:
+def read_membranes(profiles: Profiles, texture: Sequence[float]) -> Reading:
     """Ask the packaged network.
 
     Parameters
     ----------
     profiles : Profiles
+    texture : sequence of float
+        Of the slide, see `ihcscore.stains.texture`.
 
     Returns
     -------
@@ -77,7 +80,8 @@ def read_membranes(profiles: Profiles) -> Reading:
     WeightsError
         If the packaged weights are missing or not those the package was built with.
     """
-    od, line, step = _session().run(None, {"profiles": seen(profiles)})
+    given = {"profiles": seen(profiles), "texture": np.array(texture, np.float32)[None]}
+    od, line, step = _session().run(None, given)
     radius = profiles.edge_um + STEP_UM * (np.asarray(step) - BEFORE)
     return Reading(*(np.asarray(v, np.float32) for v in (od, line, np.maximum(radius, STEP_UM))))
 

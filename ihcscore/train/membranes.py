@@ -1,6 +1,6 @@
 """Train the network that reads membranes along rays, on phantoms alone.
 
-    python -m ihcscore.train.membranes [--out DIR] [--tiles 1600] [--steps 18000] [--seed 12]
+    python -m ihcscore.train.membranes [--out DIR] [--tiles 4000] [--steps 18000] [--seed 12]
 
 Writes ``membranes.onnx`` and ``membranes.json``, which ship in ``ihcscore/membrane/weights``.
 """
@@ -17,7 +17,7 @@ import warnings
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import cv2
 import numpy as np
@@ -25,6 +25,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
+from torch.optim.swa_utils import AveragedModel
 
 from ihcscore import __version__
 from ihcscore.geometry import frame_for
@@ -39,12 +40,13 @@ from ihcscore.segment.base import BlockPixels
 from ihcscore.segment.given import sample_labels
 from ihcscore.segment.network import Network
 from ihcscore.stains.density import optical_density
+from ihcscore.stains.texture import PLACE_PX, TEXTURE, Place, look_closely, summary
 from ihcscore.stains.unmix import unmix
 from ihcscore.stains.vectors import StainMatrix
 from ihcscore.train.variety import DAB, HEMATOXYLIN, WORKING_MPP, source_mpp
 
 PER_SHARD = 20
-SIDE_UM = 160.0
+SIDE_UM = 128.0
 MARKERS = ("membranous", "cytoplasmic", "nuclear", "negative")
 MARKER_SHARES = (0.68, 0.18, 0.08, 0.06)
 TRUE_NUCLEI_SHARE = 0.3
@@ -54,7 +56,21 @@ STAIN_ERROR_DEG, LIGHT_ERROR = 1.5, 0.015
 FINE_UM = 0.25
 """Step at which the truth is read along a ray."""
 
-WIDTH = 16
+CLEAN_OD = 0.4
+"""Tiles whose DAB hardly ever reaches it are mixed into others' textures as unstained tissue."""
+PARTS, MIXED = 3, 2
+"""Further textures of each tile: of a part of it, of a part of it among unstained tissue."""
+TISSUE_OD, TISSUE_SHARE = 0.1, 0.15
+"""A place is tissue if more than this share of it is stained."""
+TEXTURE_NOISE = 0.3
+"""Noise added to textures, in standard deviations: one tile's must not be known by heart."""
+FARTHEST = 2.5
+"""Standard deviations from the mean at which a texture is cut off: the network is not asked about what it never saw."""
+LEAST_SPREAD = 1e-3
+AVERAGE = 0.998
+"""Of the running mean of the weights, which is what is shipped."""
+
+WIDTH, SLIDE_WIDTH = 16, 24
 BATCH = 64
 RATE = 6e-3
 OD_FLOOR = 0.15
@@ -71,12 +87,15 @@ class Cells:
     ----------
     seen : ndarray of shape (n, 2, 32, 24), dtype float16
         See `ihcscore.membrane.reader.seen`.
+    texture : ndarray of shape (n, t), dtype float32
+        See `ihcscore.stains.texture`: of the cell's tile, or of parts of it, alone or among unstained tissue.
     od, line, step : ndarray of shape (n, 32), dtype float32
         DAB OD of the cell's own membrane, share of it that light shows stained, sample at which it lies; NaN where the
         ray meets none.
     """
 
     seen: NDArray[np.float16]
+    texture: NDArray[np.float32]
     od: NDArray[np.float32]
     line: NDArray[np.float32]
     step: NDArray[np.float32]
@@ -93,9 +112,9 @@ def tile_parameters(rng: np.random.Generator) -> PhantomParameters:
         "hematoxylin_vector": HEMATOXYLIN[rng.integers(len(HEMATOXYLIN))],
         "dab_vector": DAB[rng.integers(len(DAB))],
         "stain_shift_deg": (0, 4),
-        "marker_od": float(np.exp(rng.uniform(np.log(0.2), np.log(2.0)))),
+        "marker_od": float(np.exp(rng.uniform(np.log(0.2), np.log(2.2)))),
         "marker_spread": (0.1, 0.5),
-        "positive_share": (0.1, 1.5),
+        "positive_share": (1, 1) if rng.random() < 0.5 else (0.05, 1.1),
         "cytoplasm_um": (2.5, 12),
         "membrane_um": (0.8, 1.6),
         "tumor_coverage": (0.15, 0.6),
@@ -106,7 +125,7 @@ def tile_parameters(rng: np.random.Generator) -> PhantomParameters:
         "jpeg_quality": 0.0 if rng.random() < 0.15 else float(rng.uniform(65, 97)),
     }
     if marker == "membranous":
-        leak = rng.uniform(0, 1, 2) ** 1.5
+        leak = rng.uniform(0, 1, 2) ** 2
         drawn |= {"cytoplasm_leak": 0.65 * float(leak[0]), "nucleus_leak": 0.4 * float(leak[1])}
         drawn |= {"completeness": _completeness(rng)}
     return dataclasses.replace(load_parameters(marker), size_px=(side, side), mpp=mpp, **drawn)
@@ -115,19 +134,51 @@ def tile_parameters(rng: np.random.Generator) -> PhantomParameters:
 def _completeness(rng: np.random.Generator) -> float:
     """Whole membranes, hardly any, and all between."""
     kind = rng.random()
-    if kind < 0.3:
+    if kind < 0.25:
         return 1.0
-    return float(np.exp(rng.uniform(np.log(0.005), 0)) if kind < 0.65 else rng.uniform(0.1, 1))
+    return float(np.exp(rng.uniform(np.log(0.005), 0)) if kind < 0.6 else rng.uniform(0.05, 1))
 
 
-def training_cells(seed: int, number: int) -> Cells:
-    """Render one tile and read its cells.
+def training_cells(seed: int, numbers: Sequence[int]) -> Cells:
+    """Render some tiles and read their cells.
 
     Parameters
     ----------
-    seed, number : int
-        Of the training run and of the tile.
+    seed : int
+        Of the training run.
+    numbers : sequence of int
+        Of the tiles.
     """
+    tiles = [_tile(seed, number) for number in numbers]
+    rng = np.random.default_rng([seed, *numbers])
+    clean = [places for _, places in tiles if _densest(places) < CLEAN_OD]
+    found = []
+    for cells, places in tiles:
+        textures = np.array(_textures(rng, places, clean), np.float32)
+        found.append(dataclasses.replace(cells, texture=textures[rng.integers(0, len(textures), len(cells.od))]))
+    return _joined(found)
+
+
+def _textures(rng: np.random.Generator, own: list[Place], clean: list[list[Place]]) -> list[tuple[float, ...]]:
+    """Describe a tile as a whole, in parts, and among unstained tissue: slides are more varied than tiles."""
+
+    def some(places: list[Place], share: float, least: int) -> list[Place]:
+        number = min(len(places), max(least, int(share * len(places))))
+        return [places[k] for k in rng.choice(len(places), number, replace=False)]
+
+    parts = [some(own, rng.uniform(0.3, 0.9), 4) for _ in range(PARTS)]
+    mixed = [some(own, rng.uniform(0.3, 1), 4) for _ in range(MIXED)]
+    for part in mixed if clean else ():
+        part += some(clean[rng.integers(len(clean))], rng.uniform(0, 0.7), 0)
+    return [summary(places) for places in (own, *parts, *mixed)]
+
+
+def _densest(places: list[Place]) -> float:
+    return float(np.percentile(np.concatenate([place["density"] for place in places]), 99.5))
+
+
+def _tile(seed: int, number: int) -> tuple[Cells, list[Place]]:
+    """Render a tile and look at its places; the cells' textures are still missing."""
     rng = np.random.default_rng([seed, number])
     phantom = render(tile_parameters(rng), int(rng.integers(2**62)))
     background = np.clip(phantom.background * (1 + LIGHT_ERROR * rng.uniform(-1, 1, 3)), 1, 255)
@@ -138,7 +189,8 @@ def training_cells(seed: int, number: int) -> Cells:
     size = phantom.nuclei.shape
     frame = frame_for(size[1], size[0], mpp=phantom.parameters.mpp, working_mpp=WORKING_MPP)
     rgb = WorkingImage(ArraySlide(phantom.rgb, frame.mpp), frame).read((0, 0, *frame.shape))
-    stains = unmix(optical_density(rgb, background, clip=False), StainMatrix(*turned))
+    matrix = StainMatrix(*turned)
+    stains = unmix(optical_density(rgb, background, clip=False), matrix)
     if rng.random() < TRUE_NUCLEI_SHARE:
         nuclei = np.asarray(sample_labels(phantom.nuclei, frame), np.int32)
     else:
@@ -146,7 +198,17 @@ def training_cells(seed: int, number: int) -> Cells:
     xy = np.column_stack(centroids_px(nuclei)) if nuclei.any() else np.zeros((0, 2))
     dab = np.ascontiguousarray(stains[..., 1], np.float32)
     profiles = read_profiles(dab, nuclei, xy, range(len(xy)), frame.working_mpp)
-    return _with_truth(phantom, profiles, frame.to_level0(xy))
+    places = look_closely(_tissue(rgb, stains), background, matrix)
+    return _with_truth(phantom, profiles, frame.to_level0(xy)), places
+
+
+def _tissue(rgb: NDArray[np.uint8], stains: NDArray[np.float32]) -> list[NDArray[np.uint8]]:
+    """Cut a tile into places, and leave out those that are glass."""
+    stained = np.maximum(stains[..., :2], 0).sum(axis=2) > TISSUE_OD
+    rows, columns = (range(0, length - PLACE_PX + 1, PLACE_PX) for length in rgb.shape[:2])
+    boxes = [(slice(y, y + PLACE_PX), slice(x, x + PLACE_PX)) for y in rows for x in columns]
+    kept = [box for box in boxes if stained[box].mean() > TISSUE_SHARE]
+    return [rgb[box] for box in kept or boxes]
 
 
 def _with_truth(phantom: Phantom, profiles: Profiles, xy: NDArray[np.float64]) -> Cells:
@@ -174,7 +236,8 @@ def _with_truth(phantom: Phantom, profiles: Profiles, xy: NDArray[np.float64]) -
     step = (mean(fine) - profiles.edge_um) / STEP_UM + BEFORE
     good = number.any(axis=1)
     values = mean(phantom.dab[ways[1], ways[0]]), mean(line), step.astype(np.float32)
-    return Cells(seen(profiles)[good].astype(np.float16), *(v[good] for v in values))
+    missing = np.zeros((int(good.sum()), 0), np.float32)
+    return Cells(seen(profiles)[good].astype(np.float16), missing, *(v[good] for v in values))
 
 
 def make_shard(folder: Path, seed: int, shard: int) -> Path:
@@ -182,7 +245,7 @@ def make_shard(folder: Path, seed: int, shard: int) -> Path:
     path = folder / f"cells_{seed}_{shard:04d}.npz"
     if not path.exists():
         cv2.setNumThreads(1)
-        cells = _joined([training_cells(seed, shard * PER_SHARD + k) for k in range(PER_SHARD)])
+        cells = training_cells(seed, range(shard * PER_SHARD, (shard + 1) * PER_SHARD))
         part = path.with_suffix(".part.npz")
         np.savez(part, **{f.name: getattr(cells, f.name) for f in dataclasses.fields(Cells)})
         part.replace(path)
@@ -196,21 +259,41 @@ def _joined(parts: Sequence[Cells]) -> Cells:
 class MembraneNet(nn.Module):
     """Say where along each ray the border lies, and what it is like there.
 
-    Every second sample proposes a density and a line; a softmax along the ray chooses between them.
+    Every second sample proposes a density and a line; a softmax along the ray chooses between them. The slide's texture
+    moves what the convolutions answer to.
+
+    Parameters
+    ----------
+    mean, spread : Tensor of shape (t,)
+        What textures are centred on and divided by.
     """
 
-    def __init__(self) -> None:
+    mean: Tensor
+    spread: Tensor
+
+    def __init__(self, mean: Tensor, spread: Tensor) -> None:
         super().__init__()
-        self.features = nn.Sequential(
-            nn.Conv2d(2, WIDTH, (3, 5), (1, 2), (0, 2)), nn.ReLU(), nn.Conv2d(WIDTH, WIDTH, 3, 1, (0, 1)), nn.ReLU()
+        self.register_buffer("mean", mean)
+        self.register_buffer("spread", spread)
+        self.slide = nn.Sequential(
+            nn.Linear(len(mean), SLIDE_WIDTH),
+            nn.ReLU(),
+            nn.Linear(SLIDE_WIDTH, SLIDE_WIDTH),
+            nn.ReLU(),
+            nn.Linear(SLIDE_WIDTH, 2 * WIDTH),
         )
+        self.first = nn.Conv2d(2, WIDTH, (3, 5), (1, 2), (0, 2))
+        self.second = nn.Conv2d(WIDTH, WIDTH, 3, 1, (0, 1))
         self.proposal = nn.Conv2d(WIDTH, 3, 1)
         self.prior = nn.Parameter(torch.zeros(SAMPLES // 2))
 
-    def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    def forward(self, x: Tensor, texture: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Give density, logit of the line, sample, and the logits of the place."""
+        far = torch.clamp((texture - self.mean) / self.spread, -FARTHEST, FARTHEST)
+        moved = self.slide(far)[:, :, None, None]
         round_ = torch.cat([x[:, :, -2:], x, x[:, :, :2]], 2)  # rays go round: two more for two convolutions of three
-        y = self.proposal(self.features(round_))
+        first = functional.relu(self.first(round_) + moved[:, :WIDTH])
+        y = self.proposal(functional.relu(self.second(first) + moved[:, WIDTH:]))
         place = y[:, 0] + self.prior
         chosen = torch.softmax(place, 2)
         od = functional.softplus(4 * (chosen * y[:, 1]).sum(2)) / 4
@@ -223,8 +306,8 @@ class _Shipped(nn.Module):
         super().__init__()
         self.net = net
 
-    def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        od, line, step, _ = self.net(x)
+    def forward(self, x: Tensor, texture: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        od, line, step, _ = self.net(x, texture)
         return od, torch.sigmoid(line), step
 
 
@@ -240,10 +323,12 @@ def loss(found: tuple[Tensor, Tensor, Tensor, Tensor], od: Tensor, line: Tensor,
 
 
 def fit(cells: Cells, steps: int, seed: int, report: Callable[[str], None]) -> MembraneNet:
-    """Train on random cells along a cosine of falling rates."""
+    """Train on random cells along a cosine of falling rates; give the running mean of the weights."""
     torch.manual_seed(seed)
     rng = np.random.default_rng(seed)
-    net = MembraneNet()
+    textures = torch.from_numpy(cells.texture)
+    net = MembraneNet(textures.mean(0), textures.std(0) + LEAST_SPREAD)
+    mean = AveragedModel(net, avg_fn=_towards)
     optimizer = torch.optim.AdamW(net.parameters(), RATE, weight_decay=1e-4)
     recent = []
     for step in range(steps):
@@ -251,14 +336,21 @@ def fit(cells: Cells, steps: int, seed: int, report: Callable[[str], None]) -> M
             group["lr"] = RATE * (0.5 * (1 + float(np.cos(np.pi * step / steps))) + 0.002)
         rows = rng.integers(0, len(cells.od), BATCH)
         truth = (torch.from_numpy(values[rows]) for values in (cells.od, cells.line, cells.step))
-        value = loss(net(torch.from_numpy(cells.seen[rows].astype(np.float32))), *truth)
+        blurred = textures[rows] + TEXTURE_NOISE * net.spread * torch.randn(BATCH, textures.shape[1])
+        value = loss(net(torch.from_numpy(cells.seen[rows].astype(np.float32)), blurred), *truth)
         optimizer.zero_grad(set_to_none=True)
         value.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
+        mean.update_parameters(net)
         recent.append(float(value.detach()))
         if (step + 1) % 1000 == 0:
             report(f"step {step + 1} of {steps}, loss {np.mean(recent[-1000:]):.4f}")
-    return net.eval()
+    return cast(MembraneNet, mean.module).eval()
+
+
+def _towards(mean: Tensor, now: Tensor, steps: Tensor | int) -> Tensor:
+    """Move the mean of the weights towards what they are now, faster in the beginning."""
+    return mean + (now - mean) * max(1 - AVERAGE, 20 / (20 + int(steps)))
 
 
 def export(net: MembraneNet, path: Path, about: dict[str, Any]) -> None:
@@ -267,9 +359,9 @@ def export(net: MembraneNet, path: Path, about: dict[str, Any]) -> None:
         warnings.simplefilter("ignore")  # the exporter warns of its own future
         torch.onnx.export(
             _Shipped(net).eval(),
-            (torch.zeros(2, 2, RAYS, SAMPLES),),
+            (torch.zeros(2, 2, RAYS, SAMPLES), torch.zeros(1, len(TEXTURE))),
             str(path),
-            input_names=["profiles"],
+            input_names=["profiles", "texture"],
             output_names=["od", "line", "step"],
             dynamic_axes={name: {0: "cells"} for name in ("profiles", "od", "line", "step")},
             opset_version=17,
@@ -283,7 +375,7 @@ def main(arguments: list[str] | None = None) -> None:
     """Render, read, train, write."""
     parser = argparse.ArgumentParser(prog="python -m ihcscore.train.membranes", description=__doc__.splitlines()[0])
     parser.add_argument("--out", type=Path, default=Path("ihcscore-train"), help="folder of cells and weights")
-    parser.add_argument("--tiles", type=int, default=1600, help=f"rounded up to {PER_SHARD}")
+    parser.add_argument("--tiles", type=int, default=4000, help=f"rounded up to {PER_SHARD}")
     parser.add_argument("--steps", type=int, default=18_000)
     parser.add_argument("--seed", type=int, default=12)
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="processes that render")

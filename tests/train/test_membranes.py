@@ -23,29 +23,29 @@ def test_a_short_training_tells_stained_borders_from_others(out):
     data = (out / "membranes.onnx").read_bytes()
     assert json.loads((out / "membranes.json").read_text())["sha256"] == hashlib.sha256(data).hexdigest()
     session = onnxruntime.InferenceSession(data)
-    parts = [training_cells(99, number) for number in range(12)]
-    od, line = [], []
-    for part in parts:
-        found = session.run(None, {"profiles": part.seen.astype(np.float32)})
-        known = np.isfinite(part.od)
-        od.append(np.stack([found[0][known], part.od[known]]))
-        line.append(np.stack([found[1][known], part.line[known]]))
-    assert np.corrcoef(np.concatenate(od, axis=1))[0, 1] > 0.6
-    assert np.corrcoef(np.concatenate(line, axis=1))[0, 1] > 0.4
+    cells = training_cells(99, range(12))
+    od, line = np.zeros_like(cells.od), np.zeros_like(cells.line)
+    for texture in np.unique(cells.texture, axis=0):
+        rows = (cells.texture == texture).all(axis=1)
+        given = {"profiles": cells.seen[rows].astype(np.float32), "texture": texture[None]}
+        od[rows], line[rows], _ = session.run(None, given)
+    known = np.isfinite(cells.od)
+    assert np.corrcoef(od[known], cells.od[known])[0, 1] > 0.6
+    assert np.corrcoef(line[known], cells.line[known])[0, 1] > 0.4
 
 
 def test_turning_a_cell_turns_its_rays():
     torch.manual_seed(0)
-    net = MembraneNet().eval()
-    x = torch.rand(2, 2, RAYS, SAMPLES)
+    net = MembraneNet(torch.zeros(3), torch.ones(3)).eval()
+    x, texture = torch.rand(2, 2, RAYS, SAMPLES), torch.rand(1, 3)
     with torch.no_grad():
-        for before, after in zip(net(x), net(torch.roll(x, 5, 2)), strict=True):
+        for before, after in zip(net(x, texture), net(torch.roll(x, 5, 2), texture), strict=True):
             torch.testing.assert_close(torch.roll(before, 5, 1), after)
 
 
 def test_cells_to_learn_from_are_the_same_again():
-    first, again = training_cells(3, 5), training_cells(3, 5)
-    for name in ("seen", "od", "line", "step"):
+    first, again = training_cells(3, range(4, 6)), training_cells(3, range(4, 6))
+    for name in ("seen", "texture", "od", "line", "step"):
         np.testing.assert_array_equal(getattr(first, name), getattr(again, name))
     assert np.isfinite(first.od).any()
     assert not np.isinf(first.step).any()

@@ -1,0 +1,68 @@
+"""What is settled once for a slide is the same in any order, and a damaged file is refused."""
+
+import json
+
+import numpy as np
+import pytest
+
+from ihcscore import load_context, measure_image
+from ihcscore.assay import load_assay
+from ihcscore.context import MOST_PLACES, PLACES, SlideContext, look_at, settle_context, with_texture
+from ihcscore.errors import IhcscoreError
+from ihcscore.io.slides.flat import ArraySlide
+from ihcscore.phantom import load_parameters, render
+from ihcscore.stains.texture import PLACE_PX, TEXTURE
+
+ASSAY = load_assay("generic-membranous")
+
+
+@pytest.fixture(scope="module")
+def surveys():
+    tiles = [render(load_parameters("membranous"), seed).rgb for seed in range(4)]
+    return [look_at(ArraySlide(rgb, 0.5), ASSAY).survey for rgb in tiles]
+
+
+def test_the_texture_of_a_group_does_not_depend_on_the_order_of_its_tiles(surveys):
+    assert sum(len(each.places) for each in surveys) > MOST_PLACES
+    context = settle_context(surveys[:1], ASSAY.replace(background=(240.0, 240.0, 240.0)))
+    bare = SlideContext(context.background, "given", context.stains, "given")
+    assert with_texture(bare, surveys) == with_texture(bare, surveys[::-1])
+    assert with_texture(bare, surveys) != with_texture(bare, surveys[:1])
+    assert with_texture(context, surveys[1:]) is context
+
+
+def test_places_are_evenly_spread_small_and_as_many_as_said(surveys):
+    for each in surveys:
+        assert 1 <= len(each.places) <= PLACES
+        assert {place.shape for place in each.places} == {(PLACE_PX, PLACE_PX, 3)}
+
+
+def test_an_image_smaller_than_a_place_is_one():
+    rgb = render(load_parameters("membranous"), 1).rgb[:40, :30]
+    look = look_at(ArraySlide(np.ascontiguousarray(rgb), 0.5), ASSAY)
+    assert {place.shape for place in look.survey.places} == {(40, 30, 3)}
+    assert measure_image(rgb, mpp=0.5, assay=ASSAY).context.texture is not None
+
+
+def test_a_context_is_read_back_with_its_texture(surveys, tmp_path):
+    context = settle_context(surveys[:1], ASSAY)
+    path = tmp_path / "context.json"
+    path.write_text(json.dumps(context.to_dict()))
+    assert load_context(path) == context
+    assert context.texture is not None
+    assert len(context.texture) == len(TEXTURE)
+
+
+@pytest.mark.parametrize("texture", [[1.0], "many", [None] * len(TEXTURE), [float("inf")] * len(TEXTURE)])
+def test_a_texture_that_is_none_is_refused(surveys, tmp_path, texture):
+    path = tmp_path / "context.json"
+    path.write_text(json.dumps(settle_context(surveys[:1], ASSAY).to_dict() | {"texture": texture}))
+    with pytest.raises(IhcscoreError, match=f"texture must be {len(TEXTURE)} numbers"):
+        load_context(path)
+
+
+def test_a_given_context_without_texture_gets_the_images_own():
+    rgb = render(load_parameters("membranous"), 1).rgb
+    settled = measure_image(rgb, mpp=0.5, assay=ASSAY).context
+    given = SlideContext(settled.background, "given", settled.stains, "given", plane=settled.plane)
+    assert measure_image(rgb, mpp=0.5, assay=ASSAY, context=given).context.texture == settled.texture
