@@ -315,7 +315,7 @@ class _Run:
         for item in members:
             try:
                 with closing(self._open(item)) as slide:
-                    surveys.append(look_at(slide, self.assay_of(item)).survey)
+                    surveys.append(look_at(slide, self.assay_of(item)).survey.thinned(len(members)))
             except InputError:
                 continue  # reported when it is scored
         return settle_context(surveys, self.assay_of(members[0])) if surveys else None

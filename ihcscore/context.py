@@ -27,7 +27,7 @@ SAMPLE_PIXELS = 100_000
 PLACES = 64
 """Places of the tissue of each image that are looked at closely."""
 MOST_PLACES = 192
-"""Places that the texture of a group is taken from."""
+"""Places that the texture of a group is taken from, or one of each image if it has more images."""
 UNKNOWN_GLASS = (245.0, 245.0, 245.0)
 """Where an image has no glass to tell its tissue from."""
 
@@ -170,6 +170,13 @@ class Survey:
     pixels: NDArray[np.uint8]
     places: tuple[NDArray[np.uint8], ...] = ()
 
+    def thinned(self, images: int) -> "Survey":
+        """Keep as few places as one of so many images needs: groups of any size then take little memory and time."""
+        if not self.places:
+            return self
+        chosen = np.linspace(0, len(self.places) - 1, max(1, MOST_PLACES // images)).astype(int)
+        return replace(self, places=tuple(self.places[k] for k in np.unique(chosen)))
+
 
 @dataclass(frozen=True)
 class Look:
@@ -302,16 +309,11 @@ def with_texture(context: SlideContext, surveys: Sequence[Survey]) -> SlideConte
     SlideContext
         `context` itself if it has a texture or if there is no place to look at.
     """
-    places = sorted((place for each in surveys for place in each.places), key=_bytes)
+    places = [place for each in surveys for place in each.places]
     if context.texture is not None or not places:
         return context
-    chosen = np.unique(np.linspace(0, len(places) - 1, MOST_PLACES).astype(int)).tolist()
-    texture = describe([places[k] for k in chosen], context.background, context.stains)
-    return replace(context, texture=texture)
-
-
-def _bytes(place: NDArray[np.uint8]) -> bytes:
-    return place.tobytes()
+    places.sort(key=lambda place: place.tobytes())  # sums of floats depend on the order
+    return replace(context, texture=describe(places, context.background, context.stains))
 
 
 def _settle_background(

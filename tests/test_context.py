@@ -1,6 +1,7 @@
 """What is settled once for a slide is the same in any order, and a damaged file is refused."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -23,12 +24,19 @@ def surveys():
 
 
 def test_the_texture_of_a_group_does_not_depend_on_the_order_of_its_tiles(surveys):
-    assert sum(len(each.places) for each in surveys) > MOST_PLACES
     context = settle_context(surveys[:1], ASSAY.replace(background=(240.0, 240.0, 240.0)))
     bare = SlideContext(context.background, "given", context.stains, "given")
     assert with_texture(bare, surveys) == with_texture(bare, surveys[::-1])
     assert with_texture(bare, surveys) != with_texture(bare, surveys[:1])
     assert with_texture(context, surveys[1:]) is context
+
+
+@pytest.mark.parametrize(("images", "places"), [(1, PLACES), (4, MOST_PLACES // 4), (100, 1), (1000, 1)])
+def test_an_image_of_a_large_group_keeps_few_places(surveys, images, places):
+    thinned = surveys[0].thinned(images)
+    assert len(thinned.places) == min(places, len(surveys[0].places))
+    np.testing.assert_array_equal(thinned.places[0], surveys[0].places[0])
+    assert not replace(thinned, places=()).thinned(images).places
 
 
 def test_places_are_evenly_spread_small_and_as_many_as_said(surveys):
@@ -54,7 +62,7 @@ def test_a_context_is_read_back_with_its_texture(surveys, tmp_path):
 
 
 @pytest.mark.parametrize("texture", [[1.0], "many", [None] * len(TEXTURE), [float("inf")] * len(TEXTURE)])
-def test_a_texture_that_is_none_is_refused(surveys, tmp_path, texture):
+def test_a_damaged_texture_is_refused(surveys, tmp_path, texture):
     path = tmp_path / "context.json"
     path.write_text(json.dumps(settle_context(surveys[:1], ASSAY).to_dict() | {"texture": texture}))
     with pytest.raises(IhcscoreError, match=f"texture must be {len(TEXTURE)} numbers"):
