@@ -26,6 +26,7 @@ MEASURED_FIELDS = (
     "expansion_um",
     "membrane_um",
     "nucleus_edge_um",
+    "cytoplasm_edge_um",
     "only_regions",
 )
 """Fields that decide what is measured; the others can change afterwards, from the cell table alone."""
@@ -100,6 +101,8 @@ class Assay:
         Share of its perimeter from which a membrane counts as complete.
     nucleus_edge_um : float
         Width of the edge inside a nucleus that its optical densities leave out, um; 0 measures all of it, as QuPath.
+    cytoplasm_edge_um : float
+        The same outside of the nucleus, for the cytoplasm.
     mpp : float, optional
         um per pixel of the images, where no manifest gives it; checked against the limits as each is read.
     group : str, optional
@@ -145,6 +148,7 @@ class Assay:
     membrane_from: str = "ridge"
     complete_share: float = 0.7
     nucleus_edge_um: float = 1.0
+    cytoplasm_edge_um: float = 1.0
     mpp: float | None = None
     group: str | None = None
     sources: Mapping[str, str] = field(default_factory=dict)
@@ -312,6 +316,7 @@ _EXPECTED = {
     "membrane_from": "a text",
     "complete_share": "a number",
     "nucleus_edge_um": "a number",
+    "cytoplasm_edge_um": "a number",
     "mpp": "a number",
     "group": "a text",
     "sources": "names and texts",
@@ -329,7 +334,16 @@ _TEXTS = (
     "group",
 )
 _BANDS = ("hotspot_mm2", "block_um", "band_od", "band_degrees", "band_white")
-_FLOATS = ("expansion_um", "membrane_um", "nucleus_edge_um", "atm_max_od", "mpp", "complete_share", *_BANDS)
+_FLOATS = (
+    "expansion_um",
+    "membrane_um",
+    "nucleus_edge_um",
+    "cytoplasm_edge_um",
+    "atm_max_od",
+    "mpp",
+    "complete_share",
+    *_BANDS,
+)
 
 
 def _typed(key: str, value: Any) -> Any:
@@ -441,6 +455,7 @@ def _stain_problems(assay: Assay) -> list[str]:
 def _number_problems(assay: Assay) -> list[str]:
     limits: dict[str, tuple[float, float]] = {}
     limits |= {"expansion_um": (0, 50), "membrane_um": (0, 10), "nucleus_edge_um": (0, 5), "atm_max_od": (0, 3)}
+    limits |= {"cytoplasm_edge_um": (0, 5)}
     limits |= {
         "complete_share": (0, 1),
         "hotspot_mm2": (0, 100),
@@ -449,7 +464,15 @@ def _number_problems(assay: Assay) -> list[str]:
         "band_degrees": (0, 15),
         "band_white": (0, 0.2),
     }
-    may_be_zero = ("hotspot_mm2", "expansion_um", "nucleus_edge_um", "band_od", "band_degrees", "band_white")
+    may_be_zero = (
+        "hotspot_mm2",
+        "expansion_um",
+        "nucleus_edge_um",
+        "cytoplasm_edge_um",
+        "band_od",
+        "band_degrees",
+        "band_white",
+    )
     problems = []
     for key, (low, high) in limits.items():
         value = getattr(assay, key)

@@ -22,6 +22,7 @@ from ihcscore.io.regions import RegionFile, read_regions, regions_for, tile_plac
 from ihcscore.io.slides.base import Slide
 from ihcscore.io.slides.opening import SLIDE_SUFFIXES, open_slide, slide_sha256
 from ihcscore.measuring import Prepared, make_job, measure, prepare
+from ihcscore.memory import give_back_memory
 from ihcscore.offcolor import warning_of
 from ihcscore.outputs.geojson import HERE, Place, write_geojson
 from ihcscore.outputs.overlay import DRAWN, write_overlay
@@ -349,6 +350,7 @@ class _Run:
             task,
             lambda done, all_: self.progress(item.name, number + 0.9 * done / max(all_, 1)),
         )
+        give_back_memory()
         if folder.is_dir():
             discard_result(folder)
         self._put_together(source, folder, prepared, parts)

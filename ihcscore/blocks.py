@@ -22,8 +22,7 @@ from ihcscore.parts import Part, Rows
 from ihcscore.quality import JUDGED, measure_quality
 from ihcscore.segment.base import BlockPixels, MapSegmenter, Segmenter
 from ihcscore.spans import Spans
-from ihcscore.stains.density import optical_density
-from ihcscore.stains.unmix import unmix
+from ihcscore.stains.unmix import dab_of_light, unmix_light
 
 CONTESTED_PX = 12
 """How far outside its core a block still reports nuclei, in case the neighbour sees them differently."""
@@ -38,7 +37,7 @@ class Job:
     image : WorkingImage
     context : SlideContext
     segmenter : Segmenter
-    expansion_um, membrane_um, nucleus_edge_um : float
+    expansion_um, membrane_um, nucleus_edge_um, cytoplasm_edge_um : float
         As in `Assay`.
     core_px : int
         Side of a block's core, working pixels.
@@ -50,12 +49,13 @@ class Job:
     expansion_um: float
     membrane_um: float
     nucleus_edge_um: float
+    cytoplasm_edge_um: float
     core_px: int = CORE_PX
 
     @classmethod
     def of(cls, image: WorkingImage, context: SlideContext, segmenter: Segmenter, assay: Assay) -> "Job":
         """Make a job from an assay."""
-        widths = assay.expansion_um, assay.membrane_um, assay.nucleus_edge_um
+        widths = assay.expansion_um, assay.membrane_um, assay.nucleus_edge_um, assay.cytoplasm_edge_um
         return cls(image, context, segmenter, *widths)
 
     @property
@@ -143,7 +143,7 @@ def _nuclei(job: Job, block: Block) -> tuple[NDArray[np.uint8], NDArray[np.int32
         (y0, x0, y1, x1), (top, left, _, _) = block.window, read
         return light[y0 - top : y1 - top, x0 - left : x1 - left], job.segmenter.nuclei(maps)
     rgb = job.image.read(block.window)
-    stains = unmix(optical_density(rgb, background, clip=False), job.context.stains)
+    stains = unmix_light(rgb, background, job.context.stains)
     return rgb, job.segmenter.segment(
         BlockPixels(rgb, stains, background, job.image.frame.working_mpp, block.window[:2])
     )
@@ -186,14 +186,16 @@ def _measure(
     """Measure the reported nuclei, those of `spans`, and their cells."""
     mpp, count = job.image.frame.working_mpp, len(spans.number)
     cells = expand(nuclei, job.expansion_um, mpp)
-    part = partition(nuclei, cells, mpp, membrane_um=job.membrane_um, nucleus_edge_um=job.nucleus_edge_um)
+    edges = {"nucleus_edge_um": job.nucleus_edge_um, "cytoplasm_edge_um": job.cytoplasm_edge_um}
+    part = partition(nuclei, cells, mpp, membrane_um=job.membrane_um, **edges)
     pixels = CellPixels.of(rgb, cells, part, count)
-    columns: dict[str, NDArray[Any]] = dict(measure_stains(pixels, job.context.background, job.context.stains, mpp))
+    light = job.context.background, job.context.stains
+    columns: dict[str, NDArray[Any]] = dict(measure_stains(pixels, spans.areas, *light, mpp))
     of_nuclei, of_cells = trace(_up_to(count, nuclei), spans.areas), trace(_up_to(count, cells), pixels.areas)
     columns |= measure_shapes(spans, of_nuclei, mpp)
-    dab = unmix(optical_density(rgb, job.context.background, clip=False), job.context.stains)[..., 1]
+    dab = dab_of_light(rgb, job.context.background, job.context.stains)
     at = xy - np.array(origin[::-1], np.float64)
-    columns |= measure_membranes(np.ascontiguousarray(dab), nuclei, at, mpp, job.texture)
+    columns |= measure_membranes(dab, nuclei, at, mpp, job.texture)
 
     def to_level0(xy: NDArray[np.float64]) -> NDArray[np.float64]:
         return job.image.frame.to_level0(xy + np.array(origin[::-1], np.float64))

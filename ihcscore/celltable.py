@@ -60,8 +60,7 @@ def _block_digest(cells: pd.DataFrame) -> bytes:
         if column.dtype in ("str", "bytes"):
             parts = [v.encode() for v in values] if column.dtype == "str" else values.tolist()
             sha.update(np.array([*map(len, parts)], np.int64).tobytes())
-            for part in parts:
-                sha.update(part)
+            sha.update(b"".join(parts))
         else:
             sha.update(np.ascontiguousarray(values.to_numpy(column.dtype)).tobytes())
     return sha.digest()

@@ -58,7 +58,13 @@ def expand(nuclei: Labels, distance_um: float, mpp: float) -> Labels:
 
 
 def partition(
-    nuclei: Labels, cells: Labels, mpp: float, *, membrane_um: float, nucleus_edge_um: float = 0
+    nuclei: Labels,
+    cells: Labels,
+    mpp: float,
+    *,
+    membrane_um: float,
+    nucleus_edge_um: float = 0,
+    cytoplasm_edge_um: float = 0,
 ) -> NDArray[np.uint8]:
     """Tell nucleus, nucleus edge, cytoplasm and membrane apart inside the cells.
 
@@ -70,15 +76,15 @@ def partition(
         um per pixel.
     membrane_um : float
         Width of the membrane band, in um; rounded to whole pixels, at least one.
-    nucleus_edge_um : float, default 0
-        Width of the edge inside a nucleus that is told from its interior, in um; rounded to whole pixels.
+    nucleus_edge_um, cytoplasm_edge_um : float, default 0
+        Width of the edge of the nucleus, inside and outside of its outline, in um; rounded to whole pixels.
 
     Returns
     -------
     ndarray of shape (M, N), dtype uint8
         0 nucleus, 1 cytoplasm, 2 membrane, 3 edge of the nucleus; 1 outside of cells. They do not overlap: a nucleus
-        that reaches the border of its cell has no membrane there, and one that is all edge is all nucleus. An image's
-        edge is neither a nucleus edge nor a cell border.
+        that reaches the border of its cell has no membrane there, a membrane near a nucleus is membrane, and a nucleus
+        or a cytoplasm that is all edge has none. An image's edge is neither a nucleus edge nor a cell border.
 
     Examples
     --------
@@ -88,12 +94,12 @@ def partition(
     array([[1, 3, 0, 3, 1, 1, 2, 1]], dtype=uint8)
     """
     margin, inside = _near_border(cells, max(1, round(um_to_px(membrane_um, mpp)))), nuclei > 0
-    width = round(um_to_px(nucleus_edge_um, mpp))
-    edge = _near_border(nuclei, width) & inside if width > 0 else np.zeros_like(inside)
-    whole = np.ones(int(nuclei.max(initial=0)) + 1, bool)
-    whole[nuclei[inside & ~edge]] = False
-    if whole[1:].any():  # all edge: all nucleus
-        edge &= ~whole[nuclei]
+    widths = [round(um_to_px(um, mpp)) for um in (nucleus_edge_um, cytoplasm_edge_um)]
+    near = {width: _near_border(nuclei, width) for width in {*widths} if width > 0}
+    nowhere = np.zeros_like(inside)
+    within, around = (near.get(width, nowhere) for width in widths)
+    edge = _left_where_it_is_not_all(within & inside, inside, nuclei)
+    edge |= _left_where_it_is_not_all(around & ~inside, (cells > 0) & ~(inside | margin), cells)
     # 8 for nuclei, 4 for their edge, 2 near a border, 1 in cells
     state = inside.view(np.uint8) << np.uint8(3)
     for bit, is_so in ((2, edge), (1, margin), (0, cells > 0)):
@@ -103,12 +109,20 @@ def partition(
 
 def _part_of_state() -> NDArray[np.uint8]:
     part = np.full(256, CYTOPLASM, np.uint8)
-    part[3] = MEMBRANE
+    part[[3, 7]] = MEMBRANE
+    part[5] = EDGE
     part[8:12], part[12:16] = NUCLEUS, EDGE
     return part
 
 
 _PART_OF_STATE = _part_of_state()
+
+
+def _left_where_it_is_not_all(edge: NDArray[np.bool_], of: NDArray[np.bool_], labels: Labels) -> NDArray[np.bool_]:
+    """Take the edge away from labels that would have nothing else."""
+    bare = np.ones(int(labels.max(initial=0)) + 1, bool)
+    bare[labels[of & ~edge]] = False
+    return edge & ~bare[labels] if bare[1:].any() else edge
 
 
 def _near_border(labels: Labels, width: int) -> NDArray[np.bool_]:

@@ -216,7 +216,8 @@ def look_at(slide: Slide, assay: Assay) -> Look:
     if isinstance(slide, ArraySlide):
         glass = find_glass(slide.rgb)
         tissue = map_tissue(coarse, um, glass.background or UNKNOWN_GLASS)
-        return Look(replace(survey(slide.rgb, assay), places=_places(slide, tissue)), tissue, coarse)
+        seen = replace(survey(slide.rgb, assay, glass), places=_places(slide, tissue))
+        return Look(seen, tissue, coarse)
     glass = _glass_of(coarse)
     tissue = map_tissue(coarse, um, glass.background or UNKNOWN_GLASS)
     wanted = glass if assay.background == "auto" else Glass(None, 0.0)
@@ -251,7 +252,7 @@ def _places(slide: Slide, tissue: TissueMap) -> tuple[NDArray[np.uint8], ...]:
     return tuple(places)
 
 
-def survey(rgb: NDArray[np.uint8], assay: Assay) -> Survey:
+def survey(rgb: NDArray[np.uint8], assay: Assay, glass: Glass | None = None) -> Survey:
     """Look at an image for its context.
 
     Parameters
@@ -260,6 +261,8 @@ def survey(rgb: NDArray[np.uint8], assay: Assay) -> Survey:
         Not modified.
     assay : Assay
         Its rule for the background.
+    glass : Glass, optional
+        What `find_glass` found in it before.
 
     Returns
     -------
@@ -268,8 +271,8 @@ def survey(rgb: NDArray[np.uint8], assay: Assay) -> Survey:
     step = max(1, rgb.shape[0] * rgb.shape[1] // SAMPLE_PIXELS)
     while np.gcd(step, rgb.shape[1]) > 1:  # else only some columns would be sampled
         step += 1
-    glass = find_glass(rgb) if assay.background == "auto" else Glass(None, 0.0)
-    return Survey(glass, rgb.reshape(-1, 3)[::step][None].copy())
+    wanted = glass or find_glass(rgb) if assay.background == "auto" else Glass(None, 0.0)
+    return Survey(wanted, rgb.reshape(-1, 3)[::step][None].copy())
 
 
 def settle_context(surveys: Sequence[Survey], assay: Assay) -> SlideContext:

@@ -1,18 +1,14 @@
 """How a score varies over the tissue: spread, order, hotspots; from the tallies of squares, without cells."""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ihcscore.intervals import BlockTallies
+from ihcscore.intervals import BlockTallies, touching
 from ihcscore.scores.hscore import of_tallies as h_scores
 from ihcscore.scores.registry import Score
 from ihcscore.scores.tallies import Tallies, Values
-
-if TYPE_CHECKING:
-    from scipy.sparse import csr_array
 
 FEWEST_CELLS = 20
 """A block with fewer cells has no score of its own."""
@@ -68,32 +64,19 @@ def heterogeneity(blocks: BlockTallies) -> dict[str, float]:
         low, high = np.quantile(scores, [0.25, 0.75])
         found["h_iqr"] = float(high - low)
     if len(scores) >= FEWEST_BLOCKS and scores.std() > 0:
-        near = _touching(blocks.at[enough])
-        if near.nnz:
-            value = _moran(scores, near)
-            chance = np.random.default_rng(0)
-            by_chance = [_moran(chance.permutation(scores), near) for _ in range(PERMUTATIONS)]
-            found["moran_i"] = value
+        one, other = touching(blocks.at[enough])
+        if len(one):
+            away, chance = scores - scores.mean(), np.random.default_rng(0)
+            value = _alike(away, one, other)
+            by_chance = [_alike(chance.permutation(away), one, other) for _ in range(PERMUTATIONS)]
+            found["moran_i"] = float(len(away) / len(one) * value / (away @ away))
             found["moran_p"] = (1 + sum(other >= value for other in by_chance)) / (1 + PERMUTATIONS)
     return found
 
 
-def _touching(at: NDArray[np.int64]) -> "csr_array":
-    """Give which blocks share a side or corner."""
-    from scipy.sparse import csr_array  # slow to load, and few blocks need it
-    from scipy.spatial import cKDTree
-
-    pairs = cKDTree(at).query_pairs(1.5, output_type="ndarray")
-    ones = np.ones(2 * len(pairs))
-    rows, columns = (
-        np.concatenate([pairs, pairs[:, ::-1]]).T.astype(np.int32) if len(pairs) else np.zeros((2, 0), np.int32)
-    )
-    return csr_array((ones, (rows, columns)), shape=(len(at), len(at)))
-
-
-def _moran(scores: Values, near: "csr_array") -> float:
-    away = scores - scores.mean()
-    return float(len(scores) / near.sum() * (away @ (near @ away)) / (away @ away))
+def _alike(away: Values, one: NDArray[np.intp], other: NDArray[np.intp]) -> float:
+    """Give what changes of Moran's I when scores change places."""
+    return float(away[one] @ away[other])
 
 
 def hotspots(fine: BlockTallies, score: Score, area_mm2: float, minimum_cells: int, count: int) -> list[Hotspot]:

@@ -1,6 +1,10 @@
 """Networks on the processor, one thread each."""
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from ihcscore.errors import WeightsError
 
@@ -8,7 +12,9 @@ if TYPE_CHECKING:
     from onnxruntime import InferenceSession
 
 
-def open_session(data: bytes, name: str) -> "InferenceSession":
+def open_session(
+    data: bytes, name: str, weights: Mapping[str, NDArray[np.float32]] | None = None
+) -> "InferenceSession":
     """Make a network ready.
 
     Parameters
@@ -17,6 +23,8 @@ def open_session(data: bytes, name: str) -> "InferenceSession":
         ONNX.
     name : str
         What a message calls it.
+    weights : mapping of str to ndarray, optional
+        Take the place of the network's own weights of these names.
 
     Returns
     -------
@@ -32,8 +40,13 @@ def open_session(data: bytes, name: str) -> "InferenceSession":
     options: Any = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1  # workers are processes; sums keep one order
     options.log_severity_level = 4
+    values = {key: onnxruntime.OrtValue.ortvalue_from_numpy(weight) for key, weight in (weights or {}).items()}
+    for key, value in values.items():
+        options.add_initializer(key, value)
     try:
-        return onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
+        session: Any = onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
+        session.borrowed_weights = values  # onnxruntime does not keep them
+        return session
     except Exception as error:  # onnxruntime's errors share no public root
         reason = str(error).splitlines()[0]
         raise WeightsError(f"{name}: is not a network that onnxruntime reads ({reason})") from error

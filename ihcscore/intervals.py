@@ -1,10 +1,10 @@
 """How sure a score is: intervals from blocks of tissue, never from cells as if each were a sample of its own."""
 
 from dataclasses import dataclass
+from statistics import NormalDist
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import special
 
 from ihcscore.scores.registry import Score
 from ihcscore.scores.tallies import Tallies, Values
@@ -139,7 +139,7 @@ def sampling(fine: BlockTallies, *, seed: int = 0) -> Sampling:
     effective = blocks.count / inflation
     if effective < ENOUGH_BLOCKS:
         return Sampling(blocks, inflation, None)
-    widening = inflation * effective / (effective - 1) * (special.stdtrit(effective - 1, 0.5 + LEVEL / 2) / _Z) ** 2
+    widening = inflation * effective / (effective - 1) * (_t(effective - 1) / _Z) ** 2
     draws = max(1, round(len(blocks.at) / widening))
     chance = np.random.default_rng(seed)
     even = np.full(len(blocks.at), 1 / len(blocks.at))
@@ -147,7 +147,14 @@ def sampling(fine: BlockTallies, *, seed: int = 0) -> Sampling:
     return Sampling(blocks, inflation, weights.astype(np.uint8))
 
 
-_Z = float(special.ndtri(0.5 + LEVEL / 2))
+_Z = NormalDist().inv_cdf(0.5 + LEVEL / 2)
+
+
+def _t(freedom: float) -> float:
+    """Student's t that the interval reaches to either side."""
+    from scipy.special import stdtrit  # 0.15 s to load
+
+    return float(stdtrit(freedom, 0.5 + LEVEL / 2))
 
 
 def _residuals(blocks: BlockTallies) -> Values:
@@ -164,17 +171,42 @@ def _inflation(blocks: BlockTallies) -> float:
     spread = float((residuals**2).sum())
     if n < 3 or spread == 0:
         return 1.0
-    alike, pairs = 0.0, 0
-    low, size = blocks.at.min(axis=0) - 1, blocks.at.max(axis=0) - blocks.at.min(axis=0) + 3
-    key = (blocks.at[:, 0] - low[0]) * size[1] + blocks.at[:, 1] - low[1]
+    one, other = touching(blocks.at)
+    alike = float((residuals[one] * residuals[other]).sum())
+    return max(1.0, 1 + 2 * alike / spread + 2 * len(one) / n / (n - 1))
+
+
+def touching(at: NDArray[np.int64]) -> NDArray[np.intp]:
+    """Give the pairs of squares that share a side or a corner.
+
+    Parameters
+    ----------
+    at : ndarray of shape (n, 2)
+        Row and column of each; different.
+
+    Returns
+    -------
+    ndarray of shape (2, m)
+        Places in `at`; each pair once.
+
+    Examples
+    --------
+    >>> touching(np.array([[0, 0], [4, 4], [1, 1]]))
+    array([[0],
+           [2]])
+    """
+    if not len(at):
+        return np.zeros((2, 0), np.intp)
+    low, width = at.min(axis=0), int(np.ptp(at[:, 1])) + 3
+    key = (at[:, 0] - low[0]) * width + at[:, 1] - low[1]
     order = np.argsort(key)
+    pairs = []
     for row, column in STEPS:
-        other = np.searchsorted(key[order], key + row * size[1] + column)
-        other = order[np.minimum(other, n - 1)]
-        touching = key[other] == key + row * size[1] + column
-        alike += float((residuals[touching] * residuals[other[touching]]).sum())
-        pairs += int(touching.sum())
-    return max(1.0, 1 + 2 * alike / spread + 2 * pairs / n / (n - 1))
+        wanted = key + row * width + column
+        other = order[np.minimum(np.searchsorted(key, wanted, sorter=order), len(at) - 1)]
+        one = np.flatnonzero(key[other] == wanted)
+        pairs.append(np.stack([one, other[one]]))
+    return np.concatenate(pairs, axis=1)
 
 
 def interval(score: Score, sample: Sampling) -> Interval | None:
@@ -211,7 +243,7 @@ def interval(score: Score, sample: Sampling) -> Interval | None:
         return _few_steps(score, sample)
     if error is None or error == 0 or sample.effective < 1.5:
         return _wilson(score, value, sample)
-    t = float(special.stdtrit(max(sample.effective - 1, 0.5), 0.5 + LEVEL / 2))
+    t = _t(max(sample.effective - 1, 0.5))
     if not np.isfinite(score.highest):
         return Interval(max(0.0, value - t * error), value + t * error, FEW)
     share = value / score.highest
@@ -232,8 +264,7 @@ def _few_steps(score: Score, sample: Sampling) -> Interval | None:
     n = len(sample.blocks.at)
     if n < 2 or sample.effective <= 1:
         return None
-    t = special.stdtrit(sample.effective - 1, 0.5 + LEVEL / 2)
-    widening = sample.inflation * sample.effective / (sample.effective - 1) * (t / _Z) ** 2
+    widening = sample.inflation * sample.effective / (sample.effective - 1) * (_t(sample.effective - 1) / _Z) ** 2
     draws = max(1, round(n / widening))
     weights = np.random.default_rng(0).multinomial(draws, np.full(n, 1 / n), RESAMPLES)
     low, high = _resampled(score, sample.blocks, weights.astype(np.uint8))

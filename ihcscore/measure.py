@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ihcscore.compartments import EDGE, PARTS
+from ihcscore.compartments import CYTOPLASM, EDGE, NUCLEUS, PARTS
 from ihcscore.geometry import px2_to_um2
 from ihcscore.outlines import Outlines
 from ihcscore.schema import (
@@ -129,13 +129,17 @@ class CellPixels:
         return np.nan_to_num(self.reduce(np.add, values.astype(np.float64)))
 
 
-def measure_stains(pixels: CellPixels, background: ArrayLike, stains: StainMatrix, mpp: float) -> Columns:
+def measure_stains(
+    pixels: CellPixels, nuclei: NDArray[np.integer], background: ArrayLike, stains: StainMatrix, mpp: float
+) -> Columns:
     """Measure hematoxylin and DAB in nucleus, cytoplasm, membrane and cell.
 
     Parameters
     ----------
     pixels : CellPixels
         Which pixels are whose.
+    nuclei : ndarray of shape (count,), integer
+        Pixels of each nucleus, its edge among them.
     background : array_like of shape (3,)
         Light without tissue, in the units of the pixels; optical densities are not clipped.
     stains : StainMatrix
@@ -147,7 +151,7 @@ def measure_stains(pixels: CellPixels, background: ArrayLike, stains: StainMatri
     -------
     dict of str to ndarray of shape (count,), dtype float32
         Columns of `ihcscore.schema`. A compartment without pixels has area 0 and NaN everywhere else. The edge of the
-        nucleus counts for the area of the nucleus and for the cell.
+        nucleus counts for the areas of nucleus and cytoplasm, and for the cell.
 
     Notes
     -----
@@ -157,9 +161,11 @@ def measure_stains(pixels: CellPixels, background: ArrayLike, stains: StainMatri
     parts = [_statistics(batch, background, stains) for batch in pixels.batches()]
     found = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
     area = pixels.sizes.astype(np.float64)
-    columns = _by_compartment(area_column, px2_to_um2(area, mpp), np.add)
-    columns |= _by_compartment(measured_column, px2_to_um2(area, mpp), np.add)
-    columns[area_column("Nucleus")] += px2_to_um2(area[EDGE::PARTS], mpp).astype(np.float32)
+    columns = _by_compartment(measured_column, px2_to_um2(area, mpp), np.add)
+    whole = area.reshape(-1, PARTS).copy()
+    whole[:, CYTOPLASM] += whole[:, NUCLEUS] + whole[:, EDGE] - nuclei
+    whole[:, NUCLEUS], whole[:, EDGE] = nuclei, 0
+    columns |= _by_compartment(area_column, px2_to_um2(whole.ravel(), mpp), np.add)
     for name in CHANNELS:
         columns |= _means(partial(channel_column, channel=name), found[name], area)
     columns |= _means(saturated_column, found["saturated"], area)

@@ -99,11 +99,12 @@ def saturated_column(compartment: str) -> str:
 def _measurements(compartment: str) -> list[Column]:
     where = {
         "Nucleus": "the nucleus inside its edge",
-        "Cytoplasm": "the cell without nucleus and membrane band",
+        "Cytoplasm": "the cell without membrane band, nucleus and the nucleus's edge",
         "Membrane": "the band inside the cell border, without nucleus",
         "Cell": "the whole cell",
     }[compartment]
-    area = "the nucleus with its edge" if compartment == "Nucleus" else where
+    with_edge = {"Nucleus": "the nucleus with its edge", "Cytoplasm": "the cell without nucleus and membrane band"}
+    area = with_edge.get(compartment, where)
     columns = [
         Column(area_column(compartment), "float32", "um^2", f"area of {area}, from its pixels"),
         Column(measured_column(compartment), "float32", "um^2", f"area of {where}: what its densities are means over"),

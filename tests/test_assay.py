@@ -48,6 +48,7 @@ CHANGES = {
     "membrane_from": "band",
     "complete_share": 0.1,
     "nucleus_edge_um": 0.0,
+    "cytoplasm_edge_um": 0.0,
     "mpp": 0.5,
     "group": "case",
     "sources": {"thresholds": "somewhere"},

@@ -76,6 +76,14 @@ def test_field_coverage():
     assert run("field_coverage.py", "--phantoms", 1, "--side", 768, "--field", 384).startswith("4 fields")
 
 
+def test_membranes():
+    text = run(
+        "membranes.py", "--fields", 1, "--completeness-fields", 0, "--hscore-fields", 1, "--cytoplasmic-fields", 0
+    )
+    assert "H-score by ridge: median" in text
+    assert "HER2 3: called {3.0: 1}" in text
+
+
 def test_folds():
     assert "nuclear: " in run("folds.py", "--fields", 1, "--side", 256)
 

@@ -40,8 +40,19 @@ def test_no_distance_leaves_the_nuclei():
 def test_parts_lie_where_they_belong(places):
     _, nuclei = discs((50, 60), places, 6)
     cells = expand(nuclei, 5, 0.5)
-    part = partition(nuclei, cells, 0.5, membrane_um=1.0, nucleus_edge_um=1.0)
-    np.testing.assert_array_equal(np.isin(part, (NUCLEUS, EDGE)), nuclei > 0)
+    part = partition(nuclei, cells, 0.5, membrane_um=1.0, nucleus_edge_um=1.0, cytoplasm_edge_um=1.0)
+    plain = partition(nuclei, cells, 0.5, membrane_um=1.0)
+    outside = nuclei == 0
+    np.testing.assert_array_equal(np.isin(part, (NUCLEUS, EDGE)) & ~outside, nuclei > 0)
+    np.testing.assert_array_equal((part == MEMBRANE), plain == MEMBRANE)
+    assert (plain[outside & (part == EDGE)] == CYTOPLASM).all()
+    away_um = ndi.distance_transform_edt(outside) * 0.5
+    for label in np.unique(cells[(plain == CYTOPLASM) & (cells > 0)]):
+        cytoplasm = (cells == label) & (plain == CYTOPLASM)
+        if (cytoplasm & (away_um > 1.25)).any():  # OpenCV's disc reaches a little beyond its radius
+            assert (part[cytoplasm & (away_um <= 1)] == EDGE).all()
+            assert (part[cytoplasm & (away_um > 1.25)] == CYTOPLASM).all()
+        assert (part[cytoplasm] == CYTOPLASM).any()
     assert (part[cells == 0] == CYTOPLASM).all()
     assert (cells[part == MEMBRANE] > 0).all()
     for label in np.unique(nuclei[nuclei > 0]):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from benchmarks import interval_coverage as coverage
 
-from ihcscore.intervals import ALIKE, BOOTSTRAP, FEW, BlockTallies, interval, sampling
+from ihcscore.intervals import ALIKE, BOOTSTRAP, FEW, BlockTallies, interval, sampling, touching
 from ihcscore.outputs.tables import read_blocks, write_blocks
 from ihcscore.scores.registry import SCORES
 from ihcscore.scores.tallies import TALLIES, Tallies
@@ -23,6 +23,19 @@ def blocks(counts, side=10, fine_um=62.5, seed=0):
     for k, number in enumerate(counts):
         values[:, k] = chance.multinomial(number, np.full(len(at), 1 / len(at)))
     return BlockTallies(at, values, fine_um)
+
+
+def test_squares_touch_at_sides_and_corners():
+    chance = np.random.default_rng(0)
+    for number in (1, 2, 5, 40, 80):
+        at = chance.permutation(np.unique(chance.integers(-7, 7, (number, 2)), axis=0))
+        near = np.abs(at[:, None] - at[None]).max(axis=2) == 1
+        found = np.zeros_like(near)
+        one, other = touching(at)
+        found[one, other] = True
+        np.testing.assert_array_equal(found | found.T, near)
+        assert not (found & found.T).any()
+    assert touching(np.zeros((0, 2), np.int64)).shape == (2, 0)
 
 
 def test_weights_are_whole_numbers_and_quantiles_of_them_are_the_interval(tmp_path):

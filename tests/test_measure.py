@@ -28,10 +28,15 @@ def scene():
     noise = np.random.default_rng(0).integers(-6, 7, rgb.shape)
     rgb = np.clip(rgb + noise, 0, 255).astype(np.uint8)
     cells = expand(nuclei, 4, 0.5)
-    part = partition(nuclei, cells, 0.5, membrane_um=1, nucleus_edge_um=1)
+    part = partition(nuclei, cells, 0.5, membrane_um=1, nucleus_edge_um=1, cytoplasm_edge_um=0.5)
     od = optical_density(rgb, 240, clip=False)
     pixels = CellPixels.of(rgb, cells, part, len(places))
-    return nuclei, cells, part, od, unmix(od), measure_stains(pixels, (240, 240, 240), StainMatrix(), 0.5)
+    columns = measure_stains(pixels, sizes(nuclei, len(places)), (240, 240, 240), StainMatrix(), 0.5)
+    return nuclei, cells, part, od, unmix(od), columns
+
+
+def sizes(nuclei, count):
+    return np.bincount(nuclei.ravel(), minlength=count + 1)[1:]
 
 
 def masks(scene):
@@ -56,7 +61,7 @@ def test_means_spreads_and_extremes_are_exact(scene):
                 assert found == pytest.approx(expected, rel=1e-5, abs=1e-6)
         for channel, title in enumerate(("Red", "Green", "Blue")):
             assert columns[f"{name}: {title} OD mean"][label - 1] == pytest.approx(
-                od[mask][:, channel].mean(), rel=1e-5
+                od[mask][:, channel].mean(), rel=1e-5, abs=1e-6
             )
 
 
@@ -72,9 +77,12 @@ def test_quantiles_are_exact_to_a_bin(scene):
 
 
 def test_areas_and_saturation(scene):
-    nuclei, cells, _, od, _, columns = scene
+    nuclei, cells, part, od, _, columns = scene
     for label in range(1, 7):
+        own = cells == label
         assert columns["Nucleus: Area µm^2"][label - 1] == (nuclei == label).sum() * 0.25
+        assert columns["Cytoplasm: Area µm^2"][label - 1] == (own & (nuclei == 0) & (part != MEMBRANE)).sum() * 0.25
+        assert columns["Cytoplasm: Measured area µm^2"][label - 1] == (own & (part == CYTOPLASM)).sum() * 0.25
         assert columns["Cell: Area µm^2"][label - 1] == (cells == label).sum() * 0.25
     dark = (od >= 1.5).any(axis=2)
     assert columns["Cell: Saturated share"][5] == pytest.approx(dark[cells == 6].mean())
@@ -89,19 +97,19 @@ def test_every_column_is_there_for_every_compartment(scene):
 
 
 def test_batches_change_nothing(scene, monkeypatch):
-    _, cells, part, od, _, columns = scene
+    nuclei, cells, part, od, _, columns = scene
     monkeypatch.setattr("ihcscore.measure.BATCH_PIXELS", 500)
     rgb = np.rint(240 / 10**od).astype(np.uint8)
     pixels = CellPixels.of(rgb, cells, part, 6)
     assert len(list(pixels.batches())) > 3
-    again = measure_stains(pixels, (240, 240, 240), StainMatrix(), 0.5)
+    again = measure_stains(pixels, sizes(nuclei, 6), (240, 240, 240), StainMatrix(), 0.5)
     assert all(np.array_equal(again[name], columns[name], equal_nan=True) for name in columns)
 
 
 def test_a_missing_compartment_is_nan_with_area_zero():
     rgb, labels = np.full((4, 4, 3), 80, np.uint8), np.ones((4, 4), np.int32)
     pixels = CellPixels.of(rgb, labels, np.zeros((4, 4), np.uint8), 1)
-    columns = measure_stains(pixels, 255, StainMatrix(), 0.5)
+    columns = measure_stains(pixels, sizes(labels, 1), 255, StainMatrix(), 0.5)
     assert columns["Cytoplasm: Area µm^2"][0] == 0
     assert np.isnan(columns["Cytoplasm: DAB OD mean"][0])
     assert np.isnan(columns["Membrane: DAB OD median"][0])
@@ -124,4 +132,5 @@ def test_shapes_of_an_ellipse():
 def test_no_cells_give_empty_columns():
     empty = np.zeros((5, 5), np.int32)
     pixels = CellPixels.of(np.zeros((5, 5, 3), np.uint8), empty, empty.astype(np.uint8), 0)
-    assert all(len(values) == 0 for values in measure_stains(pixels, 255, StainMatrix(), 0.5).values())
+    columns = measure_stains(pixels, sizes(empty, 0), 255, StainMatrix(), 0.5)
+    assert all(len(values) == 0 for values in columns.values())

@@ -18,9 +18,8 @@ from ihcscore.phantom import load_parameters, render
 from ihcscore.phantom.labels import centroids_px
 from ihcscore.pipeline import rescore
 from ihcscore.schema import MEMBRANE_COLUMNS, RIDGE_DECILES, ridge_column
-from ihcscore.stains.density import optical_density
 from ihcscore.stains.texture import describe
-from ihcscore.stains.unmix import unmix
+from ihcscore.stains.unmix import dab_of_light
 
 MPP = 0.5
 OPTICS_UM = 0.45
@@ -178,22 +177,33 @@ def test_a_ridge_does_not_follow_other_stains(stained):
 
 def test_damaged_packaged_weights_are_refused(monkeypatch, tmp_path):
     (tmp_path / "weights").mkdir()
-    for name in ("membranes.onnx", "membranes.json"):
-        (tmp_path / "weights" / name).write_bytes((files("ihcscore.membrane") / "weights" / name).read_bytes())
-    (tmp_path / "weights" / "membranes.onnx").write_bytes(b"other")
+    names = (reader.RAYS_FILE, reader.SLIDE_FILE, reader.CARD_FILE)
+    packaged = {name: (files("ihcscore.membrane") / "weights" / name).read_bytes() for name in names}
     monkeypatch.setattr(reader, "files", lambda _: tmp_path)
-    reader._packaged.cache_clear()
-    with pytest.raises(WeightsError, match="install ihcscore again"):
-        reader.packaged_sha256()
-    (tmp_path / "weights" / "membranes.onnx").unlink()
-    with pytest.raises(WeightsError, match="cannot be read"):
-        reader.packaged_sha256()
+    for broken in names[:2]:
+        for name, data in packaged.items():
+            (tmp_path / "weights" / name).write_bytes(b"other" if name == broken else data)
+        reader._packaged.cache_clear()
+        with pytest.raises(WeightsError, match="install ihcscore again"):
+            reader.packaged_sha256()
+        (tmp_path / "weights" / broken).unlink()
+        with pytest.raises(WeightsError, match="cannot be read"):
+            reader.packaged_sha256()
+
+
+def test_each_slide_is_read_with_its_own_texture():
+    phantom = render(load_parameters("membranous"), 3)
+    dab = dab_of_light(phantom.rgb, phantom.background, phantom.stains)
+    xy = np.column_stack(centroids_px(phantom.nuclei))
+    profiles = read_profiles(dab, phantom.nuclei, xy, range(len(xy)), 0.5)
+    first, other = (reader.read_membranes(profiles, slide).od for slide in (texture(0.4), texture(1.4)))
+    assert np.abs(first - other).max() > 0.1
+    np.testing.assert_array_equal(reader.read_membranes(profiles, texture(0.4)).od, first)
 
 
 def test_a_cell_is_read_alike_in_any_company():
     phantom = render(load_parameters("membranous"), 3)
-    od = optical_density(phantom.rgb, phantom.background, clip=False)
-    dab = np.ascontiguousarray(unmix(od, phantom.stains)[..., 1])
+    dab = dab_of_light(phantom.rgb, phantom.background, phantom.stains)
     xy = np.column_stack(centroids_px(phantom.nuclei))
     profiles = read_profiles(dab, phantom.nuclei, xy, range(len(xy)), 0.5)
     slide = texture_of(phantom)

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from ihcscore.stains.density import ends
 
@@ -60,12 +60,11 @@ def find_glass(rgb: NDArray[np.uint8]) -> Glass:
     Glass(background=(240.0, 238.0, 235.0), share=0.453)
     """
     small = _reduced(rgb)
-    density = -np.log10(np.maximum(small, 1) / np.float32(255))
-    clearest, darkest = ends(density)
+    lowest, highest = ends(small)
     cube = np.ones((5, 5), np.uint8)
-    flat = cv2.dilate(darkest, cube) - cv2.erode(darkest, cube) <= FLAT_RANGE_OD
-    neutral = darkest - clearest <= WIDEST_TINT_OD
-    candidates = small[flat & neutral & (ends(small)[0] >= DARKEST_GLASS)]
+    flat = _apart(cv2.dilate(lowest, cube), cv2.erode(lowest, cube)) <= FLAT_RANGE_OD
+    neutral = _apart(highest, lowest) <= WIDEST_TINT_OD
+    candidates = small[flat & neutral & (lowest >= DARKEST_GLASS)].astype(np.float32)
     least = max(SMALLEST_PIXELS, SMALLEST_SHARE * small.shape[0] * small.shape[1])
     if len(candidates) < least:
         return Glass(None, round(len(candidates) / max(1, small.shape[0] * small.shape[1]), 4))
@@ -78,9 +77,16 @@ def find_glass(rgb: NDArray[np.uint8]) -> Glass:
     return Glass((red, green, blue), share)
 
 
-def _reduced(rgb: NDArray[np.uint8]) -> NDArray[np.float32]:
+def _apart(light: ArrayLike, dark: ArrayLike) -> NDArray[np.float32]:
+    """Give the optical density of one image of 8 bits over another."""
+    table = -np.log10(np.maximum(np.arange(256, dtype=np.float32), 1) / np.float32(255))
+    over, under = (np.asarray(cv2.LUT(np.asarray(image, np.uint8), table), np.float32) for image in (light, dark))
+    return under - over
+
+
+def _reduced(rgb: NDArray[np.uint8]) -> NDArray[np.uint8]:
     step = max(1.0, max(rgb.shape[:2]) / LARGEST_SAMPLE)
     if step > 1:
         size = (max(1, round(rgb.shape[1] / step)), max(1, round(rgb.shape[0] / step)))
-        return np.asarray(cv2.resize(rgb, size, interpolation=cv2.INTER_AREA), np.float32)
-    return np.asarray(cv2.blur(rgb, (3, 3)), np.float32)
+        return np.asarray(cv2.resize(rgb, size, interpolation=cv2.INTER_AREA), np.uint8)
+    return np.asarray(cv2.blur(rgb, (3, 3)), np.uint8)

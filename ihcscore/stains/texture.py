@@ -11,8 +11,7 @@ import cv2
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ihcscore.stains.density import optical_density
-from ihcscore.stains.unmix import unmix
+from ihcscore.stains.unmix import unmix_light
 from ihcscore.stains.vectors import StainMatrix
 
 PLACE_PX = 56
@@ -88,7 +87,7 @@ def look_closely(places: Sequence[NDArray[np.uint8]], background: ArrayLike, sta
 
 def _look(places: Sequence[NDArray[np.uint8]], background: ArrayLike, stains: StainMatrix) -> list[Place]:
     beside = np.concatenate([_filled(place) for place in places], axis=1)
-    amounts = np.clip(unmix(optical_density(beside, background, clip=False), stains), LOWEST_OD, HIGHEST_OD)
+    amounts = np.clip(unmix_light(beside, background, stains), LOWEST_OD, HIGHEST_OD)
     # OpenCV filters all channels of an image at once: each place is one
     stacked = amounts.reshape(PLACE_PX, len(places), PLACE_PX, 3).transpose(3, 0, 2, 1)
     hematoxylin, dab = (np.ascontiguousarray(stacked[k], np.float32) for k in (0, 1))

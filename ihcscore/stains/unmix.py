@@ -1,13 +1,20 @@
 """Optical density to stains and back."""
 
+from collections.abc import Iterator
+
 import cv2
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
+from ihcscore.stains.density import optical_density
 from ihcscore.stains.vectors import StainMatrix
 
 LANES = 64
 """At least as many pixels as OpenCV works on at once, on any processor."""
+BAND_ROWS = 64
+"""Rows worked on at once, so that they stay in the processor's cache and the optical density takes no memory."""
+DAB = 1
+"""Place of DAB among the stains."""
 
 
 def unmix(od: NDArray[np.float32], stains: StainMatrix | None = None) -> NDArray[np.float32]:
@@ -46,6 +53,54 @@ def unmix(od: NDArray[np.float32], stains: StainMatrix | None = None) -> NDArray
     array([[[0.5 , 0.25]]], dtype=float32)
     """
     return _transform(od, (stains or StainMatrix()).inverse)
+
+
+def unmix_light(rgb: NDArray[np.uint8], background: ArrayLike, stains: StainMatrix) -> NDArray[np.float32]:
+    """Split light into hematoxylin, DAB and residual; not clipped.
+
+    Parameters
+    ----------
+    rgb : ndarray of shape (M, N, 3), dtype uint8
+        Not modified.
+    background : array_like of shape () or (3,)
+        Light without tissue; positive.
+    stains : StainMatrix
+
+    Returns
+    -------
+    ndarray of shape (M, N, 3), dtype float32
+        `unmix` of the `optical_density`.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As `optical_density`.
+
+    Examples
+    --------
+    >>> unmix_light(np.array([[[255, 180, 100]]], np.uint8), 255, StainMatrix()).shape
+    (1, 1, 3)
+    """
+    out = np.empty(rgb.shape, np.float32)
+    for rows, band in _bands(rgb, background, stains):
+        out[rows] = band
+    return out
+
+
+def dab_of_light(rgb: NDArray[np.uint8], background: ArrayLike, stains: StainMatrix) -> NDArray[np.float32]:
+    """Give the DAB alone of `unmix_light`, of shape (M, N): a third of its memory."""
+    out = np.empty(rgb.shape[:2], np.float32)
+    for rows, band in _bands(rgb, background, stains):
+        out[rows] = band[..., DAB]
+    return out
+
+
+def _bands(
+    rgb: NDArray[np.uint8], background: ArrayLike, stains: StainMatrix
+) -> Iterator[tuple[slice, NDArray[np.float32]]]:
+    for top in range(0, len(rgb) or 1, BAND_ROWS):
+        rows = slice(top, top + BAND_ROWS)
+        yield rows, unmix(optical_density(rgb[rows], background, clip=False), stains)
 
 
 def mix(concentrations: NDArray[np.float32], stains: StainMatrix | None = None) -> NDArray[np.float32]:

@@ -1,8 +1,8 @@
 """Train the network that reads membranes along rays, on phantoms alone.
 
-    python -m ihcscore.train.membranes [--out DIR] [--tiles 4000] [--steps 18000] [--seed 12]
+    python -m ihcscore.train.membranes [--out DIR] [--tiles 8000] [--steps 40000] [--seed 12]
 
-Writes ``membranes.onnx`` and ``membranes.json``, which ship in ``ihcscore/membrane/weights``.
+Writes ``membranes.onnx``, ``slide.onnx`` and ``membranes.json``, which ship in ``ihcscore/membrane/weights``.
 """
 
 import argparse
@@ -16,6 +16,7 @@ import time
 import warnings
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, cast
 
@@ -32,16 +33,15 @@ from ihcscore.geometry import frame_for
 from ihcscore.io.slides.flat import ArraySlide
 from ihcscore.io.working import WorkingImage
 from ihcscore.membrane.profiles import BEFORE, RAYS, SAMPLES, STEP_UM, Profiles, read_profiles
-from ihcscore.membrane.reader import seen
+from ihcscore.membrane.reader import CARD_FILE, RAYS_FILE, SLIDE_FILE, seen
 from ihcscore.phantom import Phantom, PhantomParameters, load_parameters, render
 from ihcscore.phantom.labels import centroids_px
 from ihcscore.phantom.optics import shifted
 from ihcscore.segment.base import BlockPixels
 from ihcscore.segment.given import sample_labels
 from ihcscore.segment.network import Network
-from ihcscore.stains.density import optical_density
 from ihcscore.stains.texture import PLACE_PX, TEXTURE, Place, look_closely, summary
-from ihcscore.stains.unmix import unmix
+from ihcscore.stains.unmix import unmix_light
 from ihcscore.stains.vectors import StainMatrix
 from ihcscore.train.variety import DAB, HEMATOXYLIN, WORKING_MPP, source_mpp
 
@@ -72,6 +72,10 @@ AVERAGE = 0.998
 
 WIDTH, SLIDE_WIDTH = 16, 24
 BATCH = 64
+DEGREES = (0.02, 0.4, 0.7, 0.95)
+"""Completeness that parts cells into five kinds. Half of the cells of a step are drawn evenly from them: of strongly
+stained cells almost half are complete and one in seventy has a tenth of its border stained, and what is rare is taken
+for what is common."""
 RATE = 6e-3
 OD_FLOOR = 0.15
 """Errors of density count relative to it plus this."""
@@ -85,7 +89,7 @@ class Cells:
 
     Parameters
     ----------
-    seen : ndarray of shape (n, 2, 32, 24), dtype float16
+    seen : ndarray of shape (n, 2, 24, 32), dtype float16
         See `ihcscore.membrane.reader.seen`.
     texture : ndarray of shape (n, t), dtype float32
         See `ihcscore.stains.texture`: of the cell's tile, or of parts of it, alone or among unstained tissue.
@@ -190,7 +194,7 @@ def _tile(seed: int, number: int) -> tuple[Cells, list[Place]]:
     frame = frame_for(size[1], size[0], mpp=phantom.parameters.mpp, working_mpp=WORKING_MPP)
     rgb = WorkingImage(ArraySlide(phantom.rgb, frame.mpp), frame).read((0, 0, *frame.shape))
     matrix = StainMatrix(*turned)
-    stains = unmix(optical_density(rgb, background, clip=False), matrix)
+    stains = unmix_light(rgb, background, matrix)
     if rng.random() < TRUE_NUCLEI_SHARE:
         nuclei = np.asarray(sample_labels(phantom.nuclei, frame), np.int32)
     else:
@@ -282,33 +286,61 @@ class MembraneNet(nn.Module):
             nn.ReLU(),
             nn.Linear(SLIDE_WIDTH, 2 * WIDTH),
         )
-        self.first = nn.Conv2d(2, WIDTH, (3, 5), (1, 2), (0, 2))
-        self.second = nn.Conv2d(WIDTH, WIDTH, 3, 1, (0, 1))
+        self.first = nn.Conv2d(2, WIDTH, (5, 3), (2, 1), (2, 0))
+        self.second = nn.Conv2d(WIDTH, WIDTH, 3, 1, (1, 0))
         self.proposal = nn.Conv2d(WIDTH, 3, 1)
         self.prior = nn.Parameter(torch.zeros(SAMPLES // 2))
 
-    def forward(self, x: Tensor, texture: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Give density, logit of the line, sample, and the logits of the place."""
+    def moved(self, texture: Tensor) -> tuple[Tensor, Tensor]:
+        """Give what textures add to the biases of the two convolutions, each of shape (n, 16)."""
         far = torch.clamp((texture - self.mean) / self.spread, -FARTHEST, FARTHEST)
-        moved = self.slide(far)[:, :, None, None]
-        round_ = torch.cat([x[:, :, -2:], x, x[:, :, :2]], 2)  # rays go round: two more for two convolutions of three
-        first = functional.relu(self.first(round_) + moved[:, :WIDTH])
-        y = self.proposal(functional.relu(self.second(first) + moved[:, WIDTH:]))
+        both = self.slide(far)
+        return both[:, :WIDTH], both[:, WIDTH:]
+
+    def read(self, x: Tensor, first: Tensor | None, second: Tensor | None) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Give density, logit of the line, sample, and the logits of the place."""
+        round_ = torch.cat([x[..., -2:], x, x[..., :2]], 3)  # rays go round: two more for two convolutions of three
+        y = self.first(round_)
+        y = functional.relu(y if first is None else y + first[:, :, None, None])
+        y = self.second(y)
+        y = self.proposal(functional.relu(y if second is None else y + second[:, :, None, None]))
+        y = y.transpose(
+            2, 3
+        )  # sums over the last axis are those of each cell; over others onnxruntime sums one cell apart
         place = y[:, 0] + self.prior
         chosen = torch.softmax(place, 2)
         od = functional.softplus(4 * (chosen * y[:, 1]).sum(2)) / 4
         steps = 2.0 * torch.arange(SAMPLES // 2)
         return od, (chosen * y[:, 2]).sum(2), (chosen * steps).sum(2), place
 
+    def forward(self, x: Tensor, texture: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Do as `read`, each cell with the texture of its slide."""
+        return self.read(x, *self.moved(texture))
 
-class _Shipped(nn.Module):
+
+class _Rays(nn.Module):
+    """What reads the rays of one slide, once its biases are those of the slide."""
+
     def __init__(self, net: MembraneNet) -> None:
         super().__init__()
         self.net = net
 
-    def forward(self, x: Tensor, texture: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        od, line, step, _ = self.net(x, texture)
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        od, line, step, _ = self.net.read(x, None, None)
         return od, torch.sigmoid(line), step
+
+
+class _Slide(nn.Module):
+    """What gives these biases."""
+
+    def __init__(self, net: MembraneNet) -> None:
+        super().__init__()
+        self.net = net
+
+    def forward(self, texture: Tensor) -> tuple[Tensor, Tensor]:
+        first, second = self.net.moved(texture)
+        biases = cast(Tensor, self.net.first.bias), cast(Tensor, self.net.second.bias)
+        return first[0] + biases[0], second[0] + biases[1]
 
 
 def loss(found: tuple[Tensor, Tensor, Tensor, Tensor], od: Tensor, line: Tensor, step: Tensor) -> Tensor:
@@ -326,6 +358,7 @@ def fit(cells: Cells, steps: int, seed: int, report: Callable[[str], None]) -> M
     """Train on random cells along a cosine of falling rates; give the running mean of the weights."""
     torch.manual_seed(seed)
     rng = np.random.default_rng(seed)
+    kinds = _kinds(cells)
     textures = torch.from_numpy(cells.texture)
     net = MembraneNet(textures.mean(0), textures.std(0) + LEAST_SPREAD)
     mean = AveragedModel(net, avg_fn=_towards)
@@ -334,7 +367,7 @@ def fit(cells: Cells, steps: int, seed: int, report: Callable[[str], None]) -> M
     for step in range(steps):
         for group in optimizer.param_groups:
             group["lr"] = RATE * (0.5 * (1 + float(np.cos(np.pi * step / steps))) + 0.002)
-        rows = rng.integers(0, len(cells.od), BATCH)
+        rows = np.append(rng.integers(0, len(cells.od), BATCH // 2), _evenly(rng, kinds, BATCH // 2))
         truth = (torch.from_numpy(values[rows]) for values in (cells.od, cells.line, cells.step))
         blurred = textures[rows] + TEXTURE_NOISE * net.spread * torch.randn(BATCH, textures.shape[1])
         value = loss(net(torch.from_numpy(cells.seen[rows].astype(np.float32)), blurred), *truth)
@@ -348,35 +381,56 @@ def fit(cells: Cells, steps: int, seed: int, report: Callable[[str], None]) -> M
     return cast(MembraneNet, mean.module).eval()
 
 
+def _kinds(cells: Cells) -> list[NDArray[np.intp]]:
+    """Part the cells by how much of their border is stained; kinds that there are none of are left out."""
+    known = np.isfinite(cells.line)
+    share = np.where(known, cells.line, 0).sum(axis=1) / known.sum(axis=1)
+    kind = np.digitize(share, DEGREES)
+    return [rows for k in range(len(DEGREES) + 1) if len(rows := np.flatnonzero(kind == k))]
+
+
+def _evenly(rng: np.random.Generator, kinds: list[NDArray[np.intp]], number: int) -> NDArray[np.intp]:
+    """Draw cells, each kind as often as another."""
+    chosen = rng.integers(0, len(kinds), number)
+    return np.array([kinds[k][rng.integers(len(kinds[k]))] for k in chosen])
+
+
 def _towards(mean: Tensor, now: Tensor, steps: Tensor | int) -> Tensor:
     """Move the mean of the weights towards what they are now, faster in the beginning."""
     return mean + (now - mean) * max(1 - AVERAGE, 20 / (20 + int(steps)))
 
 
-def export(net: MembraneNet, path: Path, about: dict[str, Any]) -> None:
+def export(net: MembraneNet, folder: Path, about: dict[str, Any]) -> None:
     """Write a network as ONNX, and beside it what it is, as JSON."""
+    rays, slide = folder / RAYS_FILE, folder / SLIDE_FILE
+    _export(_Rays(net), torch.zeros(2, 2, SAMPLES, RAYS), rays, "profiles", ("od", "line", "step"))
+    _export(_Slide(net), torch.zeros(1, len(TEXTURE)), slide, "texture", ("first", "second"))
+    facts = {"sha256": hashlib.sha256(rays.read_bytes() + slide.read_bytes()).hexdigest(), **about}
+    (folder / CARD_FILE).write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
+
+
+def _export(net: nn.Module, example: Tensor, path: Path, given: str, names: tuple[str, ...]) -> None:
+    of_cells = {name: {0: "cells"} for name in (given, *names)} if len(example) > 1 else None
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the exporter warns of its own future
         torch.onnx.export(
-            _Shipped(net).eval(),
-            (torch.zeros(2, 2, RAYS, SAMPLES), torch.zeros(1, len(TEXTURE))),
+            net.eval(),
+            (example,),
             str(path),
-            input_names=["profiles", "texture"],
-            output_names=["od", "line", "step"],
-            dynamic_axes={name: {0: "cells"} for name in ("profiles", "od", "line", "step")},
+            input_names=[given],
+            output_names=list(names),
+            dynamic_axes=of_cells,
             opset_version=17,
             dynamo=False,
         )
-    facts = {"sha256": hashlib.sha256(path.read_bytes()).hexdigest(), **about}
-    path.with_suffix(".json").write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
 
 
 def main(arguments: list[str] | None = None) -> None:
     """Render, read, train, write."""
     parser = argparse.ArgumentParser(prog="python -m ihcscore.train.membranes", description=__doc__.splitlines()[0])
     parser.add_argument("--out", type=Path, default=Path("ihcscore-train"), help="folder of cells and weights")
-    parser.add_argument("--tiles", type=int, default=4000, help=f"rounded up to {PER_SHARD}")
-    parser.add_argument("--steps", type=int, default=18_000)
+    parser.add_argument("--tiles", type=int, default=8000, help=f"rounded up to {PER_SHARD}")
+    parser.add_argument("--steps", type=int, default=40_000)
     parser.add_argument("--seed", type=int, default=12)
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="processes that render")
     parser.add_argument("--threads", type=int, default=1, help="threads that train")
@@ -385,7 +439,7 @@ def main(arguments: list[str] | None = None) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     shards = -(-given.tiles // PER_SHARD)
     paths = []
-    with ProcessPoolExecutor(given.workers) as pool:
+    with ProcessPoolExecutor(given.workers, get_context("spawn")) as pool:  # a fork of torch can hang
         for path in pool.map(make_shard, [folder] * shards, [given.seed] * shards, range(shards)):
             paths.append(path)
             _say(f"{len(paths)} of {shards} shards of cells")
@@ -404,9 +458,9 @@ def main(arguments: list[str] | None = None) -> None:
             **{name: importlib.metadata.version(name) for name in ("torch", "numpy")},
         },
     }
-    path = given.out / "membranes.onnx"
-    export(net, path, about)
-    _say(f"{path}: {path.stat().st_size / 1e3:.0f} kB")
+    export(net, given.out, about)
+    sizes = [f"{name}: {(given.out / name).stat().st_size / 1e3:.0f} kB" for name in (RAYS_FILE, SLIDE_FILE)]
+    _say(", ".join(sizes))
 
 
 def _say(text: str) -> None:

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from multiprocessing import get_context
 from pathlib import Path
 
 import cv2
@@ -131,5 +132,5 @@ def make_shard(folder: Path, seed: int, shard: int) -> Path:
 def make_shards(folder: Path, seed: int, count: int, workers: int) -> Iterator[Path]:
     """Render shards in several processes and give them as they finish, in order."""
     folder.mkdir(parents=True, exist_ok=True)
-    with ProcessPoolExecutor(workers) as pool:
+    with ProcessPoolExecutor(workers, get_context("spawn")) as pool:
         yield from pool.map(make_shard, [folder] * count, [seed] * count, range(count))

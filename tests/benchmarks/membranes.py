@@ -1,6 +1,6 @@
 """Membranes on rendered fields: completeness of each cell, HER2 class of each field, cytoplasm told apart.
 
-    python tests/benchmarks/membranes.py [--fields 100] [--completeness-fields 4] [--hscore-fields 50]
+    python tests/benchmarks/membranes.py [--fields 100] [--completeness-fields 12] [--hscore-fields 50]
         [--cytoplasmic-fields 20] [--nuclei given|found]
 
 Completeness is that of the border that light shows (stained on the cell's own side or the neighbour's). The HER2
@@ -45,6 +45,7 @@ def by_truth(phantom, cells):
 
 
 def errors(parameters, seeds, how):
+    """Found and true completeness of cells, an array for each seed."""
     found, true = [], []
     for seed in seeds:
         phantom = render(parameters, seed)
@@ -55,7 +56,7 @@ def errors(parameters, seeds, how):
         good &= (table["kind"][at] == "tumor") & (table["level"][at] > 0) & np.isfinite(table["completeness"][at])
         found.append(share[good])
         true.append(table["completeness"][at[good]])
-    return np.concatenate(found), np.concatenate(true)
+    return found, true
 
 
 def h_score_errors(seeds, membrane_from, how):
@@ -74,7 +75,7 @@ def h_score_errors(seeds, membrane_from, how):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--fields", type=int, default=100)
-    parser.add_argument("--completeness-fields", type=int, default=4)
+    parser.add_argument("--completeness-fields", type=int, default=12)
     parser.add_argument("--hscore-fields", type=int, default=50)
     parser.add_argument("--cytoplasmic-fields", type=int, default=20)
     parser.add_argument("--nuclei", choices=("given", "found"), default="found")
@@ -87,18 +88,29 @@ def main():
             flush=True,
         )
     base = dataclasses.replace(load_parameters("membranous"), **LITTLE, marker_spread=(0.1, 0.2))
+    wrong = []
     for mpp in (0.5, 0.25) if given.completeness_fields else ():
         for name, od in OD.items():
             for share in (0.005, 0.12, 0.35, 0.65, 1.0):
                 side = round(512 * 0.5 / mpp)
                 drawn = {"completeness": (share, share), "marker_od": (od, od)}
                 drawn |= {"positive_share": (1, 1), "mpp": mpp, "size_px": (side, side)}
-                found, true = errors(dataclasses.replace(base, **drawn), range(given.completeness_fields), given.nuclei)
+                fields = errors(dataclasses.replace(base, **drawn), range(given.completeness_fields), given.nuclei)
+                wrong.append([100 * np.abs(found - true).mean() for found, true in zip(*fields, strict=True)])
+                found, true = map(np.concatenate, fields)
                 print(
                     f"{mpp} um/px, {name:8s} completeness {true.mean():5.1%}: found {found.mean():5.1%}, mean absolute "
                     f"error {100 * np.abs(found - true).mean():4.1f} points, {len(true)} cells",
                     flush=True,
                 )
+    if wrong:
+        by_seed = np.mean(wrong, axis=0)
+        spread = np.std(by_seed, ddof=1) / np.sqrt(len(by_seed)) if len(by_seed) > 1 else np.nan
+        print(
+            f"all: mean absolute error {by_seed.mean():.1f} points (standard error {spread:.1f}), by seed "
+            f"{', '.join(f'{value:.1f}' for value in by_seed)}",
+            flush=True,
+        )
     for true_class, drawn in HER2_FIELDS.items() if given.fields else ():
         calls, shares = Counter(), Counter()
         for seed in range(given.fields):

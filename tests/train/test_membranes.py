@@ -5,12 +5,14 @@ import json
 from importlib.resources import files
 
 import numpy as np
-import onnxruntime
 import pytest
 import torch
 
+from ihcscore.inference import open_session
 from ihcscore.membrane.profiles import RAYS, SAMPLES
-from ihcscore.train.membranes import MembraneNet, main, training_cells
+from ihcscore.membrane.reader import BIASES, CARD_FILE, RAYS_FILE, SLIDE_FILE
+from ihcscore.stains.texture import TEXTURE
+from ihcscore.train.membranes import MembraneNet, export, main, training_cells
 
 
 @pytest.fixture(scope="module")
@@ -20,29 +22,33 @@ def out(tmp_path_factory):
     return folder
 
 
-def right(data, cells):
+def read(folder, seen, texture):
+    """Read cells of one slide with what was exported."""
+    biases = open_session((folder / SLIDE_FILE).read_bytes(), "slide").run(None, {"texture": texture[None]})
+    weights = dict(zip(BIASES, biases, strict=True))
+    return open_session((folder / RAYS_FILE).read_bytes(), "rays", weights).run(None, {"profiles": seen})
+
+
+def right(folder, cells):
     """Correlate what a network says of cells with the truth: of density, of lines."""
-    session = onnxruntime.InferenceSession(data)
     od, line = np.zeros_like(cells.od), np.zeros_like(cells.line)
     for texture in np.unique(cells.texture, axis=0):
         rows = (cells.texture == texture).all(axis=1)
-        given = {"profiles": cells.seen[rows].astype(np.float32), "texture": texture[None]}
-        od[rows], line[rows], _ = session.run(None, given)
+        od[rows], line[rows], _ = read(folder, cells.seen[rows].astype(np.float32), texture)
     known = np.isfinite(cells.od)
     return tuple(np.corrcoef(a[known], b[known])[0, 1] for a, b in ((od, cells.od), (line, cells.line)))
 
 
 def test_a_short_training_learns_its_tiles(out):
-    data = (out / "membranes.onnx").read_bytes()
-    assert json.loads((out / "membranes.json").read_text())["sha256"] == hashlib.sha256(data).hexdigest()
-    density, line = right(data, training_cells(12, range(12)))
+    data = b"".join((out / name).read_bytes() for name in (RAYS_FILE, SLIDE_FILE))
+    assert json.loads((out / CARD_FILE).read_text())["sha256"] == hashlib.sha256(data).hexdigest()
+    density, line = right(out, training_cells(12, range(12)))
     assert density > 0.7
     assert line > 0.7
 
 
 def test_the_packaged_network_reads_tiles_it_has_not_seen():
-    data = (files("ihcscore.membrane") / "weights" / "membranes.onnx").read_bytes()
-    density, line = right(data, training_cells(99, range(12)))
+    density, line = right(files("ihcscore.membrane") / "weights", training_cells(99, range(12)))
     assert density > 0.8
     assert line > 0.7
 
@@ -50,10 +56,22 @@ def test_the_packaged_network_reads_tiles_it_has_not_seen():
 def test_turning_a_cell_turns_its_rays():
     torch.manual_seed(0)
     net = MembraneNet(torch.zeros(3), torch.ones(3)).eval()
-    x, texture = torch.rand(2, 2, RAYS, SAMPLES), torch.rand(1, 3)
+    x, texture = torch.rand(2, 2, SAMPLES, RAYS), torch.rand(1, 3)
     with torch.no_grad():
-        for before, after in zip(net(x, texture), net(torch.roll(x, 5, 2), texture), strict=True):
+        for before, after in zip(net(x, texture), net(torch.roll(x, 5, 3), texture), strict=True):
             torch.testing.assert_close(torch.roll(before, 5, 1), after)
+
+
+def test_what_is_exported_reads_as_what_was_trained(tmp_path):
+    torch.manual_seed(1)
+    net = MembraneNet(torch.randn(len(TEXTURE)), torch.rand(len(TEXTURE)) + 0.5).eval()
+    export(net, tmp_path, {})
+    x, texture = torch.randn(5, 2, SAMPLES, RAYS), torch.randn(1, len(TEXTURE))
+    with torch.no_grad():
+        od, line, step, _ = net(x, texture)
+    found = read(tmp_path, x.numpy(), texture.numpy()[0])
+    for wanted, values in zip((od, torch.sigmoid(line), step), found, strict=True):
+        np.testing.assert_allclose(values, wanted.numpy(), atol=1e-4)
 
 
 def test_cells_to_learn_from_are_the_same_again():
