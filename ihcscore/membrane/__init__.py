@@ -10,7 +10,7 @@ from ihcscore.membrane.profiles import BEFORE, RAYS, SAMPLES, STEP_UM, Profiles,
 from ihcscore.membrane.reader import read_membranes
 from ihcscore.schema import LINEAR_COLUMN, RIDGE_DECILES, RIDGE_MEAN_COLUMN, THICKNESS_COLUMN, ridge_column
 
-LINE = 0.55
+LINE = 0.65
 """Probability from which a border counts as a stained line."""
 ROOMY = 3
 """Where another nucleus takes each of the first samples outside, there is no room for a membrane that could be told."""

@@ -1,7 +1,7 @@
 """Nuclei and H-scores on unseen phantoms of every marker, each scored in its own compartment.
 
 python tests/benchmarks/phantom_nuclei.py [--count 100] [--first 10000] [--segmenter network] [--weights FILE]
-    [--markers nuclear ...] [--worst FOLDER] [--json FILE]
+    [--markers nuclear ...] [--cytoplasm-edge-um 1] [--worst FOLDER] [--json FILE]
 
 The presets are not what the network was trained on: training draws from wider ranges, with seeds of its own. Truth is
 The presets are not what the network was trained on: training draws from wider ranges, seeds of its own. Truth is
@@ -84,10 +84,13 @@ def main():
     parser.add_argument("--segmenter", default="network")
     parser.add_argument("--weights")
     parser.add_argument("--markers", nargs="+", default=PRESETS, choices=PRESETS)
+    parser.add_argument("--cytoplasm-edge-um", type=float, default=1.0)
     parser.add_argument("--worst", type=Path)
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
-    assay = load_assay("generic-nuclear").replace(segmenter=options.segmenter, weights=options.weights)
+    assay = load_assay("generic-nuclear").replace(
+        segmenter=options.segmenter, weights=options.weights, cytoplasm_edge_um=options.cytoplasm_edge_um
+    )
     results = {}
     for marker in options.markers:
         rows = [measure(marker, seed, assay)[0] for seed in range(options.first, options.first + options.count)]
