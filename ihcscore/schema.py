@@ -6,7 +6,7 @@ Names follow QuPath where it measures the same. Positions and outlines are in le
 
 from dataclasses import dataclass
 
-SCHEMA_VERSION = 5
+SCHEMA_VERSION = 6
 COMPARTMENTS = ("Nucleus", "Cytoplasm", "Membrane", "Cell")
 STAINS = ("Hematoxylin", "DAB")
 CHANNELS = ("Red", "Green", "Blue")
