@@ -43,10 +43,11 @@ class BlockTallies:
 
     def coarser(self, times: int) -> "BlockTallies":
         """Put `times` x `times` squares together."""
-        at, inverse = np.unique(self.at // times, axis=0, return_inverse=True)
-        values = np.zeros((len(at), self.values.shape[1]))
-        np.add.at(values, inverse.ravel(), self.values)
-        return BlockTallies(at, values, self.side_um * times)
+        low, width, key = _numbered(self.at // times)
+        found, inverse = np.unique(key, return_inverse=True)
+        values = np.zeros((len(found), self.values.shape[1]))
+        np.add.at(values, inverse, self.values)
+        return BlockTallies(np.column_stack(np.divmod(found, width)) + low, values, self.side_um * times)
 
     @property
     def total(self) -> Tallies:
@@ -176,6 +177,14 @@ def _inflation(blocks: BlockTallies) -> float:
     return max(1.0, 1 + 2 * alike / spread + 2 * len(one) / n / (n - 1))
 
 
+def _numbered(at: NDArray[np.int64]) -> tuple[NDArray[np.int64], int, NDArray[np.int64]]:
+    """Number squares row by row, with room for a neighbour beside each: lowest row and column, width, numbers."""
+    if not len(at):
+        return np.zeros(2, np.int64), 1, np.zeros(0, np.int64)
+    low, width = at.min(axis=0), int(np.ptp(at[:, 1])) + 3
+    return low, width, (at[:, 0] - low[0]) * width + at[:, 1] - low[1]
+
+
 def touching(at: NDArray[np.int64]) -> NDArray[np.intp]:
     """Give the pairs of squares that share a side or a corner.
 
@@ -197,8 +206,7 @@ def touching(at: NDArray[np.int64]) -> NDArray[np.intp]:
     """
     if not len(at):
         return np.zeros((2, 0), np.intp)
-    low, width = at.min(axis=0), int(np.ptp(at[:, 1])) + 3
-    key = (at[:, 0] - low[0]) * width + at[:, 1] - low[1]
+    _, width, key = _numbered(at)
     order = np.argsort(key)
     pairs = []
     for row, column in STEPS:
