@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from ihcscore.scores.registry import Score
 from ihcscore.scores.tallies import Tallies, Values
+from ihcscore.student import two_sided_t
 
 LEVEL = 0.95
 RESAMPLES = 1000
@@ -140,7 +141,7 @@ def sampling(fine: BlockTallies, *, seed: int = 0) -> Sampling:
     effective = blocks.count / inflation
     if effective < ENOUGH_BLOCKS:
         return Sampling(blocks, inflation, None)
-    widening = inflation * effective / (effective - 1) * (_t(effective - 1) / _Z) ** 2
+    widening = inflation * effective / (effective - 1) * (two_sided_t(effective - 1, LEVEL) / _Z) ** 2
     draws = max(1, round(len(blocks.at) / widening))
     chance = np.random.default_rng(seed)
     even = np.full(len(blocks.at), 1 / len(blocks.at))
@@ -149,13 +150,6 @@ def sampling(fine: BlockTallies, *, seed: int = 0) -> Sampling:
 
 
 _Z = NormalDist().inv_cdf(0.5 + LEVEL / 2)
-
-
-def _t(freedom: float) -> float:
-    """Student's t that the interval reaches to either side."""
-    from scipy.special import stdtrit  # 0.15 s to load
-
-    return float(stdtrit(freedom, 0.5 + LEVEL / 2))
 
 
 def _residuals(blocks: BlockTallies) -> Values:
@@ -251,7 +245,7 @@ def interval(score: Score, sample: Sampling) -> Interval | None:
         return _few_steps(score, sample)
     if error is None or error == 0 or sample.effective < 1.5:
         return _wilson(score, value, sample)
-    t = _t(max(sample.effective - 1, 0.5))
+    t = two_sided_t(max(sample.effective - 1, 0.5), LEVEL)
     if not np.isfinite(score.highest):
         return Interval(max(0.0, value - t * error), value + t * error, FEW)
     share = value / score.highest
@@ -272,7 +266,12 @@ def _few_steps(score: Score, sample: Sampling) -> Interval | None:
     n = len(sample.blocks.at)
     if n < 2 or sample.effective <= 1:
         return None
-    widening = sample.inflation * sample.effective / (sample.effective - 1) * (_t(sample.effective - 1) / _Z) ** 2
+    widening = (
+        sample.inflation
+        * sample.effective
+        / (sample.effective - 1)
+        * (two_sided_t(sample.effective - 1, LEVEL) / _Z) ** 2
+    )
     draws = max(1, round(n / widening))
     weights = np.random.default_rng(0).multinomial(draws, np.full(n, 1 / n), RESAMPLES)
     low, high = _resampled(score, sample.blocks, weights.astype(np.uint8))

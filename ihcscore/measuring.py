@@ -4,6 +4,7 @@ import hashlib
 import importlib.metadata
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -112,7 +113,12 @@ class Prepared:
 
 def libraries() -> dict[str, str]:
     """Give the versions of the libraries that can change a number."""
-    return {name: importlib.metadata.version(name) for name in LIBRARIES}
+    return {name: _version(name) for name in LIBRARIES}
+
+
+@cache
+def _version(name: str) -> str:
+    return importlib.metadata.version(name)  # parses a file of thousands of lines
 
 
 def prepare(

@@ -6,5 +6,5 @@ from contextlib import suppress
 
 def give_back_memory() -> None:
     """Have the C library give back what was freed between what is in use; glibc keeps it, others have no such call."""
-    with suppress(AttributeError, OSError, TypeError):  # no such function; no such library; no name needed elsewhere
+    with suppress(AttributeError, OSError, TypeError):  # other systems lack the function, or the library
         ctypes.CDLL(None).malloc_trim(0)

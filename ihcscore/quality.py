@@ -111,15 +111,16 @@ def _focus(green: NDArray[np.uint8], background: float, mpp: float) -> float:
     """Ratio of fine to coarse detail of the tissue: what blur takes away first; independent of contrast."""
     if min(green.shape) < 8:
         return float("nan")
-    tissue = cv2.blur(green, (9, 9)) < background * 10**-TISSUE_OD
-    if np.count_nonzero(tissue) < SMALLEST_PIXELS:
+    tissue = (cv2.blur(green, (9, 9)) < background * 10**-TISSUE_OD).view(np.uint8)
+    if cv2.countNonZero(tissue) < SMALLEST_PIXELS:
         return float("nan")
     values = green.astype(np.float32)
     sigmas = (FINE_UM / mpp / 2, COARSE_UM / mpp / 2, COARSE_UM / mpp)
     fine, middle, coarse = (cv2.GaussianBlur(values, (0, 0), sigma) for sigma in sigmas)
-    detail, structure = (fine - middle)[tissue], (middle - coarse)[tissue]
-    spread = float(structure.std())
-    return float(detail.std()) / spread if spread > 0 else float("nan")
+    detail, structure = (
+        float(cv2.meanStdDev(values, mask=tissue)[1].item()) for values in (fine - middle, middle - coarse)
+    )
+    return detail / structure if structure > 0 else float("nan")
 
 
 def judge(key: tuple[int, int], values: Mapping[str, float], places: Mapping[str, float]) -> BlockQuality:

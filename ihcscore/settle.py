@@ -2,12 +2,14 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import shapely
 from numpy.typing import NDArray
+from pandas.api.extensions import ExtensionDtype
 
 from ihcscore.parts import Key, Parts, Rows
 from ihcscore.schema import COLUMNS, area_column
@@ -99,7 +101,13 @@ def cell_ids(x_px: NDArray[np.float64], y_px: NDArray[np.float64]) -> list[str]:
 
 
 def _series(values: Any, dtype: str) -> pd.Series:
-    return pd.Series(values, dtype="object" if dtype == "bytes" else dtype)
+    return pd.Series(values, dtype=_parsed("object" if dtype == "bytes" else dtype))
+
+
+@cache
+def _parsed(dtype: str) -> ExtensionDtype | np.dtype[Any]:
+    """Give the type of a name, which pandas looks for in all its registers."""
+    return pd.api.types.pandas_dtype(dtype)
 
 
 def _dropped(parts: Parts) -> dict[Key, list[int]]:

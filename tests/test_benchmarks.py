@@ -1,6 +1,7 @@
 """The benchmarks run, in their shortest form."""
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -58,6 +59,9 @@ def test_speed():
     text = run("speed.py", "--side", 512, "--repeats", 1)
     assert "network, median: pixels to table" in text
     assert "watershed, median: pixels to table" in text
+    added = re.findall(r"compartments add (-?\d+)%, membranes (-?\d+)%, scores with their intervals (\d+)%", text)
+    assert len(added) == 2
+    assert all(int(membranes) > 0 for _, membranes, _ in added)
 
 
 def test_annotated_tiles_and_background_pairs(tmp_path, nuclear):
@@ -94,3 +98,11 @@ def test_off_color():
 
 def test_tma():
     assert "15 places of 15, missing right" in run("tma.py", "--rows", 3, "--columns", 5, "--seeds", 1, "--field", 1)
+
+
+def test_cell_types(tmp_path):
+    text = run("cell_types.py", "--picture", tmp_path / "types.jpg")
+    in_glands, outside = (int(share) for share in re.findall(r"(\d+)%", text))
+    assert in_glands > 60
+    assert outside > 80
+    assert (tmp_path / "types.jpg").stat().st_size > 50_000

@@ -124,11 +124,11 @@ def find_borders(
 def _width(profiles: Profiles, radius_um: Rays) -> Rays:
     """Width of what stands out at the border, at half its height over the lowest DAB beside it."""
     at = np.rint((radius_um - profiles.edge_um) / STEP_UM).astype(np.intp) + BEFORE
-    near = np.clip(at[..., None] + np.arange(-BESIDE, BESIDE + 1), 0, SAMPLES - 1)
-    across = np.take_along_axis(profiles.od, near, 2)
-    middle = across[..., BESIDE - 1 : BESIDE + 2].max(axis=2, keepdims=True)
-    half = (middle + across.min(axis=2, keepdims=True)) / 2
-    return np.asarray((across >= half).sum(axis=2) * STEP_UM, np.float32)
+    near = np.clip(at + np.arange(-BESIDE, BESIDE + 1)[:, None, None], 0, SAMPLES - 1)
+    across = profiles.od.ravel().take(near + np.arange(0, at.size * SAMPLES, SAMPLES).reshape(at.shape))
+    middle = across[BESIDE - 1 : BESIDE + 2].max(axis=0)
+    half = (middle + across.min(axis=0)) / 2
+    return np.asarray((across >= half).sum(axis=0, dtype=np.int8) * STEP_UM, np.float32)
 
 
 def _columns(borders: Borders) -> dict[str, Rays]:

@@ -70,13 +70,16 @@ def read_profiles(
     Profiles
     """
     steps = _steps(mpp)
+    length = steps.shape[2]
     own = np.arange(cells.start, cells.stop, dtype=nuclei.dtype)[:, None, None] + 1
     middle = np.rint((xy[cells.start : cells.stop] - 0.5) * PARTS).astype(np.int32)
-    x, y = (middle[:, k, None, None] + steps[k][:, BEFORE : BEFORE + LONGEST] for k in (0, 1))
-    edge = (_nearest(nuclei, x, y) == own).sum(axis=2)
-    at = np.arange(RAYS)[:, None] * steps.shape[2] + edge[..., None] + np.arange(SAMPLES)
+    around, places = _pixels(nuclei, middle, steps)
+    outwards = around.take(places.reshape(-1, RAYS, length)[..., BEFORE : BEFORE + LONGEST])
+    edge = (outwards == own).sum(axis=2, dtype=np.int32)
+    at = np.arange(RAYS, dtype=np.int32)[:, None] * length + edge[..., None] + np.arange(SAMPLES, dtype=np.int32)
+    first = np.arange(0, places.size, RAYS * length, dtype=np.int32)[:, None, None]
+    labels = around.take(places.ravel().take(at + first))
     x, y = (middle[:, k, None, None] + steps[k].ravel().take(at) for k in (0, 1))
-    labels = _nearest(nuclei, x, y)
     return Profiles(_along(dab, x, y), (labels != 0) & (labels != own), np.asarray(edge * STEP_UM, np.float32))
 
 
@@ -88,11 +91,42 @@ def _steps(mpp: float) -> NDArray[np.int32]:
     return np.asarray(np.rint(PARTS * way * length), np.int32)
 
 
-def _nearest(labels: NDArray[np.integer], x: NDArray[np.int32], y: NDArray[np.int32]) -> NDArray[np.integer]:
-    """Read labels at positions in 1/32 px."""
-    rows, columns = labels.shape
-    x, y = (np.clip((v + PARTS // 2) >> 5, 0, length - 1) for v, length in ((x, columns), (y, rows)))
-    return np.asarray(labels.ravel().take(y * columns + x))
+def _pixels(
+    labels: NDArray[np.integer], middle: NDArray[np.int32], steps: NDArray[np.int32]
+) -> tuple[NDArray[np.integer], NDArray[np.int32]]:
+    """Cut out the labels around some places, and give the pixel nearest to each step of each place's rays.
+
+    Only a place's 1/32 of a pixel decides which pixels, counted from its own, its steps fall on: they are looked up.
+
+    Parameters
+    ----------
+    labels : ndarray of shape (M, N), integer
+        Beyond its edges, they go on as they are there.
+    middle : ndarray of shape (n, 2), dtype int32
+        x and y of the places, 1/32 px.
+    steps : ndarray of shape (2, rays, length), dtype int32
+        As `_steps` gives them.
+
+    Returns
+    -------
+    around : ndarray of shape (k,), integer
+    places : ndarray of shape (n, rays * length), dtype int32
+        Where each step is in `around`.
+    """
+    reach = int(np.abs(steps).max()) // PARTS + 2
+    whole, part = middle >> 5, middle & (PARTS - 1)
+    top, bottom = int(whole[:, 1].min()) - reach, int(whole[:, 1].max()) + reach + 1
+    inside = labels[max(0, top) : max(0, bottom)]
+    margins = max(0, -top), max(0, bottom - len(labels)), reach, reach
+    around = np.asarray(cv2.copyMakeBorder(inside, *margins, cv2.BORDER_REPLICATE), labels.dtype)
+    fractions = np.arange(PARTS)[:, None]
+    across, down = ((fractions + way.ravel() + PARTS // 2 >> 5).astype(np.int32) for way in steps)
+    columns = np.int32(around.shape[1])
+    first = (whole[:, 1] - np.int32(top)) * columns + whole[:, 0] + np.int32(reach)
+    places = across[part[:, 0]]
+    places += (down * columns)[part[:, 1]]
+    places += first[:, None]
+    return around.ravel(), np.asarray(places, np.int32)
 
 
 def _along(image: NDArray[np.float32], x: NDArray[np.int32], y: NDArray[np.int32]) -> NDArray[np.float32]:

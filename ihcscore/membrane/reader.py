@@ -62,8 +62,13 @@ def seen(profiles: Profiles) -> NDArray[np.float32]:
     ndarray of shape (n, 2, 24, 32), dtype float32
         Samples before rays: the rays go round and need no margin, which makes convolutions along them faster.
     """
-    rounded = np.rint(np.clip(profiles.od, LOWEST_OD, HIGHEST_OD) * STEPS_PER_OD) / STEPS_PER_OD
-    scaled = np.where(profiles.other, 0, (rounded - MIDDLE_OD) / SCALE_OD)
+    scaled = np.clip(profiles.od, LOWEST_OD, HIGHEST_OD)
+    scaled *= STEPS_PER_OD
+    np.rint(scaled, out=scaled)
+    scaled /= STEPS_PER_OD
+    scaled -= MIDDLE_OD
+    scaled /= SCALE_OD
+    np.putmask(scaled, profiles.other, 0)
     out = np.empty((len(scaled), 2, SAMPLES, RAYS), np.float32)
     for channel, values in enumerate((scaled, profiles.other)):
         out[:, channel] = values.transpose(0, 2, 1)

@@ -2,9 +2,8 @@
 
     python tests/benchmarks/interval_coverage.py [--replicates 2000] [--patch 50] [--sides 2000 750]
 
-A cell's DAB is that of its place, a Gaussian field whose correlation falls to 1/e within `--patch` um, plus its own;
-the
-true H-score is that of the endless tissue that the square of `--sides` um was cut from, known exactly. Beside the
+A cell's DAB is that of its place, a Gaussian field whose correlation falls to 1/e within `--patch` um, plus its own.
+The true H-score is that of the endless tissue that the square of `--sides` um was cut from, known exactly. Beside the
 package's interval stands the binomial one over cells, which takes each cell for an independent sample.
 """
 

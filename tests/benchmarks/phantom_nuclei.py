@@ -3,9 +3,8 @@
 python tests/benchmarks/phantom_nuclei.py [--count 100] [--first 10000] [--segmenter network] [--weights FILE]
     [--markers nuclear ...] [--cytoplasm-edge-um 1] [--worst FOLDER] [--json FILE]
 
-The presets are not what the network was trained on: training draws from wider ranges, with seeds of its own. Truth is
-The presets are not what the network was trained on: training draws from wider ranges, seeds of its own. Truth is
-marker with the lowest AJI: found outlines yellow, true ones white, missed nuclei filled.
+The presets are not what the network was trained on: training draws from wider ranges, seeds of its own. --worst draws
+the ten phantoms of each marker with the lowest AJI: found outlines yellow, true ones white, missed nuclei filled.
 """
 
 import argparse

@@ -13,6 +13,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from unittest import mock
 
 for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "OPENCV_FOR_THREADS_NUM"):
     os.environ[variable] = "1"
@@ -27,7 +28,9 @@ from skimage.filters import gaussian, threshold_otsu
 from skimage.measure import regionprops_table
 from skimage.segmentation import expand_labels, watershed
 
-from ihcscore import blocks, load_assay, measure_image, score_cells
+from ihcscore import blocks, load_assay, measure_image, outlines, score_cells
+from ihcscore.compartments import NUCLEUS
+from ihcscore.membrane import measure_membranes
 from ihcscore.phantom import load_parameters, render
 
 cv2.setNumThreads(1)
@@ -89,24 +92,37 @@ def command(arguments):
 
 
 def added(segmenter, rgb):
-    """What membranes, and then scores with intervals, add to the CPU time of the rest of a tile."""
+    """CPU seconds of a tile of which only the nuclei are measured; with compartments; with membranes; of its scores."""
     assay = load_assay("generic-nuclear").replace(segmenter=segmenter)
-    plain, spent = blocks.measure_membranes, []
+    membranes = dict.fromkeys(measure_membranes(rgb[..., 0], rgb[..., 0], np.zeros((0, 2)), 0.5, ()))
+    seconds = []
+    for replaced in (nuclei_alone(membranes), without(membranes), {"trace": outlines.trace}):
+        with mock.patch.multiple(blocks, **replaced):
+            seconds.append(cpu(lambda: measure_image(rgb, mpp=0.5, assay=assay)))
+    cells = measure_image(rgb, mpp=0.5, assay=assay).cells
+    return [*seconds, cpu(lambda: score_cells(cells, assay))]
 
-    def timed(*given):
-        start = time.process_time()
-        found = plain(*given)
-        spent.append(time.process_time() - start)
-        return found
 
-    blocks.measure_membranes = timed
-    try:
-        start = time.process_time()
-        cells = measure_image(rgb, mpp=0.5, assay=assay).cells
-        rest = time.process_time() - start - sum(spent)
-    finally:
-        blocks.measure_membranes = plain
-    return sum(spent) / rest, cpu(lambda: score_cells(cells, assay)) / rest
+def without(membranes):
+    return {"measure_membranes": lambda dab, nuclei, xy, *_: {name: np.zeros(len(xy)) for name in membranes}}
+
+
+def nuclei_alone(membranes):
+    """Cells are their nuclei, which are traced once."""
+    traced = []
+
+    def trace(*given):
+        if traced:
+            return traced.pop()
+        traced.append(outlines.trace(*given))
+        return traced[0]
+
+    return {
+        "expand": lambda nuclei, *_: nuclei,
+        "partition": lambda nuclei, *_, **__: np.full(nuclei.shape, NUCLEUS, np.uint8),
+        "trace": trace,
+        **without(membranes),
+    }
 
 
 def main():
@@ -136,8 +152,12 @@ def main():
         quarter = rgb[: options.side // 2, : options.side // 2].copy()
         simple = cpu(lambda: straightforward(quarter)) * 4
     for name in rows:
-        more = np.median([added(name, quarter) for _ in range(options.repeats)], axis=0)
-        print(f"{name}: membranes add {more[0]:.0%} to the time of a tile, scores with their intervals {more[1]:.0%}")
+        seconds = np.array([added(name, quarter) for _ in range(options.repeats)])
+        alone, parted, whole, scored = np.median(seconds / seconds[:, :1], axis=0)
+        print(
+            f"{name}: to the time of a tile with nuclei alone, compartments add {parted - alone:.0%}, membranes "
+            f"{whole - parted:.0%}, scores with their intervals {scored:.0%}: {whole + scored - alone:.0%} in all"
+        )
     for name, measured in rows.items():
         table = np.array(measured)
         ratio = np.median(table[:, 1:3] / table[:, :1], axis=0)
