@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import typer
+from benchmarks.cell_types import labels
 from conftest import discs
 from PIL import Image
 
@@ -292,39 +293,7 @@ def test_tma_needs_cores(call, tile):
 
 def test_a_classifier_is_trained_and_used(call, tmp_path, ihc):
     Image.fromarray(ihc).save(tmp_path / "ihc.png")
-    points = {
-        "Tumor": [
-            (118, 353),
-            (122, 376),
-            (80, 350),
-            (60, 270),
-            (95, 285),
-            (334, 346),
-            (306, 360),
-            (352, 418),
-            (425, 112),
-        ],
-        "Stroma": [
-            (113, 252),
-            (170, 267),
-            (300, 215),
-            (305, 270),
-            (330, 292),
-            (190, 355),
-            (225, 355),
-            (180, 395),
-            (480, 245),
-        ],
-    }
-    features = [
-        {
-            "type": "Feature",
-            "geometry": {"type": "MultiPoint", "coordinates": places},
-            "properties": {"objectType": "annotation", "classification": {"name": name}},
-        }
-        for name, places in points.items()
-    ]
-    (tmp_path / "labels.geojson").write_text(json.dumps({"type": "FeatureCollection", "features": features}))
+    (tmp_path / "labels.geojson").write_text(json.dumps(labels()))
     assert call("score", "ihc.png", "--mpp", 0.5, "-o", "out", "--assay", "cxcr4")[0] == 0
     assert rows(tmp_path / "out")[0]["status"] == "unscorable"
     assert "no cell is known to be tumor" in rows(tmp_path / "out")[0]["reason"]
