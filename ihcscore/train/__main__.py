@@ -8,6 +8,7 @@ from pathlib import Path
 
 import cv2
 
+from ihcscore import __version__
 from ihcscore.train.tiles import PER_SHARD, make_shards
 
 SHIPPED_TILES, SHIPPED_STEPS, SHIPPED_SEED = 5000, 9000, 2
@@ -51,7 +52,7 @@ def main(arguments: list[str] | None = None) -> None:
         "steps": options.steps,
         "batch": options.batch,
         "hours": round(run.seconds / 3600, 2),
-        "versions": {name: importlib.metadata.version(name) for name in ("ihcscore", *LIBRARIES)},
+        "versions": {"ihcscore": __version__, **{name: importlib.metadata.version(name) for name in LIBRARIES}},
     }
     path = options.out / "nuclei.onnx"
     _say(f"{path}: sha256 {export(net, path, about)}, {path.stat().st_size / 1e6:.2f} MB")
