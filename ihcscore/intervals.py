@@ -141,8 +141,7 @@ def sampling(fine: BlockTallies, *, seed: int = 0) -> Sampling:
     effective = blocks.count / inflation
     if effective < ENOUGH_BLOCKS:
         return Sampling(blocks, inflation, None)
-    widening = inflation * effective / (effective - 1) * (two_sided_t(effective - 1, LEVEL) / _Z) ** 2
-    draws = max(1, round(len(blocks.at) / widening))
+    draws = max(1, round(len(blocks.at) / _widening(inflation, effective)))
     chance = np.random.default_rng(seed)
     even = np.full(len(blocks.at), 1 / len(blocks.at))
     weights = chance.multinomial(draws, even, RESAMPLES)
@@ -150,6 +149,11 @@ def sampling(fine: BlockTallies, *, seed: int = 0) -> Sampling:
 
 
 _Z = NormalDist().inv_cdf(0.5 + LEVEL / 2)
+
+
+def _widening(inflation: float, effective: float) -> float:
+    """How many times fewer blocks are drawn than there are: neighbours are alike, and few blocks tell less."""
+    return inflation * effective / (effective - 1) * (two_sided_t(effective - 1, LEVEL) / _Z) ** 2
 
 
 def _residuals(blocks: BlockTallies) -> Values:
@@ -266,13 +270,7 @@ def _few_steps(score: Score, sample: Sampling) -> Interval | None:
     n = len(sample.blocks.at)
     if n < 2 or sample.effective <= 1:
         return None
-    widening = (
-        sample.inflation
-        * sample.effective
-        / (sample.effective - 1)
-        * (two_sided_t(sample.effective - 1, LEVEL) / _Z) ** 2
-    )
-    draws = max(1, round(n / widening))
+    draws = max(1, round(n / _widening(sample.inflation, sample.effective)))
     weights = np.random.default_rng(0).multinomial(draws, np.full(n, 1 / n), RESAMPLES)
     low, high = _resampled(score, sample.blocks, weights.astype(np.uint8))
     return Interval(low, high, f"{BOOTSTRAP} of few blocks")

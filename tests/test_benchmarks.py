@@ -59,9 +59,7 @@ def test_speed():
     text = run("speed.py", "--side", 512, "--repeats", 1)
     assert "network, median: pixels to table" in text
     assert "watershed, median: pixels to table" in text
-    added = re.findall(r"compartments add (-?\d+)%, membranes (-?\d+)%, scores with their intervals (\d+)%", text)
-    assert len(added) == 2
-    assert all(int(membranes) > 0 for _, membranes, _ in added)
+    assert len(re.findall(r"compartments add -?\d+%, membranes -?\d+%, scores with their intervals \d+%", text)) == 2
 
 
 def test_annotated_tiles_and_background_pairs(tmp_path, nuclear):
