@@ -22,7 +22,7 @@ from ihcscore.parts import Part, Rows
 from ihcscore.quality import JUDGED, measure_quality
 from ihcscore.segment.base import BlockPixels, MapSegmenter, Segmenter
 from ihcscore.spans import Spans
-from ihcscore.stains.unmix import dab_of_light, unmix_light
+from ihcscore.stains.unmix import dab_of_light
 
 CONTESTED_PX = 12
 """How far outside its core a block still reports nuclei, in case the neighbour sees them differently."""
@@ -143,9 +143,8 @@ def _nuclei(job: Job, block: Block) -> tuple[NDArray[np.uint8], NDArray[np.int32
         (y0, x0, y1, x1), (top, left, _, _) = block.window, read
         return light[y0 - top : y1 - top, x0 - left : x1 - left], job.segmenter.nuclei(maps)
     rgb = job.image.read(block.window)
-    stains = unmix_light(rgb, background, job.context.stains)
     return rgb, job.segmenter.segment(
-        BlockPixels(rgb, stains, background, job.image.frame.working_mpp, block.window[:2])
+        BlockPixels(rgb, job.context.stains, background, job.image.frame.working_mpp, block.window[:2])
     )
 
 

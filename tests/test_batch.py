@@ -537,7 +537,7 @@ def test_other_weights_are_other_parameters(tiles, out, tmp_path):
     run(tiles, tmp_path / "two", ASSAY.replace(weights=str(weights)))
     assert run(tiles, tmp_path / "two", ASSAY.replace(weights=str(weights))).kept == 3
     data = weights.read_bytes()
-    weights.write_bytes(data.replace(b"pytorch", b"pytorcx"))  # another file of the same name, as good a network
+    weights.write_bytes(data.replace(b"squares", b"squarex"))  # another file of the same name, as good a network
     assert weights.read_bytes() != data
     with pytest.raises(ResultMismatch, match="weights_sha256"):
         run(tiles, tmp_path / "two", ASSAY.replace(weights=str(weights)))

@@ -8,11 +8,11 @@ from numpy.typing import NDArray
 
 from ihcscore.phantom.fields import Grid, lognormal, smooth, streaks
 from ihcscore.phantom.labels import centroids_px, depth, per_label
-from ihcscore.phantom.layout import LYMPHOCYTE, STROMA, TUMOR, Layout
+from ihcscore.phantom.layout import LYMPHOCYTE, MACROPHAGE, STROMA, TUMOR, Layout
 from ihcscore.phantom.scene import Scene
 
-KIND_GAIN = {TUMOR: 1.0, STROMA: 1.15, LYMPHOCYTE: 1.35}
-"""Condensed chromatin of stroma nuclei and lymphocytes takes more dye."""
+KIND_GAIN = {TUMOR: 1.0, STROMA: 1.15, LYMPHOCYTE: 1.35, MACROPHAGE: 0.6}
+"""Condensed chromatin of stroma nuclei and lymphocytes takes more dye; a macrophage's lies under its granules."""
 RIM_UM = 0.5
 RIM_SLOPE_UM = 1.3
 """A clear centre begins this far inside the outline and is full after the slope."""

@@ -11,8 +11,8 @@ from ihcscore.phantom.fields import Grid, smooth
 from ihcscore.phantom.outlines import Shapes, contact_steps, outlines
 from ihcscore.phantom.tissue import Tissue
 
-KINDS = ("tumor", "stroma", "lymphocyte")
-TUMOR, STROMA, LYMPHOCYTE = range(3)
+KINDS = ("tumor", "stroma", "lymphocyte", "macrophage")
+TUMOR, STROMA, LYMPHOCYTE, MACROPHAGE = range(4)
 GAP_UM = 0.8
 """A nucleus that is not laid against another keeps at least this distance."""
 MAX_OVERLAP = 0.25
@@ -77,7 +77,8 @@ def place(rng: np.random.Generator, grid: Grid, tissue: Tissue, drawn: Mapping[s
     grid : Grid
     tissue : Tissue
     drawn : mapping of str to float
-        Uses `tumor_coverage`, `stroma_coverage`, `touching_share`, `lymphocyte_share` and what `outlines` uses.
+        Uses `tumor_coverage`, `stroma_coverage`, `touching_share`, `lymphocyte_share`,
+        `macrophage_share` and what `outlines` uses.
 
     Returns
     -------
@@ -116,7 +117,7 @@ def propose(rng: np.random.Generator, grid: Grid, tissue: Tissue, drawn: Mapping
     x, y = x[first], y[first]
     rows, columns = grid.indices(x, y)
     kind = _kinds(rng, grid, tissue.stroma[rows, columns], (rows, columns), drawn)[first]
-    shapes = Shapes(kind != TUMOR, kind == LYMPHOCYTE, tissue.across[rows, columns])
+    shapes = Shapes(kind != TUMOR, kind == LYMPHOCYTE, kind == MACROPHAGE, tissue.across[rows, columns])
     outline = outlines(rng, shapes, drawn)
     step = contact_steps(rng, outline)
     walked = np.cumsum(np.where(against[:, None], step, 0), axis=0)
@@ -131,12 +132,14 @@ def _kinds(
     where: tuple[NDArray[np.intp], NDArray[np.intp]],
     drawn: Mapping[str, float],
 ) -> NDArray[np.int8]:
-    """Make the asked share of the stroma's nuclei lymphocytes, in clusters."""
+    """Make the asked shares of the stroma's nuclei lymphocytes, in clusters, and macrophages."""
     crowd = smooth(rng, grid, 40.0)[where] + 0.5 * rng.standard_normal(len(stroma))
     kind = np.where(stroma, STROMA, TUMOR).astype(np.int8)
     if stroma.any():
         cut = np.quantile(crowd[stroma], 1 - drawn["lymphocyte_share"])
         kind[stroma & (crowd > cut)] = LYMPHOCYTE
+    if drawn["macrophage_share"] > 0:
+        kind[stroma & (rng.random(len(stroma)) < drawn["macrophage_share"])] = MACROPHAGE
     return kind
 
 

@@ -76,6 +76,7 @@ LIMITS: dict[str, tuple[float, float]] = {
     "stroma_dab_od": (0, 2),
     "folds_per_mm2": (0, 5000),
     "gamma": (0.5, 2),
+    "macrophage_share": (0, 1),
 }
 """Smallest and largest value of each range of `PhantomParameters`, both included."""
 

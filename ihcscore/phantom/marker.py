@@ -6,8 +6,8 @@ from numpy.typing import NDArray
 
 from ihcscore.phantom.cells import Cells
 from ihcscore.phantom.fields import lognormal, smooth, streaks
-from ihcscore.phantom.labels import centroids_px, per_label
-from ihcscore.phantom.layout import TUMOR, Layout
+from ihcscore.phantom.labels import centroids_px, depth, per_label
+from ihcscore.phantom.layout import MACROPHAGE, TUMOR, Layout
 from ihcscore.phantom.scene import Scene
 
 COMPARTMENTS = ("cytoplasm", "membrane", "nucleus")
@@ -20,6 +20,10 @@ HOLE_DEPTH = 0.85
 """Size of a gap in the DAB, and how much of the DAB it lacks."""
 RAGGED_SCALE_UM = 1.6
 """Length over which the border of ragged DAB wanders."""
+GRANULE_UM = (0.7, 1.8)
+GRANULE_CONTRAST = (0.5, 1.4)
+GRANULE_OD = (0.15, 1.5)
+"""Of the granules in macrophages: size, standard deviation of the logarithm, mean OD of a body."""
 TARGET = {"nuclear": "nucleus", "membranous": "membrane", "cytoplasmic": "cytoplasm"}
 
 
@@ -45,7 +49,8 @@ def levels(rng: np.random.Generator, scene: Scene) -> NDArray[np.float64]:
     own = np.sqrt(alike) * smooth(rng, grid, drawn["patch_um"])[where] + np.sqrt(1 - alike) * layout.normal(rng)
     tumor = layout.kind == TUMOR
     positive = _highest(mood, tumor, drawn["positive_share"])
-    positive |= _highest(mood, ~tumor, drawn["positive_share"] * drawn["stroma_positive_share"])
+    others = ~tumor & (layout.kind != MACROPHAGE)
+    positive |= _highest(mood, others, drawn["positive_share"] * drawn["stroma_positive_share"])
     level = np.minimum(drawn["marker_od"] * np.exp(drawn["marker_spread"] * own), MAX_LEVEL_OD)
     return np.where(positive & (scene.marker != "negative"), level, 0.0)
 
@@ -153,6 +158,33 @@ def unspecific(rng: np.random.Generator, scene: Scene) -> NDArray[np.float32]:
         fibre = np.clip(0.5 + 0.5 * streaks(rng, grid, along, 0.8, 25.0), 0, 1.8)
         dab += np.float32(drawn["stroma_dab_od"]) * tissue.stroma * on_tissue * fibre
     return dab
+
+
+def granules(rng: np.random.Generator, scene: Scene) -> NDArray[np.float32]:
+    """Fill macrophages with brown granules, whatever the marker; most leave a paler middle.
+
+    Parameters
+    ----------
+    rng : numpy.random.Generator
+    scene : Scene
+        Its cells of the kind macrophage are filled.
+
+    Returns
+    -------
+    ndarray of shape (M, N), dtype float32
+        DAB OD, 0 outside of their bodies.
+    """
+    grid, layout = scene.grid, scene.layout
+    size = rng.uniform(*GRANULE_UM)
+    contrast = rng.uniform(*GRANULE_CONTRAST)
+    texture = lognormal(rng, grid, size, contrast) * lognormal(rng, grid, 3 * size, 0.5 * contrast)
+    away = depth(layout.nuclei, grid)
+    pale = per_label(layout.uniform(rng, 0, 0.9), layout.nuclei)
+    middle = np.clip((away - per_label(layout.uniform(rng, 1.0, 3.5), layout.nuclei)) / np.float32(0.8), 0, 1)
+    texture = texture * (1 - pale * middle)
+    body = np.where(layout.nuclei > 0, np.uint8(3), np.uint8(0))
+    load = np.exp(layout.uniform(rng, *np.log(GRANULE_OD))) * (layout.kind == MACROPHAGE)
+    return np.asarray(per_label(load, layout.nuclei) * _even(texture, layout.nuclei, body), np.float32)
 
 
 def _highest(values: NDArray[np.float64], among: NDArray[np.bool_], share: float) -> NDArray[np.bool_]:

@@ -10,6 +10,11 @@ POINTS = 36
 STROMA_STRETCH = 1.9
 STROMA_SCALE = 0.85
 LYMPHOCYTE_RADIUS_UM = 3.1
+MACROPHAGE_RADIUS_UM = 5.5
+MACROPHAGE_UNEVEN = 0.3
+"""Spread of the radius of macrophages (standard deviation of the logarithm)."""
+MACROPHAGE_BENDS = 2.5
+"""How much more than others they are bent."""
 MIN_HALF_WIDTH_UM = 1.1
 
 
@@ -19,14 +24,15 @@ class Shapes:
 
     Parameters
     ----------
-    stroma, lymphocyte : ndarray of shape (n,), dtype bool
-        Whether it lies in stroma; whether it is a lymphocyte.
+    stroma, lymphocyte, macrophage : ndarray of shape (n,), dtype bool
+        Whether it lies in stroma; whether it is a lymphocyte; whether it is a macrophage.
     across : ndarray of shape (n,), dtype float32
         Angle of the way into the nest at its place, in radians.
     """
 
     stroma: NDArray[np.bool_]
     lymphocyte: NDArray[np.bool_]
+    macrophage: NDArray[np.bool_]
     across: NDArray[np.float32]
 
 
@@ -48,7 +54,8 @@ def outlines(rng: np.random.Generator, shapes: Shapes, drawn: Mapping[str, float
     """
     long, short = _axes(rng, shapes, drawn)
     angle = np.linspace(0, 2 * np.pi, POINTS, endpoint=False)
-    radius = 1 + _harmonics(rng, len(long), angle, drawn["irregularity"]) - _dents(rng, len(long), angle, drawn)
+    bends = drawn["irregularity"] * np.where(shapes.macrophage, MACROPHAGE_BENDS, 1.0)
+    radius = 1 + _harmonics(rng, bends, angle) - _dents(rng, len(long), angle, drawn)
     u, v = long[:, None] * radius * np.cos(angle), short[:, None] * radius * np.sin(angle)
     turn = _directions(rng, shapes, drawn["alignment"])[:, None]
     return np.stack([np.cos(turn) * u - np.sin(turn) * v, np.sin(turn) * u + np.cos(turn) * v], axis=-1)
@@ -89,16 +96,21 @@ def _axes(
     radius = np.where(shapes.lymphocyte, small, radius)
     stretch = np.where(shapes.stroma, stretch * spindle, stretch)
     stretch = np.where(shapes.lymphocyte, 1 + 0.08 * spindle, np.maximum(stretch, 1))
+    if shapes.macrophage.any():
+        body = MACROPHAGE_RADIUS_UM * np.exp(MACROPHAGE_UNEVEN * rng.standard_normal(n))
+        radius = np.where(shapes.macrophage, body, radius)
+        stretch = np.where(shapes.macrophage, 1 + 0.5 * spindle * rng.random(n) ** 2, stretch)
     root = np.sqrt(stretch)
     return radius * root, np.maximum(radius / root, MIN_HALF_WIDTH_UM)
 
 
 def _harmonics(
-    rng: np.random.Generator, n: int, angle: NDArray[np.float64], irregularity: float
+    rng: np.random.Generator, irregularity: NDArray[np.float64], angle: NDArray[np.float64]
 ) -> NDArray[np.float64]:
+    n = len(irregularity)
     total = np.zeros((n, len(angle)))
     for order in range(2, 7):
-        size = irregularity * 4 / order**2 * rng.standard_normal((n, 1))
+        size = irregularity[:, None] * 4 / order**2 * rng.standard_normal((n, 1))
         total += size * np.cos(order * angle + rng.uniform(0, 2 * np.pi, (n, 1)))
     return np.clip(total, -0.35, 0.5)
 

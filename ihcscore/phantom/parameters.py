@@ -142,6 +142,9 @@ class PhantomParameters:
     gamma : range
         Exponent of the scanner's tone curve over the share of light that passes; 1 is linear. Optical densities in the
         picture are this times the true ones.
+    macrophage_share : range
+        Share of stroma nuclei that are macrophages so full of brown granules that no nucleus is seen apart in them: the
+        whole body is labelled, as annotators do.
 
     Raises
     ------
@@ -224,6 +227,7 @@ class PhantomParameters:
     stroma_dab_od: Range = (0, 0)
     folds_per_mm2: Range = (0, 0)
     gamma: Range = (1, 1)
+    macrophage_share: Range = (0, 0)
 
     def __post_init__(self) -> None:
         for name in (f.name for f in fields(self)):

@@ -15,15 +15,15 @@ from ihcscore.phantom.fields import Grid
 from ihcscore.phantom.folds import OUT_OF_FOCUS, doubled, folds
 from ihcscore.phantom.hematoxylin import chromatin, surroundings
 from ihcscore.phantom.labels import per_label
-from ihcscore.phantom.layout import LYMPHOCYTE, STROMA, TUMOR, place
-from ihcscore.phantom.marker import deposit, levels, roughen, unspecific
+from ihcscore.phantom.layout import LYMPHOCYTE, MACROPHAGE, STROMA, TUMOR, place
+from ihcscore.phantom.marker import deposit, granules, levels, roughen, unspecific
 from ihcscore.phantom.optics import Light, absorb, expose, shifted
 from ihcscore.phantom.parameters import PhantomParameters
 from ihcscore.phantom.scene import Scene
 from ihcscore.phantom.tissue import regions
 from ihcscore.stains.vectors import StainMatrix
 
-CYTOPLASM_SHARE = {TUMOR: 1.0, STROMA: 0.4, LYMPHOCYTE: 0.2}
+CYTOPLASM_SHARE = {TUMOR: 1.0, STROMA: 0.4, LYMPHOCYTE: 0.2, MACROPHAGE: 0.1}
 """How far a cell of each kind reaches beyond its nucleus, as a share of a tumour cell's reach."""
 DENSE_DAB_OD = 0.6
 """DAB OD from which `hematoxylin_in_positive` applies in full."""
@@ -170,6 +170,8 @@ def render(parameters: PhantomParameters, seed: int) -> Phantom:
     stained = None if taking is None else truth.seen(taking, grid, drawn["membrane_um"])
     hematoxylin = look.od * _kept(scene, level) + surroundings(stain_rng, scene)
     dab = roughen(fault_rng, scene, dab) + unspecific(fault_rng, scene)
+    if np.any(layout.kind == MACROPHAGE):
+        dab = dab + granules(fault_rng, scene)
     light = _light(optics_rng, parameters, drawn)
     other = extras(extra_rng, grid, scene.on_tissue(), light.stains, drawn)
     fold = folds(fault_rng, grid, drawn)

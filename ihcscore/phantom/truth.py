@@ -45,7 +45,7 @@ def table(
     -------
     dict of str to ndarray of shape (n,)
         ``label``; ``x_px``, ``y_px`` (centroid of the nucleus, pixel (0, 0) covers [0, 1) x [0, 1)); ``kind``
-        ("tumor", "stroma", "lymphocyte"); ``level``; ``nucleus_px``; ``touches_border``; ``touching``; and for each
+        (of `ihcscore.phantom.layout.KINDS`); ``level``; ``nucleus_px``; ``touches_border``; ``touching``; and for each
         compartment ``<compartment>_dab_od`` and ``<compartment>_hematoxylin_od``, means over its pixels, NaN if it has
         none. Cytoplasm is the cell without nucleus and membrane. ``completeness`` is the share of the cell's border
         that is stained on its own side or the neighbour's, NaN for a cell without membrane or an unknown one.

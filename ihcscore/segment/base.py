@@ -6,6 +6,8 @@ from typing import Protocol, TypeAlias, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
+from ihcscore.stains.vectors import StainMatrix
+
 PixelMaps: TypeAlias = NDArray[np.uint8]
 """What a segmenter says of each pixel before it looks for nuclei; shape (M, N, planes)."""
 
@@ -18,8 +20,8 @@ class BlockPixels:
     ----------
     rgb : ndarray of shape (M, N, 3), dtype uint8
         The light as recorded.
-    stains : ndarray of shape (M, N, 3), dtype float32
-        Optical density of hematoxylin, DAB and residual, not clipped.
+    stains : StainMatrix
+        Stain vectors of the slide; `ihcscore.stains.unmix` splits the light by them.
     background : ndarray of shape (3,), dtype float64
         Light without tissue, the slide's own.
     mpp : float
@@ -29,7 +31,7 @@ class BlockPixels:
     """
 
     rgb: NDArray[np.uint8]
-    stains: NDArray[np.float32]
+    stains: StainMatrix
     background: NDArray[np.float64]
     mpp: float
     origin: tuple[int, int] = (0, 0)

@@ -98,19 +98,20 @@ class Network:
 
     Examples
     --------
-    >>> blank = BlockPixels(np.full((9, 9, 3), 240, np.uint8), np.zeros((9, 9, 3)), np.full(3, 240.0), 0.5)
+    >>> from ihcscore.stains.vectors import StainMatrix
+    >>> blank = BlockPixels(np.full((9, 9, 3), 240, np.uint8), StainMatrix(), np.full(3, 240.0), 0.5)
     >>> Network().segment(blank).max()
     np.int32(0)
     """
 
     name: str = "network"
-    version: str = "1"
+    version: str = "2"
     weights: Path | None = None
     largest_object_um: float = 40.0
     influence_um: float = 20.0
     inside: float = 0.5
     peak: float = 0.35
-    depth: float = 0.15
+    depth: float = 0.12
     smooth_um: float = 0.75
     grow_um: float = 0.5
     smallest_um2: float = 10.0

@@ -6,9 +6,10 @@ pixels within reach alone and is bit for bit the same in every window that holds
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
-from ihcscore.segment.runs import BAND_ROWS
+from ihcscore.stains.unmix import unmixed_bands
+from ihcscore.stains.vectors import StainMatrix
 
 STEP_OD = 0.005
 """Optical density of one grey level of a quantised plane."""
@@ -17,32 +18,37 @@ STEP_OD = 0.005
 Plane = NDArray[np.uint8]
 
 
-def quantise(stains: NDArray[np.float32], channel: int, cap_od: float) -> Plane:
-    """Round the optical density of one stain to steps of `STEP_OD` between 0 and `cap_od`.
+def quantise(
+    rgb: NDArray[np.uint8], background: ArrayLike, stains: StainMatrix, caps_od: tuple[float, float]
+) -> tuple[Plane, Plane]:
+    """Round the optical densities of hematoxylin and DAB to steps of `STEP_OD` between 0 and a cap.
 
     Parameters
     ----------
-    stains : ndarray of shape (M, N, C), dtype float32
-        Optical density per stain. Not modified.
-    channel : int
-        Which stain.
-    cap_od : float
-        What is denser counts as this; 0 < `cap_od` <= 1.275.
+    rgb : ndarray of shape (M, N, 3), dtype uint8
+        Light. Not modified.
+    background : array_like of shape () or (3,)
+        Light without tissue.
+    stains : StainMatrix
+    caps_od : tuple of 2 float
+        What is denser counts as this; 0 to 1.275.
 
     Returns
     -------
-    ndarray of shape (M, N), dtype uint8
+    hematoxylin, dab : ndarray of shape (M, N), dtype uint8
 
     Examples
     --------
-    >>> quantise(np.array([[[-0.1, 0], [0.1, 0], [9, 0]]], np.float32), 0, cap_od=1.0)
-    array([[  0,  20, 200]], dtype=uint8)
+    >>> black, white = np.zeros((1, 1, 3), np.uint8), np.full((1, 1, 3), 255, np.uint8)
+    >>> quantise(np.hstack([black, white]), 255, StainMatrix(), (1.0, 0.5))
+    (array([[200,   0]], dtype=uint8), array([[100,   0]], dtype=uint8))
     """
-    out = np.empty(stains.shape[:2], np.uint8)
-    for top in range(0, len(out), BAND_ROWS):
-        od = np.maximum(cv2.extractChannel(stains[top : top + BAND_ROWS], channel), np.float32(0))
-        cv2.convertScaleAbs(od, out[top : top + BAND_ROWS], 1 / STEP_OD)
-    return np.minimum(out, np.uint8(levels_of(cap_od)))
+    planes = np.empty(rgb.shape[:2], np.uint8), np.empty(rgb.shape[:2], np.uint8)
+    for rows, band in unmixed_bands(rgb, background, stains):
+        for channel, (plane, cap) in enumerate(zip(planes, caps_od, strict=True)):
+            od = np.maximum(cv2.extractChannel(band, channel), np.float32(0))
+            np.minimum(cv2.convertScaleAbs(od, alpha=1 / STEP_OD), np.uint8(levels_of(cap)), out=plane[rows])
+    return planes
 
 
 def levels_of(od: float) -> int:

@@ -81,10 +81,10 @@ class Watershed:
 
     Examples
     --------
-    >>> stains = np.zeros((40, 40, 3), np.float32)
-    >>> stains[10:24, 12:28, 0] = 0.3
-    >>> block = BlockPixels(np.zeros((40, 40, 3), np.uint8), stains, np.full(3, 255.0), 0.5)
-    >>> Watershed().segment(block).max()
+    >>> from ihcscore.stains.vectors import StainMatrix
+    >>> rgb = np.full((40, 40, 3), 255, np.uint8)
+    >>> rgb[10:24, 12:28] = (163, 157, 209)
+    >>> Watershed().segment(BlockPixels(rgb, StainMatrix(), np.full(3, 255.0), 0.5)).max()
     np.int32(1)
     """
 
@@ -127,7 +127,7 @@ class Watershed:
         Parameters
         ----------
         block : BlockPixels
-            Only `stains` and `mpp` are looked at. Not modified.
+            Not modified.
 
         Returns
         -------
@@ -138,16 +138,14 @@ class Watershed:
         Raises
         ------
         ValueError
-            If the block has another pixel size, or its stains are not of shape (M, N, 3).
+            If the block has another pixel size.
         """
-        stains = block.stains
+        shape = block.rgb.shape[:2]
         if abs(block.mpp / self.mpp - 1) > MPP_TOLERANCE:
             raise ValueError(f"expected pixels of {self.mpp} um, found {block.mpp} um: resample the block first")
-        if stains.ndim != 3 or stains.shape[2] != 3:
-            raise ValueError(f"expected stains of shape (M, N, 3), found {stains.shape}")
-        if stains.shape[0] * stains.shape[1] * self.mpp**2 < self.smallest_um2:
-            return np.zeros(stains.shape[:2], np.int32)  # no nucleus fits; OpenCV takes very small arrays for scalars
-        rise = self._rise(stains)
+        if shape[0] * shape[1] * self.mpp**2 < self.smallest_um2:
+            return np.zeros(shape, np.int32)  # no nucleus fits; OpenCV takes very small arrays for scalars
+        rise = self._rise(block)
         core = self._core(rise)
         depth = max(1, round(self.depth_um * LEVELS_PER_UM))
         return self._nuclei(hills(self._height(core, rise), self._region(core), depth))
@@ -155,11 +153,12 @@ class Watershed:
     def _px(self, um: float) -> int:
         return round(um / self.mpp)
 
-    def _rise(self, stains: NDArray[np.float32]) -> Plane:
+    def _rise(self, block: BlockPixels) -> Plane:
         """How far hematoxylin and nuclear DAB rise above their surroundings, in steps of optical density."""
-        dab = quantise(stains, 1, self.dab_cap_od)
+        caps = (self.signal_cap_od, self.dab_cap_od)
+        hematoxylin, dab = quantise(block.rgb, block.background, block.stains, caps)
         dab = blobs(dab, self._px(self.membrane_um), self._px(self.dab_window_um), self.dab_share)
-        signal = np.asarray(cv2.add(quantise(stains, 0, self.signal_cap_od), dab), np.uint8)
+        signal = np.asarray(cv2.add(hematoxylin, dab), np.uint8)
         signal = np.minimum(signal, np.uint8(levels_of(self.signal_cap_od)))
         return contrast(signal, self.smooth_um / self.mpp, self._px(self.floor_reach_um), self._px(self.window_um))
 

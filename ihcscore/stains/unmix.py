@@ -82,7 +82,7 @@ def unmix_light(rgb: NDArray[np.uint8], background: ArrayLike, stains: StainMatr
     (1, 1, 3)
     """
     out = np.empty(rgb.shape, np.float32)
-    for rows, band in _bands(rgb, background, stains):
+    for rows, band in unmixed_bands(rgb, background, stains):
         out[rows] = band
     return out
 
@@ -90,14 +90,15 @@ def unmix_light(rgb: NDArray[np.uint8], background: ArrayLike, stains: StainMatr
 def dab_of_light(rgb: NDArray[np.uint8], background: ArrayLike, stains: StainMatrix) -> NDArray[np.float32]:
     """Give the DAB alone of `unmix_light`, of shape (M, N): a third of its memory."""
     out = np.empty(rgb.shape[:2], np.float32)
-    for rows, band in _bands(rgb, background, stains):
+    for rows, band in unmixed_bands(rgb, background, stains):
         out[rows] = band[..., DAB]
     return out
 
 
-def _bands(
+def unmixed_bands(
     rgb: NDArray[np.uint8], background: ArrayLike, stains: StainMatrix
 ) -> Iterator[tuple[slice, NDArray[np.float32]]]:
+    """Give `unmix_light` a few rows at a time, with these rows: what is worked on at once stays in the cache."""
     for top in range(0, len(rgb) or 1, BAND_ROWS):
         rows = slice(top, top + BAND_ROWS)
         yield rows, unmix(optical_density(rgb[rows], background, clip=False), stains)

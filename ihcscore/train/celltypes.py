@@ -20,7 +20,7 @@ from ihcscore.phantom import load_parameters, render
 from ihcscore.pipeline import measure_image
 
 PRESETS = ("nuclear", "membranous", "cytoplasmic", "negative")
-TYPES = {"tumor": "Tumor", "stroma": "Stroma", "lymphocyte": "Immune"}
+TYPES = {"tumor": "Tumor", "stroma": "Stroma", "lymphocyte": "Immune", "macrophage": "Immune"}
 
 
 def labelled(preset: str, seed: int) -> tuple[pd.DataFrame, NDArray[np.object_]]:

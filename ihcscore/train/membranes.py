@@ -198,7 +198,7 @@ def _tile(seed: int, number: int) -> tuple[Cells, list[Place]]:
     if rng.random() < TRUE_NUCLEI_SHARE:
         nuclei = np.asarray(sample_labels(phantom.nuclei, frame), np.int32)
     else:
-        nuclei = Network().segment(BlockPixels(rgb, stains, background, frame.working_mpp))
+        nuclei = Network().segment(BlockPixels(rgb, matrix, background, frame.working_mpp))
     xy = np.column_stack(centroids_px(nuclei)) if nuclei.any() else np.zeros((0, 2))
     dab = np.ascontiguousarray(stains[..., 1], np.float32)
     profiles = read_profiles(dab, nuclei, xy, range(len(xy)), frame.working_mpp)

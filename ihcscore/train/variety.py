@@ -15,7 +15,7 @@ DAB = ((0.27, 0.57, 0.78), (0.30, 0.55, 0.78), (0.35, 0.56, 0.75), (0.24, 0.48, 
 """Vectors around which a tile's own are drawn: published ones, and bluer, redder and greyer ones."""
 
 MARKERS = ("nuclear", "membranous", "cytoplasmic", "negative")
-MARKER_SHARES = (0.5, 0.22, 0.16, 0.12)
+MARKER_SHARES = (0.46, 0.22, 0.22, 0.1)
 
 WIDE: dict[str, Any] = {
     "nest_um": (40, 220),
@@ -46,13 +46,12 @@ WIDE: dict[str, Any] = {
     "marker_spread": (0.2, 0.7),
     "patchiness": (0, 0.9),
     "patch_um": (15, 120),
-    "granularity": (0, 0.8),
-    "grain_um": (0.8, 2.6),
+    "granularity": (0, 1.0),
+    "grain_um": (0.8, 3.5),
     "completeness": (0.3, 1),
-    "hematoxylin_in_positive": (0, 1),
     "ghosts_per_mm2": (0, 1200),
     "debris_per_mm2": (0, 250),
-    "refractile_per_mm2": (0, 150),
+    "refractile_per_mm2": (0, 400),
     "deep_share": (0, 0.5),
     "deep_blur_um": (0.6, 1.6),
     "chromatic_shift_um": (0, 0.3),
@@ -62,7 +61,7 @@ WIDE: dict[str, Any] = {
     "stain_shift_deg": (0, 6),
     "noise_grey": (0.3, 4.5),
     "jpeg_color": (0, 1),
-    "edge_um": (0.5, 6),
+    "edge_um": (0.5, 3),
     "gamma": (0.85, 1.18),
 }
 """Knobs that are drawn evenly from a wide range."""
@@ -87,7 +86,7 @@ def training_parameters(rng: np.random.Generator) -> PhantomParameters:
         "hematoxylin_vector": HEMATOXYLIN[rng.integers(len(HEMATOXYLIN))],
         "dab_vector": DAB[rng.integers(len(DAB))],
     }
-    knobs = {**WIDE, **_sizes(rng), **_marker(rng, marker), **_faults(rng, mpp), **stains}
+    knobs = {**WIDE, **_sizes(rng), **_marker(rng, marker), **_faults(rng, mpp, marker), **stains}
     return PhantomParameters(size_px=(side, side), mpp=mpp, marker=marker, **knobs)
 
 
@@ -112,15 +111,16 @@ def _marker(rng: np.random.Generator, marker: str) -> dict[str, Any]:
     """How strong, how common, how clean the marker is."""
     leak = rng.uniform(0, 1, 3) ** 2
     return {
-        "marker_od": float(np.exp(rng.uniform(np.log(0.1), np.log(2.0)))),
+        "marker_od": float(np.exp(rng.uniform(np.log(0.1), np.log(2.5)))),
         "positive_share": (-0.3, 1.3),
+        "hematoxylin_in_positive": max(0.0, float(rng.uniform(-0.6, 1))),
         "nucleus_leak": 0.85 * float(leak[0]),
         "cytoplasm_leak": (0.15 if marker == "nuclear" else 0.9) * float(leak[1]),
         "membrane_leak": (0.1 if marker == "nuclear" else 1.0) * float(leak[2]),
     }
 
 
-def _faults(rng: np.random.Generator, mpp: float) -> dict[str, Any]:
+def _faults(rng: np.random.Generator, mpp: float, marker: str) -> dict[str, Any]:
     """Faults that most tiles lack and some have badly."""
 
     def some(share: float, high: float) -> float:
@@ -131,12 +131,14 @@ def _faults(rng: np.random.Generator, mpp: float) -> dict[str, Any]:
         "background_dab_od": 0.3 * float(rng.uniform(0, 1) ** 3),
         "hole_share": some(0.35, 0.35),
         "ragged_um": some(0.4, 0.5),
-        "edge_dab_od": some(0.25, 1.8),
+        "edge_dab_od": some(0.15, 1.2),
         "stroma_dab_od": some(0.2, 0.5),
         "folds_per_mm2": some(0.15, 100.0),
-        "pigment_per_mm2": some(0.5, 120.0),
+        "pigment_per_mm2": some(0.25, 25.0),
         "red_cells_per_mm2": some(0.4, 800.0),
         "blur_um": float(rng.uniform(sharp_um, 0.6) if rng.random() < 0.75 else rng.uniform(0.6, 1.1)),
         "sharpen": some(0.5, 1.5),
         "jpeg_quality": 0.0 if rng.random() < 0.15 else float(rng.uniform(35, 97)),
+        # where cytoplasm is brown, a macrophage is told from a cell by its nucleus alone, and shows none
+        "macrophage_share": some(0.5, 0.35) if marker in ("nuclear", "negative") else 0.0,
     }

@@ -65,3 +65,18 @@ def test_a_tone_curve_scales_optical_density(gamma: float) -> None:
     od = [-np.log10(np.clip(p.rgb / 240.0, 1 / 240, 1)) for p in (plain, curved)]
     dark = (od[0] > 0.2) & (od[0] < 0.8)
     assert np.median(od[1][dark] / od[0][dark]) == pytest.approx(gamma, rel=0.02)  # grey levels are whole numbers
+
+
+@pytest.mark.parametrize("marker", ["nuclear", "negative"])
+def test_macrophages_are_full_of_granules_whatever_the_marker(marker: str) -> None:
+    knobs = {"stroma_share": (0.6, 0.6), "macrophage_share": (0.3, 0.3), "glass_share": (0, 0), "size_px": (400, 400)}
+    table = render(dataclasses.replace(BASE, marker=marker, **knobs), 3).table
+    full = table["kind"] == "macrophage"
+    assert 5 < full.sum() < 0.5 * len(full)
+    np.testing.assert_array_equal(table["level"][full], 0)  # they do not express it
+    od = table["nucleus_dab_od"]
+    assert od[full].min() >= 0.15
+    assert od[full].max() <= 1.6
+    if marker == "negative":
+        assert od[~full].max() < 0.1
+    assert np.median(table["nucleus_px"][full]) > 1.5 * np.median(table["nucleus_px"][~full])

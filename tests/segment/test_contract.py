@@ -15,8 +15,6 @@ from ihcscore.phantom import load_parameters, render
 from ihcscore.segment.base import BlockPixels, MapSegmenter, Segmenter
 from ihcscore.segment.engines.adapter import tidy
 from ihcscore.segment.registry import SEGMENTERS, describe, load_segmenter
-from ihcscore.stains.density import optical_density
-from ihcscore.stains.unmix import unmix
 from ihcscore.stains.vectors import StainMatrix
 
 MPP = 0.5
@@ -24,8 +22,7 @@ WHITE = np.full(3, 240.0)
 
 
 def block(rgb, mpp=MPP, background=WHITE):
-    stains = unmix(optical_density(rgb, background, clip=False), StainMatrix())
-    return BlockPixels(read_only(rgb), read_only(stains), background, mpp)
+    return BlockPixels(read_only(rgb), StainMatrix(), background, mpp)
 
 
 def threshold(light):
