@@ -29,7 +29,7 @@ class Runs:
     >>> runs = Runs.of(plane)
     >>> runs.areas(), runs.boxes()[2]
     (array([0, 0, 6]), array([1, 1, 3, 4]))
-    >>> runs.plane(np.array([0, 0, 1], np.int32))[1]
+    >>> runs.renumber(np.array([0, 0, 1], np.int32)).drawn()[1]
     array([0, 1, 1, 1, 0], dtype=int32)
     """
 
@@ -70,10 +70,15 @@ class Runs:
         np.maximum.at(box[3], label, end)
         return np.ascontiguousarray(box.T)
 
-    def plane(self, number: NDArray[np.int32]) -> NDArray[np.int32]:
-        """Draw the runs with new numbers for the labels."""
-        return np.repeat(number[self.label], np.diff(self.start)).reshape(self.shape)
+    def drawn(self) -> NDArray[np.int32]:
+        """Draw the plane."""
+        return np.repeat(self.label, np.diff(self.start)).reshape(self.shape)
 
     def renumber(self, number: NDArray[np.int32]) -> "Runs":
         """Give labels new numbers; runs of equal labels may then lie side by side."""
         return Runs(self.shape, number[self.label], self.start)
+
+    def joined(self) -> "Runs":
+        """Make one of runs of equal labels that lie side by side."""
+        begins = np.append(True, self.label[1:] != self.label[:-1])
+        return Runs(self.shape, self.label[begins], self.start[np.append(begins, True)])

@@ -4,7 +4,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from ihcscore.segment.runs import BAND_ROWS, Runs
+from ihcscore.segment.runs import Runs
+from ihcscore.spans import ranges
 
 
 def fill_gaps(mask: NDArray[np.uint8], widest: int) -> NDArray[np.uint8]:
@@ -83,61 +84,64 @@ def nuclei_of(runs: Runs, wanted: NDArray[np.bool_]) -> NDArray[np.int32]:
     """
     wanted = wanted.copy()
     wanted[0] = False
-    boxes = runs.boxes()
-    filled = fill_nuclei(runs.plane(numbers(wanted)), np.concatenate([boxes[:1], boxes[wanted]]))
-    return np.ascontiguousarray(filled[1:-1, 1:-1])
+    return np.ascontiguousarray(fill_nuclei(runs.renumber(numbers(wanted)))[1:-1, 1:-1])
 
 
-def fill_nuclei(plane: NDArray[np.int32], boxes: NDArray[np.int64]) -> NDArray[np.int32]:
-    """Fill the holes of all nuclei; what lies in a hole becomes part of the nucleus around it.
+def fill_nuclei(runs: Runs) -> NDArray[np.int32]:
+    """Draw nuclei and fill their holes; what lies in a hole becomes part of the nucleus around it.
 
     Parameters
     ----------
-    plane : ndarray of shape (M, N), dtype int32
-        Nuclei 1..n, each 4-connected; the outermost rows and columns are 0. Not modified.
-    boxes : ndarray of shape (n + 1, 4), dtype int64
-        First row, first column, and the row and column after the last of each; that of 0 is not used.
+    runs : Runs
+        Of nuclei 1..n, each 4-connected, in a plane whose outermost rows and columns are 0.
 
     Returns
     -------
     ndarray of shape (M, N), dtype int32
         Nuclei 1..m, without those that lay in holes.
     """
-    holed = np.flatnonzero(euler(plane, len(boxes)) < 1)
+    runs = runs.joined()
+    plane = runs.drawn()
+    holed = np.flatnonzero(euler(runs) < 1)
     holed = holed[holed > 0]
     if len(holed) == 0:
         return plane
-    out, left = plane.copy(), np.ones(len(boxes), bool)
+    boxes = runs.boxes()
+    left = np.ones(len(boxes), bool)
     left[0] = False
-    from scipy.ndimage import binary_fill_holes  # rarely needed, and slow to load
-
     for label in holed[np.argsort(-diagonals(boxes[holed]), kind="stable")]:  # the outer before the inner
         top, start, bottom, end = boxes[label]
-        crop = out[top:bottom, start:end]
-        whole = binary_fill_holes(crop == label)
+        crop = plane[top:bottom, start:end]
+        whole = _without_holes(crop == label)
         left[crop[whole & (crop != label)]] = False
         crop[whole] = label
-    return out if left[1:].all() else numbers(left).take(out)
+    return plane if left[1:].all() else numbers(left).take(plane)
 
 
-def euler(plane: NDArray[np.int32], count: int) -> NDArray[np.int64]:
+def _without_holes(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Fill what cannot be reached from outside in steps along rows and columns."""
+    around = np.pad(mask.view(np.uint8), 1)
+    cv2.floodFill(around, None, (0, 0), 2, flags=4)
+    return np.asarray(around[1:-1, 1:-1] != 2)
+
+
+def euler(runs: Runs) -> NDArray[np.int64]:
     """One less the number of holes of each 4-connected label; a bay that only a corner closes counts as a hole.
 
     Parameters
     ----------
-    plane : ndarray of shape (M, N), dtype int32
-        Labels below `count`; the outermost rows and columns are 0. Not modified.
-    count : int
+    runs : Runs
+        Of a plane whose outermost rows and columns are 0, no two of a label side by side (`Runs.joined`).
 
     Returns
     -------
-    ndarray of shape (count,), dtype int64
+    ndarray of shape (runs.count,), dtype int64
         That of label 0 has no meaning.
 
     Notes
     -----
-    Runs along the rows less contacts of runs in neighbouring rows is pieces less holes where holes are 8-connected;
-    less the places where a label meets itself at a corner only, where they are 4-connected [1]_.
+    Runs along the rows less pairs of runs in neighbouring rows that overlap is pieces less holes where holes are
+    8-connected; less those that meet at a corner only, where they are 4-connected [1]_.
 
     References
     ----------
@@ -145,28 +149,15 @@ def euler(plane: NDArray[np.int32], count: int) -> NDArray[np.int64]:
 
     Examples
     --------
-    >>> euler(np.pad(np.array([[1, 1, 1], [1, 0, 1], [1, 1, 1]], np.int32), 1), 2)[1]
+    >>> euler(Runs.of(np.pad(np.array([[1, 1, 1], [1, 0, 1], [1, 1, 1]], np.int32), 1)))[1]
     np.int64(0)
     """
-    total = np.zeros(count)
-    for top in range(1, plane.shape[0] - 1, BAND_ROWS):
-        total += _euler_of_band(plane[top : min(top + BAND_ROWS, plane.shape[0] - 1) + 1], count)
-    return total.astype(np.int64)
-
-
-def _euler_of_band(rows: NDArray[np.int32], count: int) -> NDArray[np.float64]:
-    """What all rows but the last add to `euler`; the last is only looked at."""
-    width, flat = rows.shape[1], rows.ravel()
-    here, under = flat[:-width], flat[width:]
-    below, beside = here == under, here[1:] == here[:-1]
-    touch = below[1:] & ~(below[:-1] & beside)
-    uneven = np.flatnonzero(touch == beside)  # a run begins or a contact begins, not both
-    total = np.bincount(here[uneven + 1], np.where(touch[uneven], -1.0, 1.0), count)
-    for inner, lower, far in (
-        (here[:-1], below[:-1], under[1:]),
-        (here[1:], below[1:], under[:-1]),
-    ):
-        corner = np.flatnonzero(~(beside | lower))
-        label = inner[corner]
-        total = total - np.bincount(label[label == far[corner]], minlength=count)
-    return np.asarray(total, np.float64)
+    filled = np.flatnonzero(runs.label)
+    label, start, stop = runs.label[filled], runs.start[filled], runs.start[filled + 1]
+    above = start - runs.shape[1], stop - runs.shape[1]
+    first = np.searchsorted(stop, above[0])  # of the runs that overlap or touch a corner of this one, in the row above
+    number = np.searchsorted(start, above[1], side="right") - first
+    meeting = ranges(first, number)
+    own = np.repeat(label, number)
+    meets = np.bincount(own[label[meeting] == own], minlength=runs.count)
+    return np.bincount(label, minlength=runs.count) - meets

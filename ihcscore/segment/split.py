@@ -61,7 +61,7 @@ def split(height: NDArray[np.uint8] | NDArray[np.uint16], mask: NDArray[np.bool_
     if height.dtype != np.uint8 and height.size and height.max() > HIGHEST:
         raise ValueError(f"heights must be at most {HIGHEST}, found {height.max()}")
     found = hills(height, mask, depth)
-    return np.ascontiguousarray(found.plane(np.arange(found.count, dtype=np.int32))[1:-1, 1:-1])
+    return np.ascontiguousarray(found.drawn()[1:-1, 1:-1])
 
 
 def hills(height: NDArray[np.uint8] | NDArray[np.uint16], mask: NDArray[np.bool_], depth: int) -> Runs:

@@ -285,7 +285,7 @@ def test_euler_counts_holes(seed: int) -> None:
     mask = np.pad(cv2.GaussianBlur(noise, (0, 0), 1.0) > 0.5, 1)
     plane, count = ndi.label(mask)
     holes = [ndi.label(~np.pad(plane == k, 1))[1] - 1 for k in range(1, count + 1)]
-    np.testing.assert_array_equal(euler(plane.astype(np.int32), count + 1)[1:], 1 - np.array(holes))
+    np.testing.assert_array_equal(euler(Runs.of(plane.astype(np.int32)))[1:], 1 - np.array(holes))
 
 
 def test_what_lies_in_a_nucleus_is_filled() -> None:
@@ -294,7 +294,7 @@ def test_what_lies_in_a_nucleus_is_filled() -> None:
     plane[3:7, 3:7] = 0
     plane[4:6, 4:6] = 1
     plane[2:5, 12:16] = 3
-    filled = fill_nuclei(plane, Runs.of(plane).boxes())
+    filled = fill_nuclei(Runs.of(plane))
     np.testing.assert_array_equal(filled[1:9, 1:9], 1)
     np.testing.assert_array_equal(filled == 2, plane == 3)
 
