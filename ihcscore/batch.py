@@ -24,7 +24,7 @@ from ihcscore.io.slides.opening import SLIDE_SUFFIXES, open_slide, slide_sha256
 from ihcscore.measuring import Prepared, make_job, measure, prepare
 from ihcscore.memory import give_back_memory
 from ihcscore.offcolor import warning_of
-from ihcscore.outputs.geojson import HERE, Place, write_geojson
+from ihcscore.outputs.geojson import HERE, WRITTEN, Place, write_geojson
 from ihcscore.outputs.overlay import DRAWN, write_overlay
 from ihcscore.outputs.scoremap import MAPPED, write_score_map
 from ihcscore.outputs.summary import write_summary
@@ -480,7 +480,7 @@ class _Run:
         picture, shown = (write_overlay, DRAWN) if small else (write_score_map, MAPPED)
         writers: dict[str, Callable[[Path], None]] = {
             CELLS_CSV: lambda path: write_cells_csv(path, iter_cells(cells)),
-            GEOJSON: lambda path: write_geojson(path, iter_cells(cells), source.place),
+            GEOJSON: lambda path: write_geojson(path, iter_cells(cells, WRITTEN), source.place),
             OVERLAY: lambda path: picture(path, source.slide, iter_cells(cells, shown), source.regions),
         }
         for name in names:

@@ -17,6 +17,7 @@ from ihcscore.maps import maps_of, seen
 from ihcscore.measure import CellPixels, measure_shapes, measure_stains
 from ihcscore.membrane import measure_membranes
 from ihcscore.membrane.profiles import REACH_UM
+from ihcscore.native import run
 from ihcscore.outlines import trace
 from ihcscore.parts import Part, Rows
 from ihcscore.quality import JUDGED, measure_quality
@@ -124,12 +125,13 @@ def _measured(job: Job, block: Block) -> tuple[NDArray[np.uint8], Rows]:
     found, spans, xy = len(xy), spans.select(rows), xy[rows]
     near = _around(spans, int(np.ceil(um_to_px(job.around_um, mpp))) + 2, nuclei.shape)
     labels = _renumbered(nuclei[near], rows, found)
-    origin = (y0 + near[0].start, x0 + near[1].start)
-    columns = _measure(job, rgb[near], labels, spans, origin, xy)
-    columns |= _places(job, block, xy) | {"cut_by_border": _cut(block, spans, job.image.frame.shape)}
+    spans, origin = spans.moved(-near[0].start, -near[1].start), (y0 + near[0].start, x0 + near[1].start)
+    columns = _measure(job, np.ascontiguousarray(rgb[near]), labels, spans, origin, xy)
+    boxes = spans.boxes() + np.array(2 * origin)
+    columns |= _places(job, block, xy) | {"cut_by_border": _cut(boxes, job.image.frame.shape)}
     columns["owned"] = block.owns(xy)
     columns["contested"] = ~_widened(block, -CONTESTED_PX).owns(xy)
-    columns["bordering"] = _bordering(job, block, spans)
+    columns["bordering"] = _bordering(job, block, boxes)
     return rgb, columns
 
 
@@ -158,7 +160,7 @@ def _around(spans: Spans, margin: int, shape: tuple[int, ...]) -> tuple[slice, s
     return slice(top, bottom), slice(left, right)
 
 
-def _renumbered(nuclei: NDArray[np.int32], rows: NDArray[np.intp], found: int) -> NDArray[np.integer]:
+def _renumbered(nuclei: NDArray[np.int32], rows: NDArray[np.intp], found: int) -> NDArray[np.int32]:
     """Number the reported nuclei 1.. in their order, and the others, which only delimit their cells, after them.
 
     Parameters
@@ -169,15 +171,17 @@ def _renumbered(nuclei: NDArray[np.int32], rows: NDArray[np.intp], found: int) -
         The reported ones, counted from 0.
     """
     others = np.delete(np.arange(found), rows)
-    number = np.zeros(found + 1, np.uint16 if found < 2**16 else np.int32)
+    number = np.zeros(found + 1, np.int32)
     number[np.concatenate([rows, others]) + 1] = np.arange(1, found + 1)
-    return np.asarray(number.take(nuclei))
+    labels = np.array(nuclei, order="C")
+    run("renumber", labels.size, labels, len(number), number)
+    return labels
 
 
 def _measure(
     job: Job,
     rgb: NDArray[np.uint8],
-    nuclei: NDArray[np.integer],
+    nuclei: NDArray[np.int32],
     spans: Spans,
     origin: tuple[int, int],
     xy: NDArray[np.float64],
@@ -187,24 +191,17 @@ def _measure(
     cells = expand(nuclei, job.expansion_um, mpp)
     edges = {"nucleus_edge_um": job.nucleus_edge_um, "cytoplasm_edge_um": job.cytoplasm_edge_um}
     part = partition(nuclei, cells, mpp, membrane_um=job.membrane_um, **edges)
-    pixels = CellPixels.of(rgb, cells, part, count)
+    pixels = CellPixels(rgb, Spans.of(cells, count), part)
     light = job.context.background, job.context.stains
     columns: dict[str, NDArray[Any]] = dict(measure_stains(pixels, spans.areas, *light, mpp))
-    of_nuclei, of_cells = trace(_up_to(count, nuclei), spans.areas), trace(_up_to(count, cells), pixels.areas)
+    of_nuclei, of_cells = trace(nuclei, spans), trace(cells, pixels.cells)
     columns |= measure_shapes(spans, of_nuclei, mpp)
     dab = dab_of_light(rgb, job.context.background, job.context.stains)
     at = xy - np.array(origin[::-1], np.float64)
     columns |= measure_membranes(dab, nuclei, at, mpp, job.texture)
 
-    def to_level0(xy: NDArray[np.float64]) -> NDArray[np.float64]:
-        return job.image.frame.to_level0(xy + np.array(origin[::-1], np.float64))
-
-    return columns | {"nucleus_wkb": of_nuclei.wkb(to_level0), "cell_wkb": of_cells.wkb(to_level0)}
-
-
-def _up_to(count: int, labels: NDArray[np.integer]) -> NDArray[np.int32]:
-    """Labels as OpenCV traces them, without those above `count`."""
-    return np.asarray(np.multiply(labels, labels <= count, dtype=np.int32))
+    place = (float(origin[1]), float(origin[0])), job.image.frame.scale
+    return columns | {"nucleus_wkb": of_nuclei.wkb(*place), "cell_wkb": of_cells.wkb(*place)}
 
 
 def _reported(block: Block, xy: NDArray[np.float64]) -> NDArray[np.intp]:
@@ -219,14 +216,12 @@ def _widened(block: Block, margin: int) -> Block:
     return dataclasses.replace(block, core=(y0 - margin, x0 - margin, y1 + margin, x1 + margin))
 
 
-def _bordering(job: Job, block: Block, spans: Spans) -> NDArray[np.bool_]:
-    """Tell which nuclei reach so near the border of the core that a contested one of another block can meet them."""
+def _bordering(job: Job, block: Block, boxes: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Tell which nuclei's boxes reach so near the core's border that a contested one of another block can meet them."""
     reach = CONTESTED_PX + int(np.ceil(um_to_px(job.segmenter.largest_object_um, job.image.frame.working_mpp)))
     y0, x0, y1, x1 = _widened(block, -reach).core
-    top, left, bottom, right = spans.boxes().T
-    above, before = block.window[:2]
-    inside = (top + above >= y0) & (left + before >= x0) & (bottom + above <= y1) & (right + before <= x1)
-    return np.asarray(~inside)
+    top, left, bottom, right = boxes.T
+    return np.asarray((top < y0) | (left < x0) | (bottom > y1) | (right > x1))
 
 
 def _places(job: Job, block: Block, xy: NDArray[np.float64]) -> dict[str, NDArray[Any]]:
@@ -242,8 +237,7 @@ def _places(job: Job, block: Block, xy: NDArray[np.float64]) -> dict[str, NDArra
     }
 
 
-def _cut(block: Block, spans: Spans, shape: tuple[int, int]) -> NDArray[np.bool_]:
-    """Tell which nuclei touch the image's edge."""
-    y0, x0, _, _ = block.window
-    top, left, bottom, right = spans.boxes().T
-    return np.asarray((top + y0 == 0) | (left + x0 == 0) | (bottom + y0 == shape[0]) | (right + x0 == shape[1]))
+def _cut(boxes: NDArray[np.int64], shape: tuple[int, int]) -> NDArray[np.bool_]:
+    """Tell which boxes touch the image's edge."""
+    top, left, bottom, right = boxes.T
+    return np.asarray((top == 0) | (left == 0) | (bottom == shape[0]) | (right == shape[1]))

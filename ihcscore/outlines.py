@@ -6,10 +6,8 @@ half a pixel for each piece, plus half a pixel for each hole.
 """
 
 import struct
-from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import cached_property, reduce
-from typing import Any
+from functools import reduce
 
 import cv2
 import numpy as np
@@ -17,45 +15,10 @@ import shapely
 from numpy.typing import NDArray
 from shapely.geometry.base import BaseGeometry
 
-from ihcscore.spans import ranges
+from ihcscore.native import run
+from ihcscore.spans import Spans
 
 Points = NDArray[np.float64]
-
-# Freeman directions as OpenCV walks them: E, SE, S, SW, W, NW, N, NE in (dx, dy), y down.
-_DIRECTION = np.full((3, 3), -1, np.int8)
-_STEPS = ((1, 0), (1, 1), (0, 1), (-1, 1), (-1, 0), (-1, -1), (0, -1), (1, -1))
-for _number, (_dx, _dy) in enumerate(_STEPS):
-    _DIRECTION[_dy + 1, _dx + 1] = _number
-_SINGLE = 8
-"""Stands for the directions into and out of a pixel that is alone."""
-# Midpoint of the pixel's edge facing E, S, W, N, from the pixel's upper left corner.
-_EDGE = np.array([(1.0, 0.5), (0.5, 1.0), (0.0, 0.5), (0.5, 0.0)])
-
-
-def _corners() -> tuple[NDArray[np.intp], Points]:
-    """Corners of an outline at a pixel entered by direction i and left by direction o: how many, and where.
-
-    OpenCV walks an outer contour counter-clockwise on screen, so what lies outside is at the walker's right hand. The
-    sweep starts behind the walker and passes the right hand, by falling direction number, until it meets the way out.
-    Each edge it passes gives a point. Where the walker comes or goes diagonally, the first or last of several points
-    lies on the line between its neighbours: it is no corner. Neither is a single point on a straight way.
-    """
-    count = np.zeros((9, 9), np.intp)
-    place = np.zeros((9, 9, 4, 2))
-    for i in range(8):
-        back = (i + 4) % 8
-        for o in range(8):
-            turn = (back - o) % 8 or 8
-            passed = [(back - step) % 8 for step in range(1, turn)]
-            faces = [direction // 2 for direction in passed if direction % 2 == 0]
-            corners = faces[i % 2 : len(faces) - o % 2] if len(faces) > 1 else faces * (i != o)
-            count[i, o] = len(corners)
-            place[i, o, : len(corners)] = _EDGE[corners]
-    count[_SINGLE, _SINGLE], place[_SINGLE, _SINGLE] = 4, _EDGE[[3, 2, 1, 0]]
-    return count.ravel(), place.reshape(81, 4, 2)
-
-
-_COUNT, _PLACE = _corners()
 
 
 @dataclass(frozen=True)
@@ -65,76 +28,47 @@ class Outlines:
     Parameters
     ----------
     xy : ndarray of shape (n, 2), dtype float64
-        Vertices of one ring after the other; the first is not repeated at its end.
-    size : ndarray of shape (count,), dtype int
-        Vertices of each label's ring; 0 for a label without pixels and for those in `others`.
+        Vertices of one ring after the other, the first of each repeated at its end.
+    size : ndarray of shape (count,), dtype int64
+        Vertices of each label's ring in `xy`; 0 for a label without pixels and for those in `others`.
+    area, length : ndarray of shape (count,), dtype float64
+        Area and perimeter of each, with that of holes, in pixels; 0 for a label without pixels.
     others : dict of int to shapely geometry
         Outlines, by label, of labels that have holes or pieces: Polygon or MultiPolygon.
     """
 
     xy: Points
-    size: NDArray[np.intp]
+    size: NDArray[np.int64]
+    area: Points
+    length: Points
     others: dict[int, BaseGeometry] = field(default_factory=dict)
 
-    @cached_property
-    def _closed(self) -> Points:
-        """The rings, with the first vertex repeated at the end of each."""
-        filled = self.size[self.size > 0]
-        first = np.cumsum(filled) - filled
-        order = ranges(first, filled + 1)
-        order[np.cumsum(filled + 1) - 1] = first
-        return self.xy.take(order, axis=0)
-
-    def areas(self) -> Points:
-        """Area of each, in pixels; 0 for a label without pixels."""
-        return np.abs(self._by_ring(_twice_area(self._closed))) / 2 + self._by_other(shapely.area)
-
-    def lengths(self) -> Points:
-        """Perimeter of each, in pixels; with those of holes. 0 for a label without pixels."""
-        across, down = (np.abs(np.diff(way)) for way in self._closed.T)
-        diagonal = np.minimum(across, down)
-        straight = self._by_ring(np.maximum(across, down) - diagonal)
-        return np.asarray(straight + np.sqrt(2) * self._by_ring(diagonal) + self._by_other(shapely.length))
-
-    def _by_ring(self, by_step: Points) -> Points:
-        """Add up a value of each step between vertices over each ring; those from ring to ring do not count."""
-        out = np.zeros(len(self.size))
-        filled = self.size > 0
-        if filled.any():
-            last = np.cumsum(self.size[filled] + 1) - 1
-            by_step = np.append(by_step, 0.0)
-            by_step[last] = 0
-            out[filled] = np.add.reduceat(by_step, last - self.size[filled])
-        return out
-
-    def _by_other(self, measure: Callable[[BaseGeometry], float]) -> Points:
-        out = np.zeros(len(self.size))
-        for label, shape in self.others.items():
-            out[label - 1] = measure(shape)
-        return out
-
-    def wkb(self, moved: Callable[[Points], Points] = lambda xy: xy) -> NDArray[np.object_]:
+    def wkb(self, origin: tuple[float, float] = (0, 0), scale: float = 1) -> NDArray[np.object_]:
         """Write the outlines as well-known binary.
 
         Parameters
         ----------
-        moved : callable, optional
-            Maps coordinates of shape (n, 2) to those to write.
+        origin : tuple of 2 float
+            x and y that are added to the coordinates.
+        scale : float
+            What these are multiplied by then.
 
         Returns
         -------
         ndarray of shape (count,), dtype object
             bytes, little-endian; None for a label without pixels.
         """
-        data = np.ascontiguousarray(moved(self._closed), "<f8").tobytes()
-        out = np.full(len(self.size), None, dtype=object)
-        filled = np.flatnonzero(self.size)
-        stop = 0
-        for k, size in zip(filled.tolist(), (self.size[filled] + 1).tolist(), strict=True):
-            start, stop = stop, stop + 16 * size
-            out[k] = _POLYGON_HEAD.pack(1, 3, 1, size) + data[start:stop]
+        count, filled = len(self.size), self.size > 0
+        letters, stop = np.empty(16 * len(self.xy) + _POLYGON_HEAD.size * count, np.uint8), np.empty(count, np.int64)
+        run("write_wkb", count, self.size, self.xy, *origin, scale, letters, stop)
+        data = letters[: stop[-1] if count else 0].tobytes()
+        out = np.full(count, None, dtype=object)
+        stops = stop[filled].tolist()
+        for k, a, b in zip(np.flatnonzero(filled).tolist(), [0, *stops[:-1]], stops, strict=False):
+            out[k] = data[a:b]
         for label, shape in self.others.items():
-            out[label - 1] = shapely.to_wkb(shapely.transform(shape, moved))
+            moved = shapely.transform(shape, lambda xy: (xy + np.array(origin)) * scale)
+            out[label - 1] = shapely.to_wkb(moved, byte_order=1)
         return out
 
 
@@ -142,34 +76,86 @@ _POLYGON_HEAD = struct.Struct("<BIII")
 """Byte order, geometry type, number of rings, number of points of the first ring."""
 
 
-def trace(labels: NDArray[np.int32], areas: NDArray[np.int64]) -> Outlines:
-    """Trace the outline of every label.
+def trace(labels: NDArray[np.int32], spans: Spans) -> Outlines:
+    """Trace the outlines of labels.
 
     Parameters
     ----------
     labels : ndarray of shape (M, N), dtype int32
-        0 is background; labels up to `len(areas)`. Not modified.
-    areas : ndarray of shape (count,), dtype int64
-        Pixels of each label.
+        Not modified.
+    spans : Spans
+        Of its labels 1..count, which are traced.
 
     Returns
     -------
     Outlines
     """
-    count = len(areas)
-    contours, of = _contours(labels)
-    xy, size = _rings(contours)
-    enclosed = Outlines(xy, size).areas()
-    number = np.bincount(of, minlength=count + 1)[1:]
-    # One ring encloses all but half a pixel. Where it does not, the label has pieces or holes.
-    simple = (number == 1) & (np.bincount(of, enclosed, minlength=count + 1)[1:] == areas - 0.5)
-    chosen = np.flatnonzero(np.append(False, simple)[of])
-    chosen = chosen[np.argsort(of[chosen])]
-    sizes = np.zeros(count, np.intp)
-    sizes[of[chosen] - 1] = size[chosen]
-    rest = np.flatnonzero((areas > 0) & ~simple)
-    others = {int(k) + 1: _with_holes(labels, int(k) + 1) for k in rest}
-    return Outlines(xy[ranges((np.cumsum(size) - size)[chosen], size[chosen])], sizes, others)
+    xy, size, area, length = _rings(labels, spans, joined=True, whole=True)
+    rest = np.flatnonzero((spans.number > 0) & (size == 0))
+    boxes = spans.select(rest).boxes()
+    others = {int(k) + 1: _with_holes(labels, int(k) + 1, box) for k, box in zip(rest, boxes, strict=True)}
+    for label, shape in others.items():
+        area[label - 1], length[label - 1] = shape.area, shape.length
+    return Outlines(xy, size, area, length, others)
+
+
+def _rings(
+    labels: NDArray[np.int32], spans: Spans, *, joined: bool, whole: bool
+) -> tuple[Points, NDArray[np.int64], Points, Points]:
+    """Trace the piece of each label that has its first pixel.
+
+    Parameters
+    ----------
+    labels : ndarray of shape (M, N), dtype int32
+    spans : Spans
+    joined : bool
+        Whether pixels that meet at a corner only are connected.
+    whole : bool
+        Whether labels with holes or other pieces are left out.
+
+    Returns
+    -------
+    xy, size, area, length
+        As of `Outlines`; 0 for what is left out or has no pixels.
+    """
+    count = len(spans.number)
+    xy = np.empty((6 * len(spans.row) + count, 2))
+    size, measures = np.empty(count, np.int64), np.zeros((count, 3), np.int64)
+    shape = (*labels.shape, labels, count, spans.number, spans.row, spans.start)
+    written = run("trace", *shape, joined, whole, xy, size, measures)
+    return xy[:written], size, np.abs(measures[:, 2]) / 8, measures[:, 0] + np.sqrt(0.5) * measures[:, 1]
+
+
+def rings_of(wkb: NDArray[np.object_]) -> tuple[Points, NDArray[np.int64]]:
+    """Read the outlines that are one ring, as nearly all are.
+
+    Parameters
+    ----------
+    wkb : ndarray of shape (n,), dtype object
+        bytes, as `Outlines.wkb` writes them.
+
+    Returns
+    -------
+    xy : ndarray of shape (v, 2), dtype float64
+        Vertices of one ring after the other, the first of each repeated at its end.
+    size : ndarray of shape (n,), dtype int64
+        Vertices of each outline's ring; 0 if it has holes or pieces.
+
+    Examples
+    --------
+    >>> wkb = shapely.to_wkb(np.array([shapely.box(0, 0, 1, 1), shapely.MultiPolygon()]), byte_order=1)
+    >>> rings_of(wkb)[1]
+    array([5, 0])
+    """
+    data = np.frombuffer(b"".join(wkb), np.uint8)
+    length = np.array([*map(len, wkb)], np.int64)
+    start = np.cumsum(length) - length
+    head = data[start[:, None] + np.arange(_POLYGON_HEAD.size - 4)]
+    plain = (head == np.frombuffer(_POLYGON_HEAD.pack(1, 3, 1, 0)[:-4], np.uint8)).all(axis=1)
+    size = np.where(plain, (length - _POLYGON_HEAD.size) // 16, 0)
+    wanted = np.repeat(plain, length)
+    wanted[start[plain, None] + np.arange(_POLYGON_HEAD.size)] = False
+    return data[wanted].view("<f8").reshape(-1, 2), size
 
 
 def outlines(labels: NDArray[np.int32], count: int) -> NDArray[np.object_]:
@@ -195,58 +181,20 @@ def outlines(labels: NDArray[np.int32], count: int) -> NDArray[np.object_]:
     >>> outlines(square, 1)[0].area
     3.5
     """
-    areas = np.bincount(labels.ravel(), minlength=count + 1)[1:]
-    return np.asarray(shapely.from_wkb(trace(labels, areas).wkb()))
+    return np.asarray(shapely.from_wkb(trace(labels, Spans.of(labels, count)).wkb()))
 
 
-def _contours(labels: NDArray[Any]) -> tuple[list[NDArray[Any]], NDArray[Any]]:
-    """Chains of pixels around each label, and which label: the pixels where the direction changes, x before y."""
-    if not labels.any():
-        return [], np.zeros(0, np.int32)
-    padded = cv2.copyMakeBorder(labels, 1, 1, 1, 1, cv2.BORDER_CONSTANT, value=0)
-    contours, _ = cv2.findContours(padded, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_SIMPLE)
-    first = np.array([contour[0, 0] for contour in contours])
-    label = padded[first[:, 1], first[:, 0]]
-    around = np.flatnonzero(label)  # the others are chains of background, inside of it
-    return [np.asarray(contours[k]) for k in around.tolist()], label[around]
-
-
-def _with_holes(labels: NDArray[np.int32], label: int) -> BaseGeometry:
+def _with_holes(labels: NDArray[np.int32], label: int, box: NDArray[np.int64]) -> BaseGeometry:
     """Trace one label that has pieces or holes: what an odd number of its rings encloses."""
-    rows, cols = (np.flatnonzero((labels == label).any(axis=axis)) for axis in (1, 0))
-    top, left = int(rows[0]), int(cols[0])
-    mask = labels[top : rows[-1] + 1, left : cols[-1] + 1] == label
-    xy, size = _rings(_contours(mask.view(np.uint8))[0])
-    polygons = shapely.from_wkb(Outlines(xy + np.array([left, top]), size).wkb())
+    top, left, bottom, right = box
+    mask = np.pad(labels[top:bottom, left:right] == label, 1)
+    polygons: list[BaseGeometry] = []
+    for of, joined in ((mask, True), (~mask, False)):
+        count, found = cv2.connectedComponents(of.view(np.uint8), connectivity=8 if joined else 4)
+        pieces = np.asarray(found, np.int32)
+        if not joined:
+            pieces[pieces == pieces[0, 0]] = 0  # what lies around is no hole
+        xy, size, *_ = _rings(pieces, Spans.of(pieces, count - 1), joined=joined, whole=False)
+        rings = np.split(xy + np.array([left - 1, top - 1]), np.cumsum(size))[:-1]
+        polygons += [shapely.Polygon(ring) for ring in rings if len(ring)]
     return reduce(shapely.symmetric_difference, polygons)
-
-
-def _rings(chains: list[NDArray[Any]]) -> tuple[Points, NDArray[np.intp]]:
-    """Turn chains of pixels, of shape (n, 1, 2), into rings: their vertices, and how many each has."""
-    lengths = np.array([len(chain) for chain in chains], np.intp)
-    if not len(lengths):
-        return np.zeros((0, 2)), lengths
-    points = np.concatenate(chains)[:, 0] - 1  # they are of an image padded by one pixel
-    ends = np.cumsum(lengths)
-    starts = ends - lengths
-    step = np.empty_like(points)
-    np.subtract(points[1:], points[:-1], out=step[:-1])
-    step[ends - 1] = points[starts] - points[ends - 1]
-    np.sign(step, out=step)
-    out = _DIRECTION.ravel()[step[:, 1] * 3 + step[:, 0] + 4].astype(np.intp)
-    out[out < 0] = _SINGLE
-    into = np.empty_like(out)
-    into[1:] = out[:-1]
-    into[starts] = out[ends - 1]
-    turn = into * 9 + out
-    number = _COUNT[turn]
-    which = np.repeat(np.arange(len(points)), number)
-    nth = ranges(np.zeros(len(points), np.intp), number)
-    xy = points[which] + _PLACE.reshape(-1, 2)[turn[which] * 4 + nth]
-    return xy, np.add.reduceat(number, starts)
-
-
-def _twice_area(closed: Points) -> Points:
-    """Twice the signed area between each step and the origin, a cross product."""
-    x, y = closed.T
-    return np.asarray(x[:-1] * y[1:] - x[1:] * y[:-1])

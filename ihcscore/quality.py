@@ -25,6 +25,9 @@ SMALLEST_PIXELS = 2_000
 FINE_UM, COARSE_UM = 0.5, 1.0
 """Standard deviations of the Gaussians between which detail is fine, and between which (double) it is coarse."""
 
+SAMPLED_ROWS, BAND_ROWS, BAND_EVERY = 1024, 128, 3
+"""From so many rows on, focus is judged by one of so many bands of so many rows."""
+
 BLURRED = 0.36
 """Fine detail / coarse detail below which a block is flagged out of focus."""
 SATURATED = 0.05
@@ -111,16 +114,25 @@ def _focus(green: NDArray[np.uint8], background: float, mpp: float) -> float:
     """Ratio of fine to coarse detail of the tissue: what blur takes away first; independent of contrast."""
     if min(green.shape) < 8:
         return float("nan")
-    tissue = (cv2.blur(green, (9, 9)) < background * 10**-TISSUE_OD).view(np.uint8)
+    sigmas = (FINE_UM / mpp / 2, COARSE_UM / mpp / 2, COARSE_UM / mpp)
+    found = []
+    for band in _bands(green):
+        tissue = (cv2.blur(band, (9, 9)) < background * 10**-TISSUE_OD).view(np.uint8)
+        fine, middle, coarse = (cv2.GaussianBlur(band.astype(np.float32), (0, 0), sigma) for sigma in sigmas)
+        found.append((tissue, fine - middle, middle - coarse))
+    tissue, *details = map(np.concatenate, zip(*found, strict=True))
     if cv2.countNonZero(tissue) < SMALLEST_PIXELS:
         return float("nan")
-    values = green.astype(np.float32)
-    sigmas = (FINE_UM / mpp / 2, COARSE_UM / mpp / 2, COARSE_UM / mpp)
-    fine, middle, coarse = (cv2.GaussianBlur(values, (0, 0), sigma) for sigma in sigmas)
-    detail, structure = (
-        float(cv2.meanStdDev(values, mask=tissue)[1].item()) for values in (fine - middle, middle - coarse)
-    )
+    detail, structure = (float(cv2.meanStdDev(values, mask=tissue)[1].item()) for values in details)
     return detail / structure if structure > 0 else float("nan")
+
+
+def _bands(image: NDArray[np.uint8]) -> list[NDArray[np.uint8]]:
+    """Give some bands of a large image: they tell its detail as well as the whole does."""
+    if len(image) < SAMPLED_ROWS:
+        return [image]
+    tops = range(0, len(image) - BAND_ROWS + 1, BAND_EVERY * BAND_ROWS)
+    return [image[top : top + BAND_ROWS] for top in tops]
 
 
 def judge(key: tuple[int, int], values: Mapping[str, float], places: Mapping[str, float]) -> BlockQuality:

@@ -10,6 +10,8 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from ihcscore.native import run
+
 Ints = NDArray[np.int64]
 Whole = TypeVar("Whole", np.int32, np.int64)
 
@@ -38,19 +40,24 @@ class Spans:
     number: Ints
 
     @classmethod
-    def of(cls, labels: NDArray[np.integer], count: int) -> "Spans":
+    def of(cls, labels: NDArray[np.int32], count: int) -> "Spans":
         """Find the spans of a label image.
 
         Parameters
         ----------
-        labels : ndarray of shape (M, N), integer
+        labels : ndarray of shape (M, N), dtype int32
             0 and labels above `count` are left out. Not modified.
         count : int
             Highest label.
         """
-        begin, length, number = stretches(labels, count)
-        row, start = np.divmod(begin, np.int32(max(1, labels.shape[1])))
-        return cls(row.astype(np.int64), start.astype(np.int64), start + length.astype(np.int64), number)
+        room, found = labels.size // 16 + 16, -1
+        while found < 0 or found > room:  # rarely are there more
+            room = max(room, found)
+            raster = np.empty((4, room), np.int32)
+            found = run("find_spans", *labels.shape, labels, count, room, *raster)
+        number, (row, start, stop) = np.empty(count, np.int64), np.empty((3, found), np.int64)
+        run("sort_spans", found, *raster, count, number, row, start, stop)
+        return cls(row, start, stop, number)
 
     def select(self, labels: NDArray[np.intp]) -> "Spans":
         """Give the spans of some labels, numbered 1.. in the order given; `labels` counts from 0."""
@@ -58,31 +65,29 @@ class Spans:
         at = ranges(self.first[labels], number)
         return Spans(self.row[at], self.start[at], self.stop[at], number)
 
+    def moved(self, rows: int, columns: int) -> "Spans":
+        """Give the same spans so much farther down and to the right."""
+        return Spans(self.row + rows, self.start + columns, self.stop + columns, self.number)
+
     @cached_property
     def first(self) -> Ints:
         """Where the spans of each label begin."""
         return np.cumsum(self.number) - self.number
 
     @cached_property
+    def _sums(self) -> Ints:
+        out = np.empty((len(self.number), 11), np.int64)
+        run("sum_spans", len(self.number), self.number, self.row, self.start, self.stop, out)
+        return out
+
+    @property
     def areas(self) -> Ints:
         """Pixels of each label."""
-        return self.total(self.stop - self.start)
-
-    def total(self, values: Ints) -> Ints:
-        """Add up a value of each span over each label; 0 for a label without pixels."""
-        return self._reduced(np.add, values)
-
-    def _reduced(self, how: np.ufunc, values: Ints) -> Ints:
-        out = np.zeros(len(self.number), np.int64)
-        filled = self.number > 0
-        if filled.any():
-            out[filled] = how.reduceat(values, self.first[filled])
-        return out
+        return self._sums[:, 0]
 
     def boxes(self) -> Ints:
         """First row, first column, and the row and column after the last of each label; zeros if it has no pixel."""
-        ends = ((np.minimum, self.row), (np.minimum, self.start), (np.maximum, self.row + 1), (np.maximum, self.stop))
-        return np.column_stack([self._reduced(how, values) for how, values in ends])
+        return self._sums[:, 6:10]
 
     def centroids(self, origin: tuple[int, int] = (0, 0)) -> NDArray[np.float64]:
         """Give the centroid of each label, pixel (0, 0) covering [0, 1) x [0, 1).
@@ -103,22 +108,17 @@ class Spans:
         array([[1. , 0.5],
                [1.5, 1.5]])
         """
-        length = self.stop - self.start
-        x = self.total((self.start + self.stop - 1) * length // 2) + origin[1] * self.areas
-        y = self.total(self.row * length) + origin[0] * self.areas
+        x, y = (self._sums[:, k] + origin[2 - k] * self.areas for k in (1, 2))
         with np.errstate(invalid="ignore"):
             return np.column_stack([x, y]) / self.areas[:, None] + 0.5
 
     def axes(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Long and short axis of the ellipse with each label's second moments (a pixel is a square: 1/12 each way)."""
+        _, x, y, squares_x, squares_y, products, *_ = self._sums.T
         n = np.maximum(self.areas, 1)
-        length, row = self.stop - self.start, self.row
-        sum_x = (self.start + self.stop - 1) * length // 2
-        x, y = self.total(sum_x), self.total(row * length)
-        squares = self.total(_squares_below(self.stop) - _squares_below(self.start))
-        xx = (n * squares - x * x) / n**2 + 1 / 12
-        yy = (n * self.total(row * row * length) - y * y) / n**2 + 1 / 12
-        xy = (n * self.total(row * sum_x) - x * y) / n**2
+        xx = (n * squares_x - x * x) / n**2 + 1 / 12
+        yy = (n * squares_y - y * y) / n**2 + 1 / 12
+        xy = (n * products - x * y) / n**2
         half, root = (xx + yy) / 2, np.sqrt(((xx - yy) / 2) ** 2 + xy**2)
         return 4 * np.sqrt(half + root), 4 * np.sqrt(np.maximum(half - root, 0))
 
@@ -135,38 +135,7 @@ class Spans:
         >>> Spans.of(np.array([[1, 1], [1, 1]], np.int32), 1).hull_areas()
         array([3.5])
         """
-        of = np.repeat(np.arange(len(self.number)), self.number)
-        opens = np.ones(len(of), bool)
-        opens[1:] = (self.row[1:] != self.row[:-1]) | (of[1:] != of[:-1])
-        leftmost = np.flatnonzero(opens)
-        rightmost = np.append(leftmost[1:], len(of)) - 1 if len(of) else leftmost
-        side = np.concatenate([2 * of[leftmost], 2 * of[leftmost] + 1])
-        way = np.concatenate([self.start[leftmost], 1 - self.stop[rightmost]])  # both sides bulge to smaller values
-        side, row, way = _bulging(side, np.tile(self.row[leftmost], 2), way)
-        same = np.flatnonzero(side[1:] == side[:-1])
-        down, across = row[same + 1] - row[same], way[same + 1] - way[same]
-        twice = np.maximum(down, np.abs(across)) - (way[same + 1] + way[same]) * down
-        area = np.bincount(side[same] // 2, twice, minlength=len(self.number)) / 2
-        ends = np.diff(side, prepend=-1, append=-1) != 0
-        for is_end in (ends[:-1], ends[1:]):  # the upper and the lower edge, along their rows
-            area -= np.bincount(side[is_end] // 2, way[is_end], minlength=len(self.number)) / 2
-        return np.where(self.number > 0, area + 0.5, 0)
-
-
-def stretches(labels: NDArray[np.integer], count: int) -> tuple[NDArray[np.int32], NDArray[np.int32], Ints]:
-    """Give the spans of a label image as flat index and length, and how many each label has; as in `Spans.of`."""
-    flat = labels.ravel()
-    begins = np.ones(flat.size, bool)
-    np.not_equal(flat[1:], flat[:-1], out=begins[1:])
-    begins[:: max(1, labels.shape[1])] = True
-    begin = np.flatnonzero(begins).astype(np.int32)
-    length = np.diff(begin, append=np.int32(flat.size))
-    label = flat.take(begin)
-    wanted = np.flatnonzero((label > 0) & (label <= count))
-    label = label.take(wanted)
-    # a stable sort of 16-bit numbers is a radix sort
-    order = wanted.take(np.argsort(label.astype(np.uint16) if count < 2**16 else label, kind="stable"))
-    return begin.take(order), length.take(order), np.bincount(label, minlength=count + 1)[1:]
+        return self._sums[:, 10] / 2
 
 
 def ranges(first: NDArray[Whole], length: NDArray[np.integer]) -> NDArray[Whole]:
@@ -184,19 +153,3 @@ def ranges(first: NDArray[Whole], length: NDArray[np.integer]) -> NDArray[Whole]
         out[0] = first[0]
         out[stop[:-1]] = first[1:] - (first[:-1] + length[:-1] - 1)
     return np.cumsum(out, out=out)
-
-
-def _squares_below(n: Ints) -> Ints:
-    """Sum of the squares of 0..n - 1."""
-    return (n - 1) * n * (2 * n - 1) // 6
-
-
-def _bulging(side: Ints, row: Ints, way: Ints) -> tuple[Ints, Ints, Ints]:
-    """Keep of each side's points, one a row, those that bulge to smaller values: a chain of the convex hull."""
-    while True:
-        down, across = np.diff(row), np.diff(way)
-        inner = (side[2:] == side[:-2]) & (across[:-1] * down[1:] >= across[1:] * down[:-1])
-        if not inner.any():
-            return side, row, way
-        keep = np.concatenate([[True], ~inner, [True]])
-        side, row, way = side[keep], row[keep], way[keep]

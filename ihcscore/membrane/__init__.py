@@ -6,18 +6,17 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ihcscore.membrane.profiles import BEFORE, RAYS, SAMPLES, STEP_UM, Profiles, read_profiles
+from ihcscore.membrane.profiles import RAYS, STEP_UM, read_profiles
 from ihcscore.membrane.reader import read_membranes
+from ihcscore.native import run
 from ihcscore.schema import LINEAR_COLUMN, RIDGE_DECILES, RIDGE_MEAN_COLUMN, THICKNESS_COLUMN, ridge_column
 
 LINE = 0.65
 """Probability from which a border counts as a stained line."""
-ROOMY = 3
-"""Where another nucleus takes each of the first samples outside, there is no room for a membrane that could be told."""
 BEND_UM = 2.0
 """Two neighbouring rays' borders are one line if their distances from the centroid differ by no more."""
-BESIDE = 4
-"""Samples to either side of a line in which its width is looked for."""
+ROUNDING = 1e-6
+"""Shares of a perimeter are known to this."""
 BATCH_CELLS = 256
 """Cells worked on at once, so that their profiles stay in the processor's cache."""
 
@@ -51,7 +50,7 @@ class Borders:
 
 def measure_membranes(
     dab: NDArray[np.float32],
-    nuclei: NDArray[np.integer],
+    nuclei: NDArray[np.int32],
     xy: NDArray[np.float64],
     mpp: float,
     texture: Sequence[float],
@@ -62,7 +61,7 @@ def measure_membranes(
     ----------
     dab : ndarray of shape (M, N), dtype float32
         DAB OD, not clipped. Not modified.
-    nuclei : ndarray of shape (M, N), integer
+    nuclei : ndarray of shape (M, N), dtype int32
         Labels; nucleus i at row i - 1 of `xy`, and higher labels of others.
     xy : ndarray of shape (n, 2)
         Centroids, px.
@@ -84,7 +83,7 @@ def measure_membranes(
 
 def find_borders(
     dab: NDArray[np.float32],
-    nuclei: NDArray[np.integer],
+    nuclei: NDArray[np.int32],
     xy: NDArray[np.float64],
     cells: range,
     mpp: float,
@@ -114,44 +113,18 @@ def find_borders(
         return Borders(empty, empty.astype(np.bool_), empty, empty, empty)
     profiles = read_profiles(dab, nuclei, xy, cells, mpp)
     found = read_membranes(profiles, texture)
-    roomy = ~profiles.other[..., BEFORE : BEFORE + ROOMY].all(axis=2)
-    weight = np.where(roomy, found.radius_um, np.float32(0))
-    total = weight.sum(axis=1, keepdims=True)
-    share = np.divide(weight, total, out=np.zeros_like(weight), where=total > 0)
-    return Borders(found.od, roomy & (found.line >= LINE), found.radius_um, _width(profiles, found.radius_um), share)
-
-
-def _width(profiles: Profiles, radius_um: Rays) -> Rays:
-    """Width of what stands out at the border, at half its height over the lowest DAB beside it."""
-    at = np.rint((radius_um - profiles.edge_um) / STEP_UM).astype(np.intp) + BEFORE
-    near = np.clip(at + np.arange(-BESIDE, BESIDE + 1)[:, None, None], 0, SAMPLES - 1)
-    across = profiles.od.ravel().take(near + np.arange(0, at.size * SAMPLES, SAMPLES).reshape(at.shape))
-    middle = across[BESIDE - 1 : BESIDE + 2].max(axis=0)
-    half = (middle + across.min(axis=0)) / 2
-    return np.asarray((across >= half).sum(axis=0, dtype=np.int8) * STEP_UM, np.float32)
+    shape = found.od.shape
+    stained, width, share = np.empty(shape, np.bool_), np.empty(shape, np.float32), np.empty(shape, np.float32)
+    seen = profiles.od, profiles.other.view(np.uint8), profiles.edge_um
+    read = found.line, found.radius_um
+    run("find_borders", len(cells), *seen, *read, LINE, STEP_UM, stained.view(np.uint8), width, share)
+    return Borders(found.od, stained, found.radius_um, width, share)
 
 
 def _columns(borders: Borders) -> dict[str, Rays]:
-    share, stained = borders.share, borders.stained
-    od = np.where(stained, borders.od, np.float32(0))
-    columns = {RIDGE_MEAN_COLUMN: (share * borders.od).sum(axis=1)}
-    order = np.argsort(od, axis=1, kind="stable")
-    below = np.cumsum(np.take_along_axis(share, order, 1), axis=1)
-    sorted_od = np.take_along_axis(od, order, 1)
-    for percent in RIDGE_DECILES:
-        at = np.minimum((below < percent / 100 - 1e-6).sum(axis=1), RAYS - 1)
-        columns[ridge_column(percent)] = np.take_along_axis(sorted_od, at[:, None], 1)[:, 0]
-    line = np.zeros_like(stained)
-    for turn in (-1, 1):
-        near = np.abs(borders.radius_um - np.roll(borders.radius_um, turn, 1)) <= BEND_UM
-        line |= np.roll(stained, turn, 1) & near
-    unknown = np.full(len(od), np.nan)
-    total = (share * stained).sum(axis=1)
-    columns[LINEAR_COLUMN] = np.divide(
-        (share * (stained & line)).sum(axis=1), total, out=unknown.copy(), where=total > 0
-    )
-    number = stained.sum(axis=1)
-    width = np.where(stained, borders.width_um, 0).sum(axis=1)
-    columns[THICKNESS_COLUMN] = np.divide(width, number, out=unknown.copy(), where=number > 0)
-    nowhere = share.sum(axis=1) == 0
-    return {name: np.where(nowhere, np.nan, values).astype(np.float32) for name, values in columns.items()}
+    names = [RIDGE_MEAN_COLUMN, LINEAR_COLUMN, THICKNESS_COLUMN, *map(ridge_column, RIDGE_DECILES)]
+    below = np.array(RIDGE_DECILES) / 100 - ROUNDING
+    out = np.empty((len(borders.od), len(names)), np.float32)
+    rays = borders.od, borders.stained.view(np.uint8), borders.radius_um, borders.width_um, borders.share
+    run("sum_up_borders", len(out), *rays, BEND_UM, len(below), below, out)
+    return dict(zip(names, out.T, strict=True))

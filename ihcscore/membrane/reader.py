@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from ihcscore.errors import WeightsError
 from ihcscore.inference import open_session
 from ihcscore.membrane.profiles import BEFORE, RAYS, SAMPLES, STEP_UM, Profiles
+from ihcscore.native import run
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession
@@ -62,16 +63,9 @@ def seen(profiles: Profiles) -> NDArray[np.float32]:
     ndarray of shape (n, 2, 24, 32), dtype float32
         Samples before rays: the rays go round and need no margin, which makes convolutions along them faster.
     """
-    scaled = np.clip(profiles.od, LOWEST_OD, HIGHEST_OD)
-    scaled *= STEPS_PER_OD
-    np.rint(scaled, out=scaled)
-    scaled /= STEPS_PER_OD
-    scaled -= MIDDLE_OD
-    scaled /= SCALE_OD
-    np.putmask(scaled, profiles.other, 0)
-    out = np.empty((len(scaled), 2, SAMPLES, RAYS), np.float32)
-    for channel, values in enumerate((scaled, profiles.other)):
-        out[:, channel] = values.transpose(0, 2, 1)
+    out = np.empty((len(profiles.od), 2, SAMPLES, RAYS), np.float32)
+    numbers = LOWEST_OD, HIGHEST_OD, STEPS_PER_OD, MIDDLE_OD, SCALE_OD
+    run("seen_profiles", len(out), profiles.od, profiles.other.view(np.uint8), *numbers, out)
     return out
 
 

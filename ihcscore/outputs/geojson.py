@@ -11,6 +11,7 @@ import shapely
 from numpy.typing import NDArray
 
 from ihcscore.atomic import atomic_path
+from ihcscore.outlines import rings_of
 from ihcscore.outputs.colors import CLASS_COLORS
 from ihcscore.outputs.rings import DECIMALS_PX, ring_texts
 from ihcscore.schema import (
@@ -33,7 +34,8 @@ MEASUREMENTS = (
     SCORED_COLUMN,
 )
 """What goes along with the outlines; the rest is in the cell table, under the same id."""
-POLYGON = shapely.GeometryType.POLYGON
+WRITTEN = ("cell_id", "cell_wkb", "nucleus_wkb", "cut_by_border", CLASS_COLUMN, CELL_TYPE_COLUMN, *MEASUREMENTS)
+"""Columns of the cell table that are written."""
 CHUNK = 5000
 
 
@@ -122,15 +124,14 @@ def _features(cells: pd.DataFrame, place: Place) -> list[str]:
 
 
 def _geometries(wkb: pd.Series, place: Place) -> list[str]:
-    shapes = shapely.from_wkb(wkb.to_numpy())
-    if place != HERE:
-        shapes = shapely.transform(shapes, place)
-    one_ring = (shapely.get_type_id(shapes) == POLYGON) & (shapely.get_num_interior_rings(shapes) == 0)
-    polygons, others = shapes[one_ring], shapes[~one_ring]
-    rings = ring_texts(shapely.get_coordinates(polygons), shapely.get_num_coordinates(polygons))
-    texts = np.empty(len(shapes), object)
+    data = wkb.to_numpy(object)
+    xy, size = rings_of(data)
+    one_ring = size > 0
+    texts = np.empty(len(data), object)
+    rings = ring_texts(place(xy) if place != HERE else xy, size[one_ring])
     texts[one_ring] = [f'{{"type":"Polygon","coordinates":[{ring}]}}' for ring in rings]
-    texts[~one_ring] = shapely.to_geojson(shapely.transform(others, lambda xy: np.round(xy, DECIMALS_PX)))
+    others = shapely.transform(shapely.from_wkb(data[~one_ring]), lambda xy: np.round(place(xy), DECIMALS_PX))
+    texts[~one_ring] = shapely.to_geojson(others)
     return list(texts)
 
 

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from ihcscore.atomic import write_bytes
 from ihcscore.io.slides.base import Slide
+from ihcscore.outlines import rings_of
 from ihcscore.outputs.colors import CLASS_COLORS, CUT_COLOR
 from ihcscore.outputs.png import encode_png
 from ihcscore.regions import RegionSet
@@ -63,7 +64,8 @@ def overlay(
     for name, color in colors.items():
         rings = _rings(cells["nucleus_wkb"].to_numpy()[drawn == name], zoom)
         cv2.polylines(picture, rings, True, color, max(1, round(zoom)), cv2.LINE_AA, SHIFT)
-    outlines = _rings(shapely.to_wkb([region.geometry for region in regions.regions]), zoom)
+    drawn_regions = np.array([shapely.to_wkb(region.geometry) for region in regions.regions], object)
+    outlines = _rings(drawn_regions, zoom)
     cv2.polylines(picture, outlines, True, INK, max(2, round(2 * zoom)), cv2.LINE_AA, SHIFT)
     return canvas
 
@@ -95,10 +97,12 @@ def _fitted(rgb: NDArray[np.uint8]) -> tuple[int, int, float]:
 
 def _rings(wkb: NDArray[np.object_], zoom: float) -> list[NDArray[np.int32]]:
     """Rings of polygons in OpenCV's drawing coordinates, where pixel centres are whole."""
-    boundary = shapely.get_rings(shapely.get_parts(shapely.from_wkb(np.asarray(wkb, object))))
-    xy, of = shapely.get_coordinates(boundary, return_index=True)
-    fixed = np.rint((xy * zoom - 0.5) * 2**SHIFT).astype(np.int32)
-    return np.split(fixed, np.flatnonzero(np.diff(of)) + 1) if len(fixed) else []
+    xy, size = rings_of(wkb)
+    boundary = shapely.get_rings(shapely.get_parts(shapely.from_wkb(wkb[size == 0])))
+    others, of = shapely.get_coordinates(boundary, return_index=True)
+    fixed = np.rint((np.concatenate([xy, others]) * zoom - 0.5) * 2**SHIFT).astype(np.int32)
+    stop = np.cumsum(np.concatenate([size[size > 0], np.bincount(of)]))
+    return [fixed[a:b] for a, b in zip([0, *stop[:-1].tolist()], stop.tolist(), strict=False)]
 
 
 def _footer(

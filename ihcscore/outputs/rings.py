@@ -3,7 +3,11 @@
 import numpy as np
 from numpy.typing import NDArray
 
+from ihcscore.native import run
+
 DECIMALS_PX = 2
+LONGEST_TEXT = 56
+"""Letters of two numbers of 64 bits with the signs around them."""
 
 
 def ring_texts(xy: NDArray[np.float64], sizes: NDArray[np.integer]) -> list[str]:
@@ -23,24 +27,11 @@ def ring_texts(xy: NDArray[np.float64], sizes: NDArray[np.integer]) -> list[str]
 
     Examples
     --------
-    >>> ring_texts(np.array([[0, 1.5], [2, 0.123], [7, 8]]), np.array([2, 1]))
-    ['[[0.0,1.5],[2.0,0.12]]', '[[7.0,8.0]]']
+    >>> ring_texts(np.array([[0, 1.5], [2, 0.123], [7, -8]]), np.array([2, 1]))
+    ['[[0.0,1.5],[2.0,0.12]]', '[[7.0,-8.0]]']
     """
-    if not len(sizes):
-        return []
-    words = np.column_stack([_words(xy[:, 0], "[", ","), _words(xy[:, 1], "", "],")])
-    letters = words.view(np.uint8).ravel()
-    text = letters[letters != 0].tobytes().decode()  # words end in zeros
-    stop = np.cumsum(np.strings.str_len(words).sum(axis=1))[np.cumsum(sizes) - 1]
-    start = np.append(0, stop[:-1])
-    return [f"[{text[a : b - 1]}]" for a, b in zip(start.tolist(), stop.tolist(), strict=True)]
-
-
-def _words(values: NDArray[np.float64], before: str, after: str) -> NDArray[np.bytes_]:
-    """Write each value as text; equal ones, of which there are many, once."""
-    scale = 10**DECIMALS_PX
-    whole = np.rint(values * scale).astype(np.int64)
-    whole -= (lowest := int(whole.min()))
-    used = np.bincount(whole) > 0
-    texts = [f"{before}{(k + lowest) / scale!r}{after}" for k in np.flatnonzero(used).tolist()]
-    return np.asarray(np.array(texts, np.bytes_).take((np.cumsum(used) - 1).take(whole)))
+    hundredths = np.rint(xy * 10**DECIMALS_PX).astype(np.int64)
+    letters, stop = np.empty(LONGEST_TEXT * len(xy) + 2 * len(sizes), np.uint8), np.empty(len(sizes), np.int64)
+    run("ring_texts", len(sizes), sizes.astype(np.int64), hundredths, letters, stop)
+    text = letters[: stop[-1] if len(stop) else 0].tobytes().decode()
+    return [text[a:b] for a, b in zip([0, *stop[:-1].tolist()], stop.tolist(), strict=False)]

@@ -14,11 +14,11 @@ from numpy.typing import NDArray
 
 from ihcscore.errors import WeightsError
 from ihcscore.inference import open_session, run_and_release
+from ihcscore.native import run
 from ihcscore.segment.base import BlockPixels, PixelMaps
-from ihcscore.segment.runs import Runs
-from ihcscore.segment.shapes import diagonals, nuclei_of
+from ihcscore.segment.shapes import Sizes, diagonals, nuclei_of
 from ihcscore.segment.signal import disc
-from ihcscore.segment.split import hills
+from ihcscore.segment.split import split
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession
@@ -191,20 +191,14 @@ class Network:
         mask = (maps[..., INSIDE] >= round(255 * self.inside)).view(np.uint8)
         if self.grow_um > 0:
             mask = np.asarray(cv2.dilate(mask, disc(round(self.grow_um / self.mpp))), np.uint8)
-        runs = hills(np.asarray(height, np.uint8), mask.view(np.bool_), max(1, round(255 * self.depth)))
-        wanted = runs.areas() * self.mpp**2 >= self.smallest_um2
-        wanted &= diagonals(runs.boxes()) * self.mpp <= self.largest_object_um
-        wanted &= _highest(runs, np.asarray(height, np.uint8)) >= round(255 * self.peak)
-        return nuclei_of(runs, wanted)
-
-
-def _highest(runs: Runs, height: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Greatest height in each label."""
-    padded = np.pad(height, 1).ravel()
-    of_run = np.maximum.reduceat(padded, runs.start[:-1])
-    highest = np.zeros(runs.count, np.uint8)
-    np.maximum.at(highest, runs.label, of_run)
-    return highest
+        labels = split(np.asarray(height, np.uint8), mask.view(np.bool_), max(1, round(255 * self.depth)))
+        sizes = Sizes.of(labels)
+        highest = np.empty(len(sizes.areas), np.uint8)
+        run("highest", labels.size, labels, height, len(highest), highest)
+        wanted = sizes.areas * self.mpp**2 >= self.smallest_um2
+        wanted &= diagonals(sizes.boxes) * self.mpp <= self.largest_object_um
+        wanted &= highest >= round(255 * self.peak)
+        return nuclei_of(labels, sizes, wanted)
 
 
 @dataclass(frozen=True)

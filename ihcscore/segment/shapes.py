@@ -1,11 +1,12 @@
 """What a nucleus may look like: no gaps in a mask, no holes in a nucleus, neither too small nor too long."""
 
+from dataclasses import dataclass
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from ihcscore.segment.runs import Runs
-from ihcscore.spans import ranges
+from ihcscore.native import run
 
 
 def fill_gaps(mask: NDArray[np.uint8], widest: int) -> NDArray[np.uint8]:
@@ -50,93 +51,18 @@ def diagonals(boxes: NDArray[np.int64]) -> NDArray[np.float64]:
     return np.asarray(np.hypot(boxes[:, 2] - boxes[:, 0], boxes[:, 3] - boxes[:, 1]))
 
 
-def numbers(wanted: NDArray[np.bool_]) -> NDArray[np.int32]:
-    """New numbers for labels: 1..n for the wanted in their order, 0 for the others.
-
-    Examples
-    --------
-    >>> numbers(np.array([False, True, False, True]))
-    array([0, 1, 0, 2], dtype=int32)
-    """
-    new = np.cumsum(wanted, dtype=np.int32)
-    new *= wanted
-    return new
-
-
-def nuclei_of(runs: Runs, wanted: NDArray[np.bool_]) -> NDArray[np.int32]:
-    """Draw the wanted labels of a plane as nuclei, 1..n without gaps and without holes, and leave its margin out.
+@dataclass(frozen=True)
+class Sizes:
+    """How large labels 0, 1, ... of a plane are.
 
     Parameters
     ----------
-    runs : Runs
-        Of 4-connected labels in a plane with a margin of one pixel.
-    wanted : ndarray of shape (runs.count,), dtype bool
-        Only labels that have pixels; that of label 0 is not looked at.
-
-    Returns
-    -------
-    ndarray of shape (M - 2, N - 2), dtype int32
-
-    Examples
-    --------
-    >>> nuclei_of(Runs.of(np.pad(np.array([[3, 0, 5]], np.int32), 1)), np.arange(6) == 5)
-    array([[0, 0, 1]], dtype=int32)
-    """
-    wanted = wanted.copy()
-    wanted[0] = False
-    return np.ascontiguousarray(fill_nuclei(runs.renumber(numbers(wanted)))[1:-1, 1:-1])
-
-
-def fill_nuclei(runs: Runs) -> NDArray[np.int32]:
-    """Draw nuclei and fill their holes; what lies in a hole becomes part of the nucleus around it.
-
-    Parameters
-    ----------
-    runs : Runs
-        Of nuclei 1..n, each 4-connected, in a plane whose outermost rows and columns are 0.
-
-    Returns
-    -------
-    ndarray of shape (M, N), dtype int32
-        Nuclei 1..m, without those that lay in holes.
-    """
-    runs = runs.joined()
-    plane = runs.drawn()
-    holed = np.flatnonzero(euler(runs) < 1)
-    holed = holed[holed > 0]
-    if len(holed) == 0:
-        return plane
-    boxes = runs.boxes()
-    left = np.ones(len(boxes), bool)
-    left[0] = False
-    for label in holed[np.argsort(-diagonals(boxes[holed]), kind="stable")]:  # the outer before the inner
-        top, start, bottom, end = boxes[label]
-        crop = plane[top:bottom, start:end]
-        whole = _without_holes(crop == label)
-        left[crop[whole & (crop != label)]] = False
-        crop[whole] = label
-    return plane if left[1:].all() else numbers(left).take(plane)
-
-
-def _without_holes(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Fill what cannot be reached from outside in steps along rows and columns."""
-    around = np.pad(mask.view(np.uint8), 1)
-    cv2.floodFill(around, None, (0, 0), 2, flags=4)
-    return np.asarray(around[1:-1, 1:-1] != 2)
-
-
-def euler(runs: Runs) -> NDArray[np.int64]:
-    """One less the number of holes of each 4-connected label; a bay that only a corner closes counts as a hole.
-
-    Parameters
-    ----------
-    runs : Runs
-        Of a plane whose outermost rows and columns are 0, no two of a label side by side (`Runs.joined`).
-
-    Returns
-    -------
-    ndarray of shape (runs.count,), dtype int64
-        That of label 0 has no meaning.
+    areas : ndarray of shape (n,), dtype int64
+        Pixels; 0 for label 0.
+    boxes : ndarray of shape (n, 4), dtype int64
+        First row, first column, and the row and column after the last; zeros for label 0 and without pixels.
+    euler : ndarray of shape (n,), dtype int64
+        Of a 4-connected label, one less the number of its holes; a bay that only a corner closes counts as a hole.
 
     Notes
     -----
@@ -149,15 +75,69 @@ def euler(runs: Runs) -> NDArray[np.int64]:
 
     Examples
     --------
-    >>> euler(Runs.of(np.pad(np.array([[1, 1, 1], [1, 0, 1], [1, 1, 1]], np.int32), 1)))[1]
-    np.int64(0)
+    >>> Sizes.of(np.array([[1, 1, 1], [1, 0, 1], [1, 1, 1]], np.int32)).euler
+    array([0, 0])
     """
-    filled = np.flatnonzero(runs.label)
-    label, start, stop = runs.label[filled], runs.start[filled], runs.start[filled + 1]
-    above = start - runs.shape[1], stop - runs.shape[1]
-    first = np.searchsorted(stop, above[0])  # of the runs that overlap or touch a corner of this one, in the row above
-    number = np.searchsorted(start, above[1], side="right") - first
-    meeting = ranges(first, number)
-    own = np.repeat(label, number)
-    meets = np.bincount(own[label[meeting] == own], minlength=runs.count)
-    return np.bincount(label, minlength=runs.count) - meets
+
+    areas: NDArray[np.int64]
+    boxes: NDArray[np.int64]
+    euler: NDArray[np.int64]
+
+    @classmethod
+    def of(cls, labels: NDArray[np.int32]) -> "Sizes":
+        """Measure the labels of a plane, of shape (M, N)."""
+        count = int(labels.max(initial=0)) + 1
+        sizes = cls(np.empty(count, np.int64), np.empty((count, 4), np.int64), np.empty(count, np.int64))
+        run("sizes", *labels.shape, labels, count, sizes.areas, sizes.boxes, sizes.euler)
+        return sizes
+
+
+def nuclei_of(labels: NDArray[np.int32], sizes: Sizes, wanted: NDArray[np.bool_]) -> NDArray[np.int32]:
+    """Make the wanted labels of a plane nuclei: 1..n without gaps and without holes.
+
+    Parameters
+    ----------
+    labels : ndarray of shape (M, N), dtype int32
+        Each 4-connected. Overwritten.
+    sizes : Sizes
+        Of the labels.
+    wanted : ndarray of shape (n,), dtype bool
+        By label; that of label 0 is not looked at.
+
+    Returns
+    -------
+    ndarray of shape (M, N), dtype int32
+        What lies in the hole of a nucleus is part of it.
+
+    Examples
+    --------
+    >>> labels = np.array([[3, 0, 5]], np.int32)
+    >>> nuclei_of(labels, Sizes.of(labels), np.arange(6) == 5)
+    array([[0, 0, 1]], dtype=int32)
+    """
+    wanted = wanted & (sizes.areas > 0)
+    run("renumber", labels.size, labels, len(wanted), _numbers(wanted))
+    boxes, holed = sizes.boxes[wanted], np.flatnonzero(sizes.euler[wanted] < 1)
+    left = np.ones(len(boxes) + 1, bool)
+    left[0] = False
+    for k in holed[np.argsort(-diagonals(boxes[holed]), kind="stable")]:  # the outer before the inner
+        top, start, bottom, end = boxes[k]
+        crop = labels[top:bottom, start:end]
+        whole = _without_holes(crop == k + 1)
+        left[crop[whole & (crop != k + 1)]] = False
+        crop[whole] = k + 1
+    if not left[1:].all():
+        run("renumber", labels.size, labels, len(left), _numbers(left))
+    return labels
+
+
+def _numbers(wanted: NDArray[np.bool_]) -> NDArray[np.int32]:
+    """New numbers for labels: 1..n for the wanted in their order, 0 for the others."""
+    return np.cumsum(wanted, dtype=np.int32) * wanted
+
+
+def _without_holes(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Fill what cannot be reached from outside in steps along rows and columns."""
+    around = np.pad(mask.view(np.uint8), 1)
+    cv2.floodFill(around, None, (0, 0), 2, flags=4)
+    return np.asarray(around[1:-1, 1:-1] != 2)

@@ -8,7 +8,9 @@ import cv2
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ihcscore.stains.unmix import unmixed_bands
+from ihcscore.native import run
+from ihcscore.stains.density import check_light
+from ihcscore.stains.unmix import shares_of_light
 from ihcscore.stains.vectors import StainMatrix
 
 STEP_OD = 0.005
@@ -43,11 +45,11 @@ def quantise(
     >>> quantise(np.hstack([black, white]), 255, StainMatrix(), (1.0, 0.5))
     (array([[200,   0]], dtype=uint8), array([[100,   0]], dtype=uint8))
     """
+    check_light(rgb)
     planes = np.empty(rgb.shape[:2], np.uint8), np.empty(rgb.shape[:2], np.uint8)
-    for rows, band in unmixed_bands(rgb, background, stains):
-        for channel, (plane, cap) in enumerate(zip(planes, caps_od, strict=True)):
-            od = np.maximum(cv2.extractChannel(band, channel), np.float32(0))
-            np.minimum(cv2.convertScaleAbs(od, alpha=1 / STEP_OD), np.uint8(levels_of(cap)), out=plane[rows])
+    shares = shares_of_light(background, stains)
+    for plane, share, cap in zip(planes, shares, caps_od, strict=False):  # of the residual, there is no plane
+        run("quantised_stain", plane.size, np.ascontiguousarray(rgb), share, 1 / STEP_OD, levels_of(cap), plane)
     return planes
 
 

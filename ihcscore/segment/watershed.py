@@ -7,10 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ihcscore.segment.base import BlockPixels
-from ihcscore.segment.runs import Runs
-from ihcscore.segment.shapes import diagonals, fill_gaps, nuclei_of
+from ihcscore.segment.shapes import Sizes, diagonals, fill_gaps, nuclei_of
 from ihcscore.segment.signal import STEP_OD, Plane, blobs, contrast, disc, levels_of, quantise
-from ihcscore.segment.split import hills
+from ihcscore.segment.split import split
 
 LEVELS_PER_UM = 16
 """Grey levels of the height map per um of distance to the edge."""
@@ -148,7 +147,7 @@ class Watershed:
         rise = self._rise(block)
         core = self._core(rise)
         depth = max(1, round(self.depth_um * LEVELS_PER_UM))
-        return self._nuclei(hills(self._height(core, rise), self._region(core), depth))
+        return self._nuclei(split(self._height(core, rise), self._region(core), depth))
 
     def _px(self, um: float) -> int:
         return round(um / self.mpp)
@@ -185,8 +184,9 @@ class Watershed:
         height = cv2.add(height, core * np.uint8(EDGE_LEVEL))
         return np.asarray(cv2.GaussianBlur(height, (0, 0), self.smooth_um / self.mpp), np.uint8)
 
-    def _nuclei(self, runs: Runs) -> NDArray[np.int32]:
+    def _nuclei(self, hills: NDArray[np.int32]) -> NDArray[np.int32]:
         """Keep the hills that are neither too small nor too long, number them and fill them."""
-        wanted = runs.areas() * self.mpp**2 >= self.smallest_um2
-        wanted &= diagonals(runs.boxes()) * self.mpp <= self.largest_object_um
-        return nuclei_of(runs, wanted)
+        sizes = Sizes.of(hills)
+        wanted = sizes.areas * self.mpp**2 >= self.smallest_um2
+        wanted &= diagonals(sizes.boxes) * self.mpp <= self.largest_object_um
+        return nuclei_of(hills, sizes, wanted)

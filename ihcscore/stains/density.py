@@ -75,16 +75,29 @@ def optical_density(rgb: NDArray[np.uint8], background: ArrayLike = 255, *, clip
     >>> optical_density(np.array([[[255, 25, 0]]], np.uint8)).round(3)
     array([[[0.   , 1.009, 2.407]]], dtype=float32)
     """
-    if rgb.dtype != np.uint8:
-        raise TypeError(f"expected an 8-bit image (uint8), found {rgb.dtype}: rescale it to 0-255 first")
-    if rgb.ndim != 3 or rgb.shape[-1] != 3:
-        raise ValueError(f"expected an image of shape (M, N, 3), found {rgb.shape}")
+    check_light(rgb)
     if rgb.size == 0:
         return np.zeros(rgb.shape, np.float32)
     table = density_table(background)
     if clip:
         table = np.maximum(table, 0)
     return np.asarray(cv2.LUT(np.ascontiguousarray(rgb), table.reshape(1, 256, 3)), np.float32)
+
+
+def check_light(rgb: NDArray[np.uint8]) -> None:
+    """Refuse what is no 8-bit RGB image.
+
+    Raises
+    ------
+    TypeError
+        If `rgb` is not uint8.
+    ValueError
+        If it is not of shape (M, N, 3).
+    """
+    if rgb.dtype != np.uint8:
+        raise TypeError(f"expected an 8-bit image (uint8), found {rgb.dtype}: rescale it to 0-255 first")
+    if rgb.ndim != 3 or rgb.shape[-1] != 3:
+        raise ValueError(f"expected an image of shape (M, N, 3), found {rgb.shape}")
 
 
 def density_table(background: ArrayLike) -> NDArray[np.float32]:

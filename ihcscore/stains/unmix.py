@@ -1,18 +1,12 @@
 """Optical density to stains and back."""
 
-from collections.abc import Iterator
-
-import cv2
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ihcscore.stains.density import optical_density
+from ihcscore.native import run
+from ihcscore.stains.density import check_light, density_table, optical_density
 from ihcscore.stains.vectors import StainMatrix
 
-LANES = 64
-"""At least as many pixels as OpenCV works on at once, on any processor."""
-BAND_ROWS = 64
-"""Rows worked on at once, so that they stay in the processor's cache and the optical density takes no memory."""
 DAB = 1
 """Place of DAB among the stains."""
 
@@ -81,27 +75,33 @@ def unmix_light(rgb: NDArray[np.uint8], background: ArrayLike, stains: StainMatr
     >>> unmix_light(np.array([[[255, 180, 100]]], np.uint8), 255, StainMatrix()).shape
     (1, 1, 3)
     """
-    out = np.empty(rgb.shape, np.float32)
-    for rows, band in unmixed_bands(rgb, background, stains):
-        out[rows] = band
-    return out
+    return unmix(optical_density(rgb, background, clip=False), stains)
 
 
 def dab_of_light(rgb: NDArray[np.uint8], background: ArrayLike, stains: StainMatrix) -> NDArray[np.float32]:
     """Give the DAB alone of `unmix_light`, of shape (M, N): a third of its memory."""
+    check_light(rgb)
     out = np.empty(rgb.shape[:2], np.float32)
-    for rows, band in unmixed_bands(rgb, background, stains):
-        out[rows] = band[..., DAB]
+    run("stain_of_light", out.size, np.ascontiguousarray(rgb), shares_of_light(background, stains)[DAB], out)
     return out
 
 
-def unmixed_bands(
-    rgb: NDArray[np.uint8], background: ArrayLike, stains: StainMatrix
-) -> Iterator[tuple[slice, NDArray[np.float32]]]:
-    """Give `unmix_light` a few rows at a time, with these rows: what is worked on at once stays in the cache."""
-    for top in range(0, len(rgb) or 1, BAND_ROWS):
-        rows = slice(top, top + BAND_ROWS)
-        yield rows, unmix(optical_density(rgb[rows], background, clip=False), stains)
+def shares_of_light(background: ArrayLike, stains: StainMatrix) -> NDArray[np.float32]:
+    """What each 8-bit value of each channel adds to each stain; the sum over channels is what `unmix_light` gives.
+
+    Parameters
+    ----------
+    background : array_like of shape () or (3,)
+        Light without tissue; positive.
+    stains : StainMatrix
+
+    Returns
+    -------
+    ndarray of shape (3, 3, 256), dtype float32
+        By stain, channel, value.
+    """
+    inverse = stains.inverse.astype(np.float32)
+    return np.ascontiguousarray(inverse.T[:, :, None] * density_table(background).T)
 
 
 def mix(concentrations: NDArray[np.float32], stains: StainMatrix | None = None) -> NDArray[np.float32]:
@@ -136,13 +136,6 @@ def _transform(values: NDArray[np.float32], matrix: NDArray[np.float64]) -> NDAr
     values = np.asarray(values, dtype=np.float32)
     if values.ndim == 0 or values.shape[-1] != 3:
         raise ValueError(f"expected an array that ends in 3 channels, found shape {values.shape}")
-    if values.size == 0:
-        return np.zeros(values.shape, np.float32)
-    flat = np.ascontiguousarray(values).reshape(-1, 1, 3)
-    rows = matrix.T.astype(np.float32)
-    out = np.asarray(cv2.transform(flat, rows), np.float32)
-    # OpenCV rounds the last pixels of an array in another way: a value must not depend on what comes after it
-    last = flat[-LANES:]
-    padded = np.concatenate([last, np.zeros((LANES, 1, 3), np.float32)])
-    out[-LANES:] = np.asarray(cv2.transform(padded, rows))[: len(last)]
-    return out.reshape(values.shape)
+    out = np.empty(values.shape, np.float32)
+    run("transform", values.size // 3, np.ascontiguousarray(values), matrix.astype(np.float32), out)
+    return out

@@ -12,8 +12,7 @@ from numpy.typing import NDArray
 
 from ihcscore.errors import MissingExtra, WeightsError
 from ihcscore.segment.base import BlockPixels
-from ihcscore.segment.runs import Runs
-from ihcscore.segment.shapes import diagonals, nuclei_of
+from ihcscore.segment.shapes import Sizes, diagonals, nuclei_of
 
 MPP_TOLERANCE = 0.05
 """Relative difference of pixel size that is taken."""
@@ -126,13 +125,14 @@ def tidy(labels: NDArray[np.integer], longest_px: float) -> NDArray[np.int32]:
 
     found = label(np.maximum(labels, 0), connectivity=1, background=0)  # type: ignore[no-untyped-call]
     pieces = np.asarray(found, np.int32)
-    runs = Runs.of(np.pad(pieces, 1))
-    owner = np.zeros(runs.count, np.int64)
+    sizes = Sizes.of(pieces)
+    count = len(sizes.areas)
+    owner = np.zeros(count, np.int64)
     owner[pieces.ravel()] = labels.ravel()
-    order = np.lexsort((np.arange(runs.count), -runs.areas(), owner))
-    first = np.ones(runs.count, bool)
+    order = np.lexsort((np.arange(count), -sizes.areas, owner))
+    first = np.ones(count, bool)
     first[1:] = owner[order][1:] != owner[order][:-1]
-    wanted = np.zeros(runs.count, bool)
+    wanted = np.zeros(count, bool)
     wanted[order[first]] = True
-    wanted &= diagonals(runs.boxes()) <= longest_px
-    return nuclei_of(runs, wanted)
+    wanted &= diagonals(sizes.boxes) <= longest_px
+    return nuclei_of(pieces, sizes, wanted)

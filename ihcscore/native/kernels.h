@@ -1,0 +1,20 @@
+/* What the kernels share. Arrays are C-contiguous and of the shapes that the Python callers check. Every sum has a
+   fixed order and no product is fused with a sum, so that every processor gives the same bytes. */
+#ifndef IHCSCORE_KERNELS_H
+#define IHCSCORE_KERNELS_H
+
+#include <math.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#ifdef _WIN32
+#define EXPORT __declspec(dllexport)
+#else
+#define EXPORT __attribute__((visibility("default")))
+#endif
+
+/* What a kernel that needs memory returns when there is none. */
+#define NO_MEMORY (-1)
+
+#endif

@@ -1,0 +1,28 @@
+/* Light to stains: the optical density of a channel times its share of a stain is looked up for each of 256 levels. */
+#include "kernels.h"
+
+/* Multiply triples by a matrix from the right: out[k] = sum over c of in[c] * rows[c][k]. */
+EXPORT int64_t ihc_transform(int64_t n, const float *in, const float *rows, float *out) {
+    for (int64_t i = 0; i < n; i++)
+        for (int k = 0; k < 3; k++)
+            out[3 * i + k] = in[3 * i] * rows[k] + in[3 * i + 1] * rows[3 + k] + in[3 * i + 2] * rows[6 + k];
+    return 0;
+}
+
+/* One stain of each pixel; shares[c][level] are what each channel adds to it. */
+EXPORT int64_t ihc_stain_of_light(int64_t n, const uint8_t *rgb, const float *shares, float *out) {
+    for (int64_t i = 0; i < n; i++, rgb += 3)
+        out[i] = shares[rgb[0]] + shares[256 + rgb[1]] + shares[512 + rgb[2]];
+    return 0;
+}
+
+/* The same in whole steps of density between 0 and a cap. */
+EXPORT int64_t ihc_quantised_stain(int64_t n, const uint8_t *rgb, const float *shares, float steps_per_od, int32_t cap,
+                                uint8_t *out) {
+    for (int64_t i = 0; i < n; i++, rgb += 3) {
+        float od = shares[rgb[0]] + shares[256 + rgb[1]] + shares[512 + rgb[2]];
+        int32_t level = od > 0 ? (int32_t)rintf(od * steps_per_od) : 0;
+        out[i] = (uint8_t)(level < cap ? level : cap);
+    }
+    return 0;
+}

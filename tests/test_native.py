@@ -1,0 +1,160 @@
+"""The compiled kernels against slow and obvious references."""
+
+import ctypes
+import json
+
+import numpy as np
+import pytest
+import shapely
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+from ihcscore import native
+from ihcscore.errors import IhcscoreError
+from ihcscore.membrane.profiles import BEFORE, LONGEST, RAYS, SAMPLES, STEP_UM, read_profiles
+from ihcscore.outlines import outlines, rings_of, trace
+from ihcscore.outputs.rings import ring_texts
+from ihcscore.segment.split import split
+from ihcscore.spans import Spans
+from ihcscore.stains.density import optical_density
+from ihcscore.stains.unmix import dab_of_light, unmix, unmix_light
+from ihcscore.stains.vectors import StainMatrix
+
+SHAPES = st.tuples(st.integers(1, 9), st.integers(1, 9))
+
+
+def test_arrays_of_another_type_or_layout_are_refused():
+    out = np.empty((4, 3), np.float32)
+    good = np.zeros((4, 3), np.float32), np.eye(3, dtype=np.float32)
+    assert native.run("transform", 4, *good, out) == 0
+    for wrong in (good[0].astype(np.float64), np.zeros((3, 4), np.float32).T, np.zeros((4, 6), np.float32)[:, ::2]):
+        with pytest.raises(ctypes.ArgumentError):
+            native.run("transform", 4, wrong, good[1], out)
+
+
+def test_a_missing_library_says_what_to_do(monkeypatch, tmp_path):
+    monkeypatch.setattr(native, "FILE", tmp_path / "_kernels.so")
+    native._library.cache_clear()
+    try:
+        with pytest.raises(IhcscoreError, match=r"_kernels.so, the compiled part of ihcscore, is missing: install"):
+            native.run("transform", 0, *(np.zeros((0, 3), np.float32),) * 3)
+    finally:
+        native._library.cache_clear()
+
+
+@given(hnp.arrays(np.uint8, st.tuples(st.integers(0, 6), st.integers(1, 6), st.just(3))))
+def test_each_way_to_unmix_gives_the_same_bytes(rgb):
+    stains, light = StainMatrix((0.6, 0.7, 0.3), (0.3, 0.5, 0.8)), (240, 231, 250)
+    whole = unmix_light(rgb, light, stains)
+    np.testing.assert_array_equal(dab_of_light(rgb, light, stains), whole[..., 1])
+    np.testing.assert_array_equal(unmix(optical_density(rgb, light, clip=False), stains), whole)
+    np.testing.assert_allclose(whole, optical_density(rgb, light, clip=False) @ stains.inverse, atol=2e-6)
+
+
+def top_of(level, y, x):
+    """Summit that a pixel climbs to: the highest of itself and its neighbours, again and again."""
+    best = level[y, x] << 3 | 4, (y, x)
+    for direction, (dy, dx) in enumerate(((-1, 0), (0, -1), (0, 1), (1, 0))):
+        if 0 <= y + dy < level.shape[0] and 0 <= x + dx < level.shape[1]:
+            best = max(best, (level[y + dy, x + dx] << 3 | direction, (y + dy, x + dx)))
+    return (y, x) if best[1] == (y, x) else top_of(level, *best[1])
+
+
+def hills_of(height, mask, depth):
+    """Hills by the rule: each joins the higher one behind its highest saddle, if that is not too deep, four times."""
+    level = np.maximum(height, 1).astype(int) * mask
+    tops = {(y, x): top_of(level, y, x) for y, x in np.argwhere(mask).tolist()}
+    summits = sorted(set(tops.values()))
+    hill = {pixel: summits.index(top) for pixel, top in tops.items()}
+    rank = [(level[top], -k) for k, top in enumerate(summits)]  # among equals the first is the higher
+    for _ in range(4):
+        joins = {}
+        for dy, dx in ((0, 1), (1, 0)):
+            for (y, x), one in hill.items():
+                other = hill.get((y + dy, x + dx), one)
+                low, high = sorted((one, other), key=rank.__getitem__)
+                saddle = min(level[y, x], level[y + dy, x + dx]) if one != other else 0
+                if one != other and rank[low][0] - saddle < depth:
+                    way = saddle, rank[high][0], high
+                    if low not in joins or way[:2] > joins[low][:2]:
+                        joins[low] = way
+        for pixel, number in hill.items():
+            while number in joins:
+                number = joins[number][2]
+            hill[pixel] = number
+    out = np.zeros(height.shape, np.int32)
+    for pixel, number in hill.items():
+        out[pixel] = number + 1
+    return out
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.data())
+def test_hills_are_those_of_the_rule(data):
+    shape = data.draw(SHAPES)
+    height = data.draw(hnp.arrays(np.uint8, shape, elements=st.integers(0, 9)))
+    mask = data.draw(hnp.arrays(bool, shape))
+    depth = data.draw(st.integers(1, 12))
+    np.testing.assert_array_equal(split(height, mask, depth), hills_of(height, mask, depth))
+
+
+def test_an_ascent_has_a_bounded_reach():
+    height = np.arange(1, 51, dtype=np.uint8)[None]
+    labels = split(height, np.ones(height.shape, bool), 1)
+    np.testing.assert_array_equal(labels[0] > 0, np.arange(50) >= 50 - 1 - 32)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(0, 2**32 - 1))
+def test_rays_are_read_as_they_lie(seed):
+    rng = np.random.default_rng(seed)
+    dab = rng.random((30, 40)).astype(np.float32)
+    nuclei = rng.integers(0, 3, dab.shape).astype(np.int32)
+    xy = np.rint(rng.uniform(0, 30, (2, 2)) * 32) / 32
+    found = read_profiles(dab, nuclei, xy, range(2), 0.5)
+    for cell in range(2):
+        for ray in range(0, RAYS, 5):
+            way = np.array([np.cos(2 * np.pi * ray / RAYS), np.sin(2 * np.pi * ray / RAYS)])
+            steps = np.rint(32 * way[:, None] * np.arange(-BEFORE, LONGEST + SAMPLES)) / 32
+            x, y = (xy[cell] - 0.5)[:, None] + steps
+            near = nuclei[np.clip(np.floor(y + 0.5), 0, 29).astype(int), np.clip(np.floor(x + 0.5), 0, 39).astype(int)]
+            edge = (near[BEFORE : BEFORE + LONGEST] == cell + 1).sum()
+            assert found.edge_um[cell, ray] == edge * STEP_UM
+            seen = slice(edge, edge + SAMPLES)
+            np.testing.assert_array_equal(found.other[cell, ray], (near[seen] > 0) & (near[seen] != cell + 1))
+            left, top = np.floor(x[seen]).astype(int), np.floor(y[seen]).astype(int)
+            right, below = x[seen] - left, y[seen] - top
+            expected = 0
+            for dy, share_y in ((0, 1 - below), (1, below)):
+                for dx, share_x in ((0, 1 - right), (1, right)):
+                    value = dab[np.clip(top + dy, 0, 29), np.clip(left + dx, 0, 39)]
+                    expected = expected + share_x * share_y * value
+            np.testing.assert_allclose(found.od[cell, ray], expected, atol=1e-6)
+
+
+@given(st.lists(st.lists(st.tuples(*(st.integers(-(10**9), 10**9),) * 2), min_size=1, max_size=4), max_size=4))
+def test_rings_are_written_as_json_reads_them(rings):
+    xy = np.array([point for ring in rings for point in ring], np.float64).reshape(-1, 2) / 100
+    texts = ring_texts(xy, np.array([*map(len, rings)], np.int64))
+    assert [json.loads(text) for text in texts] == [[[x / 100, y / 100] for x, y in ring] for ring in rings]
+
+
+@given(hnp.arrays(np.int32, SHAPES, elements=st.integers(0, 3)))
+def test_outlines_are_read_as_they_were_written(labels):
+    shapes = outlines(labels, 3)
+    wkb = trace(labels, Spans.of(labels, 3)).wkb((3, -2), 0.5)
+    there = np.flatnonzero([data is not None for data in wkb])
+    xy, size = rings_of(wkb[there])
+    simple = [k for k in there if shapes[k].geom_type == "Polygon" and not shapes[k].interiors]
+    assert there[size > 0].tolist() == simple
+    for k, ring in zip(simple, np.split(xy, np.cumsum(size[size > 0]))[:-1], strict=True):
+        np.testing.assert_array_equal(ring, (shapely.get_coordinates(shapes[k]) + np.array([3, -2])) * 0.5)
+
+
+def test_what_is_no_label_harms_nothing():
+    labels = np.array([[-5, 1, 1, 9], [2**31 - 1, 1, 0, -(2**31)]], np.int32)
+    assert Spans.of(labels, 1).areas.tolist() == [3]
+    number = np.array([0, 7], np.int32)
+    native.run("renumber", labels.size, labels, len(number), number)
+    assert labels.tolist() == [[0, 7, 7, 0], [0, 7, 0, 0]]
