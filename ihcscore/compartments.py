@@ -12,6 +12,10 @@ Labels = NDArray[np.int32]
 NUCLEUS, CYTOPLASM, MEMBRANE, EDGE = 0, 1, 2, 3
 PARTS = 4
 """Parts of a cell; they do not overlap."""
+PARTS_OF_PX, FARTHEST = 65536, 1 << 28
+"""Units and greatest value of the distances in which cells grow."""
+ROUNDING_PX = 1e-3
+"""Added to how far they grow: a whole number of pixels includes the last one."""
 
 
 def expand(nuclei: Labels, distance_um: float, mpp: float) -> Labels:
@@ -33,19 +37,22 @@ def expand(nuclei: Labels, distance_um: float, mpp: float) -> Labels:
 
     Notes
     -----
-    The distance is OpenCV's 5 x 5 chamfer, within 2 % of the Euclidean one.
+    The distance is that of a 5 x 5 chamfer [1]_, within 2 % of the Euclidean one.
+
+    References
+    ----------
+    .. [1] Borgefors, Comput. Vis. Graph. Image Process. 34(3), 344-371, 1986.
 
     Examples
     --------
     >>> expand(np.array([[1, 0, 0, 0, 2]], np.int32), 1.0, mpp=0.5)
     array([[1, 1, 1, 2, 2]], dtype=int32)
     """
-    if distance_um <= 0 or not nuclei.any():
-        return nuclei.copy()
-    outside = (nuclei == 0).view(np.uint8)
-    distance, nearest = cv2.distanceTransformWithLabels(outside, cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL)
-    cells, label_of = np.empty_like(nuclei), np.zeros(nuclei.size + 1, np.int32)
-    run("grow", nuclei.size, nuclei, distance, nearest, um_to_px(distance_um, mpp) + 1e-3, label_of, cells)
+    reach = int((max(0, um_to_px(distance_um, mpp)) + ROUNDING_PX) * PARTS_OF_PX)
+    rows, columns = nuclei.shape
+    distances, labels = np.empty((2, rows + 4, columns + 4), np.int32)
+    cells = np.empty_like(nuclei)
+    run("grow", rows, columns, nuclei, min(reach, FARTHEST), distances, labels, cells)
     return cells
 
 
@@ -106,10 +113,8 @@ def partition(
 def _near_border(labels: Labels, width: int) -> NDArray[np.uint8]:
     """Pixels with another label no farther than `width` pixels away, 0 or 1."""
     disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * width + 1, 2 * width + 1))
-    values = _sixteen_bits(labels)
-    return np.asarray(cv2.dilate(values, disc) != cv2.erode(values, disc)).view(np.uint8)
-
-
-def _sixteen_bits(labels: Labels) -> NDArray[np.uint16] | NDArray[np.float32]:
-    """Give labels in a type that OpenCV erodes; float32 is exact up to 2**24 labels."""
-    return labels.astype(np.uint16, copy=False) if labels.max(initial=0) < 2**16 else labels.astype(np.float32)
+    down, right = (np.ascontiguousarray(at - width, np.int64) for at in np.nonzero(disc))
+    near = np.zeros(labels.shape, np.uint8)
+    if labels.size:
+        run("near_border", *labels.shape, labels, width, len(down), down, right, near)
+    return near

@@ -2,6 +2,7 @@
 
 import ctypes
 import json
+import re
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from hypothesis.extra import numpy as hnp
 from ihcscore import native
 from ihcscore.errors import IhcscoreError
 from ihcscore.membrane.profiles import BEFORE, LONGEST, RAYS, SAMPLES, STEP_UM, read_profiles
+from ihcscore.membrane.reader import settled
 from ihcscore.outlines import outlines, rings_of, trace
 from ihcscore.outputs.rings import ring_texts
 from ihcscore.segment.split import split
@@ -31,6 +33,22 @@ def test_arrays_of_another_type_or_layout_are_refused():
     for wrong in (good[0].astype(np.float64), np.zeros((3, 4), np.float32).T, np.zeros((4, 6), np.float32)[:, ::2]):
         with pytest.raises(ctypes.ArgumentError):
             native.run("transform", 4, wrong, good[1], out)
+
+
+def test_each_kernel_takes_what_its_source_says():
+    """A call that fits another signature would not be refused: it would read and write anywhere."""
+    numbers = {"int64_t": ctypes.c_int64, "int32_t": ctypes.c_int32, "float": ctypes.c_float, "double": ctypes.c_double}
+    arrays = {"uint8_t": np.uint8, "uint32_t": np.uint32, "int32_t": np.int32, "int64_t": np.int64}
+    arrays |= {"float": np.float32, "double": np.float64}
+    source = "".join(path.read_text("utf-8") for path in native.FILE.parent.glob("*.c"))
+    found = {}
+    for name, arguments in re.findall(r"EXPORT int64_t ihc_(\w+)\(([^)]*)\)", source):
+        words = [argument.replace("const ", "").split() for argument in arguments.split(",")]
+        found[name] = [np.dtype(arrays[kind]) if value[0] == "*" else numbers[kind] for kind, value in words]
+    stated = {
+        name: [getattr(each, "_dtype_", each) for each in signature] for name, signature in native.SIGNATURES.items()
+    }
+    assert found == stated
 
 
 def test_a_missing_library_says_what_to_do(monkeypatch, tmp_path):
@@ -158,3 +176,17 @@ def test_what_is_no_label_harms_nothing():
     number = np.array([0, 7], np.int32)
     native.run("renumber", labels.size, labels, len(number), number)
     assert labels.tolist() == [[0, 7, 7, 0], [0, 7, 0, 0]]
+
+
+@settings(max_examples=40, deadline=None)
+@given(hnp.arrays(np.float32, (2, 3, 2, SAMPLES // 2, RAYS // 2), elements=st.floats(-60, 60, width=32)))
+def test_what_is_chosen_along_a_ray_is_a_mean_weighted_by_a_softmax(proposals):
+    od, line, step = settled(proposals.reshape(2, 6, SAMPLES // 2, RAYS // 2))
+    place, density, logit = (
+        proposals[:, k].astype(np.float64).transpose(0, 3, 1, 2).reshape(2, RAYS, -1) for k in range(3)
+    )
+    weight = np.exp(place - place.max(axis=2, keepdims=True))
+    weight /= weight.sum(axis=2, keepdims=True)
+    np.testing.assert_allclose(step, (weight * 2 * np.arange(SAMPLES // 2)).sum(axis=2), rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(od, np.logaddexp(0, 4 * (weight * density).sum(axis=2)) / 4, rtol=1e-5, atol=2e-5)
+    np.testing.assert_allclose(line, 1 / (1 + np.exp(-(weight * logit).sum(axis=2))), rtol=1e-3, atol=1e-5)

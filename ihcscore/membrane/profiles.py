@@ -72,10 +72,12 @@ def read_profiles(
     Raises
     ------
     ValueError
-        If the shapes of `dab` and `nuclei` differ.
+        If the shapes of `dab` and `nuclei` differ, or they have 2**31 pixels or more.
     """
-    if dab.shape != nuclei.shape:
-        raise ValueError(f"expected DAB and nuclei of one shape, found {dab.shape} and {nuclei.shape}")
+    if dab.shape != nuclei.shape or dab.size >= 2**31:
+        raise ValueError(
+            f"expected DAB and nuclei of one shape, of less than 2**31 pixels, found {dab.shape} and {nuclei.shape}"
+        )
     steps, count = _steps(mpp), len(cells)
     middle = np.rint((xy[cells.start : cells.stop] - 0.5) * PARTS).astype(np.int32)
     od, other = np.empty((count, RAYS, SAMPLES), np.float32), np.empty((count, RAYS, SAMPLES), np.bool_)

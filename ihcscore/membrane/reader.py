@@ -25,6 +25,8 @@ STEPS_PER_OD = 100
 MIDDLE_OD, SCALE_OD = 0.1, 0.2
 LOWEST_OD, HIGHEST_OD = -0.2, 2.35
 """Of what the network sees; denser DAB lets next to no light through."""
+AROUND = 3
+"""Rays that are repeated at either end of what the network sees, for its convolutions."""
 RAYS_FILE, SLIDE_FILE, CARD_FILE = "membranes.onnx", "slide.onnx", "membranes.json"
 """The network that reads rays; the one that makes biases for it of a slide's texture; what they are."""
 BIASES = ("net.first.bias", "net.second.bias")
@@ -60,11 +62,11 @@ def seen(profiles: Profiles) -> NDArray[np.float32]:
 
     Returns
     -------
-    ndarray of shape (n, 2, 24, 32), dtype float32
-        Samples before rays: the rays go round and need no margin, which makes convolutions along them faster.
+    ndarray of shape (n, 2, 24, 38), dtype float32
+        The rays go round: before the first and after the last stand three of those at the other end.
     """
-    out = np.empty((len(profiles.od), 2, SAMPLES, RAYS), np.float32)
-    numbers = LOWEST_OD, HIGHEST_OD, STEPS_PER_OD, MIDDLE_OD, SCALE_OD
+    out = np.empty((len(profiles.od), 2, SAMPLES, RAYS + 2 * AROUND), np.float32)
+    numbers = LOWEST_OD, HIGHEST_OD, STEPS_PER_OD, MIDDLE_OD, SCALE_OD, AROUND
     run("seen_profiles", len(out), profiles.od, profiles.other.view(np.uint8), *numbers, out)
     return out
 
@@ -87,9 +89,28 @@ def read_membranes(profiles: Profiles, texture: Sequence[float]) -> Reading:
     WeightsError
         If the packaged weights are missing or not those the package was built with.
     """
-    od, line, step = _session(tuple(texture)).run(None, {"profiles": seen(profiles)})
-    radius = profiles.edge_um + STEP_UM * (np.asarray(step) - BEFORE)
-    return Reading(*(np.asarray(v, np.float32) for v in (od, line, np.maximum(radius, STEP_UM))))
+    (proposals,) = _session(tuple(texture)).run(None, {"profiles": seen(profiles)})
+    od, line, step = settled(np.asarray(proposals, np.float32))
+    radius = profiles.edge_um + np.float32(STEP_UM) * (step - BEFORE)
+    return Reading(od, line, np.maximum(radius, np.float32(STEP_UM)))
+
+
+def settled(proposals: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Choose between what the network proposes along each ray.
+
+    Parameters
+    ----------
+    proposals : ndarray of shape (n, 6, 12, 16), dtype float32
+        Logit of the place, density and logit of the line of the even and of the odd rays, for every second sample.
+
+    Returns
+    -------
+    ndarray of shape (3, n, 32), dtype float32
+        Density, probability of a line, and the sample at which the border lies: means weighted by a softmax of places.
+    """
+    out = np.empty((3, len(proposals), RAYS), np.float32)
+    run("read_proposals", len(proposals), proposals, *out)
+    return out
 
 
 def packaged_sha256() -> str:

@@ -33,22 +33,24 @@ SIGNATURES: dict[str, tuple[Any, ...]] = {
     "sort_spans": (_N, _I32S, _I32S, _I32S, _I32S, _N, _I64S, _I64S, _I64S, _I64S),
     "sum_spans": (_N, _I64S, _I64S, _I64S, _I64S, _I64S),
     "write_wkb": (_N, _I64S, _F64S, _F64, _F64, _F64, _U8S, _I64S),
-    "grow": (_N, _I32S, _F32S, _I32S, _F32, _I32S, _I32S),
+    "grow": (_N, _N, _I32S, _I32, _I32S, _I32S, _I32S),
+    "near_border": (_N, _N, _I32S, _N, _N, _I64S, _I64S, _U8S),
     "partition": (_N, _I32S, _I32S, _U8S, _U8S, _U8S, _U8S, _U8S),
     "measure_cells": (
         *(_N, _I64S, _I64S, _I64S, _I64S, _N, _U8S, _U8S, _F32S, _F32S, _F32, _F64, _F64, _F64S, _U32S),
         *(_I64S, _I64S, _F64S, _F64S, _F64S),
     ),
-    "hills": (_N, _N, _U8S, _U8S, _I32, _I32S),
+    "hills": (_N, _N, _U8S, _U8S, _I32, _U8S, _U8S, _I32S),
     "sizes": (_N, _N, _I32S, _N, _I64S, _I64S, _I64S),
     "highest": (_N, _I32S, _U8S, _N, _U8S),
     "renumber": (_N, _I32S, _N, _I32S),
     "trace": (_N, _N, _I32S, _N, _I64S, _I64S, _I64S, _I32, _I32, _F64S, _I64S, _I64S),
-    "read_profiles": (_N, _N, _N, _F32S, _I32S, _I32, _I32S, _I32S, _F32S, _U8S, _I32S),
+    "read_profiles": (_N, _I32, _I32, _F32S, _I32S, _I32, _I32S, _I32S, _F32S, _U8S, _I32S),
     "find_borders": (_N, _F32S, _U8S, _F32S, _F32S, _F32S, _F32, _F32, _U8S, _F32S, _F32S),
     "sum_up_borders": (_N, _F32S, _U8S, _F32S, _F32S, _F32S, _F32, _N, _F64S, _F32S),
     "ring_texts": (_N, _I64S, _I64S, _U8S, _I64S),
-    "seen_profiles": (_N, _F32S, _U8S, _F32, _F32, _F32, _F32, _F32, _F32S),
+    "seen_profiles": (_N, _F32S, _U8S, _F32, _F32, _F32, _F32, _F32, _N, _F32S),
+    "read_proposals": (_N, _F32S, _F32S, _F32S, _F32S),
 }
 """What each kernel takes; see the C files."""
 

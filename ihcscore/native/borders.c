@@ -83,3 +83,58 @@ EXPORT int64_t ihc_sum_up_borders(int64_t n, const float *od, const uint8_t *sta
     }
     return 0;
 }
+
+/* e to the power of x, x <= 0: of basic operations alone, so that every system gives the same bytes. */
+static inline float exp_below(float x) {
+    x = x < -87 ? -87 : x;
+    float whole = rintf(x * 1.44269504f);
+    float rest = x - whole * 0.693359375f + whole * 2.12194440e-4f; /* ln 2 in two parts */
+    float power = 1 + rest * (1 + rest * (0.5f + rest * (1 / 6.0f + rest * (1 / 24.0f + rest * (1 / 120.0f +
+                  rest * (1 / 720.0f))))));
+    int32_t bits = ((int32_t)whole + 127) << 23;
+    float scale;
+    memcpy(&scale, &bits, sizeof scale);
+    return power * scale;
+}
+
+/* Logarithm of 1 + x, 0 <= x <= 1. */
+static inline float log_above(float x) {
+    float s = x / (2 + x), square = s * s;
+    return 2 * s * (1 + square * (1 / 3.0f + square * (1 / 5.0f + square * (1 / 7.0f + square * (1 / 9.0f +
+           square * (1 / 11.0f + square * (1 / 13.0f)))))));
+}
+
+enum { PAIR = 2, PLACES = SAMPLES / 2, PAIRS = RAYS / PAIR, KIND = PAIR * PLACES * PAIRS };
+
+/* Choose for the rays of one parity of one cell. */
+static void settle(const float *place, float *od, float *line, float *step) {
+    float highest[PAIRS], total[PAIRS] = {0}, density[PAIRS] = {0}, logit[PAIRS] = {0}, at[PAIRS] = {0};
+    for (int j = 0; j < PAIRS; j++) highest[j] = place[j];
+    for (int k = 1; k < PLACES; k++)
+        for (int j = 0; j < PAIRS; j++) highest[j] = place[k * PAIRS + j] > highest[j] ? place[k * PAIRS + j] : highest[j];
+    for (int k = 0; k < PLACES; k++)
+        for (int j = 0; j < PAIRS; j++) {
+            float weight = exp_below(place[k * PAIRS + j] - highest[j]);
+            total[j] += weight;
+            density[j] += weight * place[KIND + k * PAIRS + j];
+            logit[j] += weight * place[2 * KIND + k * PAIRS + j];
+            at[j] += weight * (float)(2 * k);
+        }
+    for (int j = 0; j < PAIRS; j++) {
+        float dense = 4 * (density[j] / total[j]), stained = logit[j] / total[j];
+        float less = exp_below(stained < 0 ? stained : -stained);
+        float more = (dense > 0 ? dense : 0) + log_above(exp_below(dense < 0 ? dense : -dense)); /* softplus */
+        od[PAIR * j] = more / 4;
+        line[PAIR * j] = (stained < 0 ? less : 1) / (1 + less);
+        step[PAIR * j] = at[j] / total[j];
+    }
+}
+
+/* Every second sample of a ray proposes a place, a density and a line; a softmax of the places chooses between them.
+   proposals: (n, 3, PAIR, PLACES, PAIRS); od, line, step: (n, RAYS). */
+EXPORT int64_t ihc_read_proposals(int64_t n, const float *proposals, float *od, float *line, float *step) {
+    for (int64_t cell = 0; cell < n; cell++, proposals += 3 * KIND, od += RAYS, line += RAYS, step += RAYS)
+        for (int parity = 0; parity < PAIR; parity++)
+            settle(proposals + parity * PLACES * PAIRS, od + parity, line + parity, step + parity);
+    return 0;
+}

@@ -3,17 +3,35 @@
 
 enum { PARTS = 4, STAINS = 2, BINS = 256, QUANTILES = 3 };
 
-/* Give each pixel the label of the nucleus pixel nearest to it, if that is near enough.
-   `nearest` numbers the nucleus pixels; label_of has room for each number. */
-EXPORT int64_t ihc_grow(int64_t n, const int32_t *nuclei, const float *distance, const int32_t *nearest, float reach,
-                     int32_t *label_of, int32_t *cells) {
-    for (int64_t i = 0; i < n; i++)
-        if (nuclei[i] > 0) label_of[nearest[i]] = nuclei[i];
-    for (int64_t i = 0; i < n; i++) cells[i] = distance[i] <= reach ? label_of[nearest[i]] : 0;
+enum { NUCLEUS, CYTOPLASM, MEMBRANE, EDGE };
+
+/* Tell which pixels have another label at one of `count` places (down, right) around them, no farther than `reach`, of
+   which one between each and the pixel is a place, too. What lies outside of the image is no other label. */
+EXPORT int64_t ihc_near_border(int64_t rows, int64_t columns, const int32_t *labels, int64_t reach, int64_t count,
+                               const int64_t *down, const int64_t *right, uint8_t *out) {
+    int64_t stride = columns + 2 * reach, height = 2 * reach + 1;
+    int32_t *padded = malloc((size_t)((height + 1) * stride) * sizeof *padded), *differs = padded + height * stride;
+    if (!padded) return NO_MEMORY;
+    for (int64_t y = -reach; y < rows + reach; y++) { /* beyond the edge it goes on as it is there */
+        int64_t from = y < 0 ? 0 : y >= rows ? rows - 1 : y, at = y - reach;
+        int32_t *to = padded + (y + reach) % height * stride; /* of the rows, as many as are looked at are kept */
+        for (int64_t k = 0; k < reach; k++) {
+            to[k] = labels[from * columns];
+            to[reach + columns + k] = labels[(from + 1) * columns - 1];
+        }
+        memcpy(to + reach, labels + from * columns, (size_t)columns * sizeof *to);
+        if (at < 0) continue;
+        const int32_t *here = padded + (at + reach) % height * stride + reach;
+        memset(differs, 0, (size_t)columns * sizeof *differs);
+        for (int64_t k = 0; k < count; k++) {
+            const int32_t *there = padded + (at + reach + down[k]) % height * stride + reach + right[k];
+            for (int64_t x = 0; x < columns; x++) differs[x] |= here[x] ^ there[x];
+        }
+        for (int64_t x = 0; x < columns; x++) out[at * columns + x] = differs[x] != 0;
+    }
+    free(padded);
     return 0;
 }
-
-enum { NUCLEUS, CYTOPLASM, MEMBRANE, EDGE };
 
 /* Tell the parts of cells apart. margin: near the border of a cell; within, around: near that of a nucleus, on its two
    sides. Where a nucleus or a cytoplasm would be all edge, it has none. has: (count, 2), zeros. */

@@ -116,34 +116,33 @@ static void merge(int64_t borders, Border *border, int32_t hills, const uint8_t 
 }
 
 /* Number the summits in raster order and give every pixel of the mask its hill; gives one more than the last number. */
-static int32_t hills_of(int64_t rows, int64_t columns, const uint8_t *height, const uint8_t *mask, int32_t *hill,
-                        uint8_t **summit) {
+static int32_t hills_of(int64_t rows, int64_t columns, const uint8_t *height, const uint8_t *mask, uint8_t *padded,
+                        uint8_t *way, int32_t *hill, uint8_t **summit) {
     int64_t n = rows * columns, stride = columns + 2, step[4] = {-columns, -1, 1, columns};
     int32_t hills = 1;
-    uint8_t *padded = calloc((size_t)((rows + 2) * stride), 1), *way = malloc((size_t)n + 1);
-    if (!padded || !way) hills = NO_MEMORY;
-    for (int64_t y = 0; y < rows && hills > 0; y++)
+    memset(padded, 0, (size_t)((rows + 2) * stride));
+    for (int64_t y = 0; y < rows; y++)
         for (int64_t x = 0, i = y * columns; x < columns; x++, i++)
             padded[(y + 1) * stride + x + 1] = mask[i] ? (height[i] ? height[i] : 1) : 0;
-    for (int64_t y = 0; y < rows && hills > 0; y++) {
+    for (int64_t y = 0; y < rows; y++) {
         ways_up(columns, stride, padded + (y + 1) * stride + 1, way + y * columns);
         for (int64_t i = y * columns; i < (y + 1) * columns; i++) hill[i] = mask[i] && way[i] == ITSELF ? hills++ : 0;
     }
-    if (hills > 0 && !(*summit = calloc((size_t)hills, 1))) hills = NO_MEMORY;
-    for (int64_t i = 0; i < n && hills > 0; i++)
+    if (!(*summit = calloc((size_t)hills, 1))) return NO_MEMORY;
+    for (int64_t i = 0; i < n; i++)
         if (hill[i]) (*summit)[hill[i]] = height[i] ? height[i] : 1;
-    if (hills > 0) climb(n, step, mask, way, hill);
-    free(padded);
-    free(way);
+    climb(n, step, mask, way, hill);
     return hills;
 }
 
-/* Label the hills where the mask is; gives one more than the highest number. */
+/* Label the hills where the mask is; gives one more than the highest number. padded: (rows + 2, columns + 2), way:
+   (rows, columns), both overwritten. */
 EXPORT int64_t ihc_hills(int64_t rows, int64_t columns, const uint8_t *height, const uint8_t *mask, int32_t depth,
-                         int32_t *hill) {
+                         uint8_t *padded, uint8_t *way, int32_t *hill) {
     uint8_t *summit = NULL;
     Border *border = NULL;
-    int32_t *tables = NULL, hills = hills_of(rows, columns, height, mask, hill, &summit);
+    int32_t *tables = NULL, hills;
+    hills = hills_of(rows, columns, height, mask, padded, way, hill, &summit);
     int64_t borders = hills > 0 ? borders_of(rows, columns, height, hill, &border) : NO_MEMORY;
     if (borders >= 0 && !(tables = malloc((size_t)hills * 4 * sizeof *tables))) borders = NO_MEMORY;
     if (borders >= 0) {

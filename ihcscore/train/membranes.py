@@ -33,7 +33,7 @@ from ihcscore.geometry import frame_for
 from ihcscore.io.slides.flat import ArraySlide
 from ihcscore.io.working import WorkingImage
 from ihcscore.membrane.profiles import BEFORE, RAYS, SAMPLES, STEP_UM, Profiles, read_profiles
-from ihcscore.membrane.reader import CARD_FILE, RAYS_FILE, SLIDE_FILE, seen
+from ihcscore.membrane.reader import AROUND, CARD_FILE, RAYS_FILE, SLIDE_FILE, seen
 from ihcscore.phantom import Phantom, PhantomParameters, load_parameters, render
 from ihcscore.phantom.labels import centroids_px
 from ihcscore.phantom.optics import shifted
@@ -71,6 +71,8 @@ AVERAGE = 0.998
 """Of the running mean of the weights, which is what is shipped."""
 
 WIDTH, SLIDE_WIDTH = 16, 24
+PAIR = 2
+"""Rays that are read together: the convolutions give something for every second one."""
 BATCH = 64
 DEGREES = (0.02, 0.4, 0.7, 0.95)
 """Completeness that parts cells into five kinds. Half of the cells of a step are drawn evenly from them: of strongly
@@ -90,7 +92,7 @@ class Cells:
     Parameters
     ----------
     seen : ndarray of shape (n, 2, 24, 32), dtype float16
-        See `ihcscore.membrane.reader.seen`.
+        See `ihcscore.membrane.reader.seen`; without the rays that stand there twice.
     texture : ndarray of shape (n, t), dtype float32
         See `ihcscore.stains.texture`: of the cell's tile, or of parts of it, alone or among unstained tissue.
     od, line, step : ndarray of shape (n, 32), dtype float32
@@ -241,7 +243,8 @@ def _with_truth(phantom: Phantom, profiles: Profiles, xy: NDArray[np.float64]) -
     good = number.any(axis=1)
     values = mean(phantom.dab[ways[1], ways[0]]), mean(line), step.astype(np.float32)
     missing = np.zeros((int(good.sum()), 0), np.float32)
-    return Cells(seen(profiles)[good].astype(np.float16), missing, *(v[good] for v in values))
+    rays = seen(profiles)[good, ..., AROUND:-AROUND]
+    return Cells(rays.astype(np.float16), missing, *(v[good] for v in values))
 
 
 def make_shard(folder: Path, seed: int, shard: int) -> Path:
@@ -286,9 +289,9 @@ class MembraneNet(nn.Module):
             nn.ReLU(),
             nn.Linear(SLIDE_WIDTH, 2 * WIDTH),
         )
-        self.first = nn.Conv2d(2, WIDTH, (5, 3), (2, 1), (2, 0))
+        self.first = nn.Conv2d(2, WIDTH, (5, 4), 2, (2, 0))
         self.second = nn.Conv2d(WIDTH, WIDTH, 3, 1, (1, 0))
-        self.proposal = nn.Conv2d(WIDTH, 3, 1)
+        self.proposal = nn.Conv2d(WIDTH, 3 * PAIR, 1)
         self.prior = nn.Parameter(torch.zeros(SAMPLES // 2))
 
     def moved(self, texture: Tensor) -> tuple[Tensor, Tensor]:
@@ -297,17 +300,20 @@ class MembraneNet(nn.Module):
         both = self.slide(far)
         return both[:, :WIDTH], both[:, WIDTH:]
 
-    def read(self, x: Tensor, first: Tensor | None, second: Tensor | None) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Give density, logit of the line, sample, and the logits of the place."""
-        round_ = torch.cat([x[..., -2:], x, x[..., :2]], 3)  # rays go round: two more for two convolutions of three
-        y = self.first(round_)
+    def propose(self, around: Tensor, first: Tensor | None, second: Tensor | None) -> Tensor:
+        """Give what `ihcscore.membrane.reader.settled` takes, of rays that already go round."""
+        y = self.first(around)
         y = functional.relu(y if first is None else y + first[:, :, None, None])
         y = self.second(y)
         y = self.proposal(functional.relu(y if second is None else y + second[:, :, None, None]))
-        y = y.transpose(
-            2, 3
-        )  # sums over the last axis are those of each cell; over others onnxruntime sums one cell apart
-        place = y[:, 0] + self.prior
+        prior = torch.cat([self.prior.expand(PAIR, -1), self.prior.new_zeros(2 * PAIR, len(self.prior))])
+        return cast(Tensor, y + prior[..., None])
+
+    def read(self, x: Tensor, first: Tensor | None, second: Tensor | None) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Give density, logit of the line, sample, and the logits of the place."""
+        y = self.propose(torch.cat([x[..., -AROUND:], x, x[..., :AROUND]], 3), first, second)
+        y = y.reshape(-1, 3, PAIR, SAMPLES // 2, RAYS // PAIR).permute(0, 1, 4, 2, 3).flatten(2, 3)
+        place = y[:, 0]
         chosen = torch.softmax(place, 2)
         od = functional.softplus(4 * (chosen * y[:, 1]).sum(2)) / 4
         steps = 2.0 * torch.arange(SAMPLES // 2)
@@ -325,9 +331,8 @@ class _Rays(nn.Module):
         super().__init__()
         self.net = net
 
-    def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        od, line, step, _ = self.net.read(x, None, None)
-        return od, torch.sigmoid(line), step
+    def forward(self, around: Tensor) -> Tensor:
+        return self.net.propose(around, None, None)
 
 
 class _Slide(nn.Module):
@@ -403,7 +408,7 @@ def _towards(mean: Tensor, now: Tensor, steps: Tensor | int) -> Tensor:
 def export(net: MembraneNet, folder: Path, about: dict[str, Any]) -> None:
     """Write a network as ONNX, and beside it what it is, as JSON."""
     rays, slide = folder / RAYS_FILE, folder / SLIDE_FILE
-    _export(_Rays(net), torch.zeros(2, 2, SAMPLES, RAYS), rays, "profiles", ("od", "line", "step"))
+    _export(_Rays(net), torch.zeros(2, 2, SAMPLES, RAYS + 2 * AROUND), rays, "profiles", ("proposals",))
     _export(_Slide(net), torch.zeros(1, len(TEXTURE)), slide, "texture", ("first", "second"))
     facts = {"sha256": hashlib.sha256(rays.read_bytes() + slide.read_bytes()).hexdigest(), **about}
     (folder / CARD_FILE).write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")

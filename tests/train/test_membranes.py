@@ -10,7 +10,7 @@ import torch
 
 from ihcscore.inference import open_session
 from ihcscore.membrane.profiles import RAYS, SAMPLES
-from ihcscore.membrane.reader import BIASES, CARD_FILE, RAYS_FILE, SLIDE_FILE
+from ihcscore.membrane.reader import AROUND, BIASES, CARD_FILE, RAYS_FILE, SLIDE_FILE, settled
 from ihcscore.stains.texture import TEXTURE
 from ihcscore.train.membranes import MembraneNet, export, main, training_cells
 
@@ -26,7 +26,9 @@ def read(folder, seen, texture):
     """Read cells of one slide with what was exported."""
     biases = open_session((folder / SLIDE_FILE).read_bytes(), "slide").run(None, {"texture": texture[None]})
     weights = dict(zip(BIASES, biases, strict=True))
-    return open_session((folder / RAYS_FILE).read_bytes(), "rays", weights).run(None, {"profiles": seen})
+    around = np.concatenate([seen[..., -AROUND:], seen, seen[..., :AROUND]], axis=3)
+    (proposals,) = open_session((folder / RAYS_FILE).read_bytes(), "rays", weights).run(None, {"profiles": around})
+    return settled(proposals)
 
 
 def right(folder, cells):
@@ -58,8 +60,8 @@ def test_turning_a_cell_turns_its_rays():
     net = MembraneNet(torch.zeros(3), torch.ones(3)).eval()
     x, texture = torch.rand(2, 2, SAMPLES, RAYS), torch.rand(1, 3)
     with torch.no_grad():
-        for before, after in zip(net(x, texture), net(torch.roll(x, 5, 3), texture), strict=True):
-            torch.testing.assert_close(torch.roll(before, 5, 1), after)
+        for before, after in zip(net(x, texture), net(torch.roll(x, 6, 3), texture), strict=True):
+            torch.testing.assert_close(torch.roll(before, 6, 1), after)
 
 
 def test_what_is_exported_reads_as_what_was_trained(tmp_path):
