@@ -28,7 +28,7 @@ _F32S, _F64S = _array(np.float32), _array(np.float64)
 SIGNATURES: dict[str, tuple[Any, ...]] = {
     "transform": (_N, _F32S, _F32S, _F32S),
     "stain_of_light": (_N, _U8S, _F32S, _F32S),
-    "quantised_stain": (_N, _U8S, _F32S, _F32, _I32, _U8S),
+    "quantised_stains": (_N, _U8S, _F32S, _F32, _I32S, _U8S, _U8S),
     "find_spans": (_N, _N, _I32S, _I32, _N, _I32S, _I32S, _I32S, _I32S),
     "sort_spans": (_N, _I32S, _I32S, _I32S, _I32S, _N, _I64S, _I64S, _I64S, _I64S),
     "sum_spans": (_N, _I64S, _I64S, _I64S, _I64S, _I64S),

@@ -60,7 +60,7 @@ static int64_t borders_of(int64_t rows, int64_t columns, const uint8_t *height, 
         for (int64_t y = 0; y < rows - down; y++)
             for (int64_t i = y * columns, end = i + columns - 1 + down; i < end; i++) {
                 int32_t one = hill[i], other = hill[i + step];
-                if (one == other || !one || !other) continue;
+                if (!((one != other) & (one != 0) & (other != 0))) continue; /* one branch, rarely taken */
                 if (count == room) {
                     room *= 2;
                     border = realloc(*out, (size_t)room * sizeof *border);

@@ -16,13 +16,16 @@ EXPORT int64_t ihc_stain_of_light(int64_t n, const uint8_t *rgb, const float *sh
     return 0;
 }
 
-/* The same in whole steps of density between 0 and a cap. */
-EXPORT int64_t ihc_quantised_stain(int64_t n, const uint8_t *rgb, const float *shares, float steps_per_od, int32_t cap,
-                                uint8_t *out) {
-    for (int64_t i = 0; i < n; i++, rgb += 3) {
-        float od = shares[rgb[0]] + shares[256 + rgb[1]] + shares[512 + rgb[2]];
-        int32_t level = od > 0 ? (int32_t)rintf(od * steps_per_od) : 0;
-        out[i] = (uint8_t)(level < cap ? level : cap);
-    }
+/* Two stains of each pixel in whole steps of density between 0 and a cap; shares[stain][c][level]. */
+EXPORT int64_t ihc_quantised_stains(int64_t n, const uint8_t *rgb, const float *shares, float steps_per_od,
+                                    const int32_t *cap, uint8_t *first, uint8_t *second) {
+    uint8_t *out[2] = {first, second};
+    for (int64_t i = 0; i < n; i++, rgb += 3)
+        for (int k = 0; k < 2; k++) {
+            const float *share = shares + k * 768;
+            float od = share[rgb[0]] + share[256 + rgb[1]] + share[512 + rgb[2]];
+            int32_t level = (int32_t)rintf((od > 0 ? od : 0) * steps_per_od);
+            out[k][i] = (uint8_t)(level < cap[k] ? level : cap[k]);
+        }
     return 0;
 }

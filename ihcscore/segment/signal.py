@@ -47,9 +47,8 @@ def quantise(
     """
     check_light(rgb)
     planes = np.empty(rgb.shape[:2], np.uint8), np.empty(rgb.shape[:2], np.uint8)
-    shares = shares_of_light(background, stains)
-    for plane, share, cap in zip(planes, shares, caps_od, strict=False):  # of the residual, there is no plane
-        run("quantised_stain", plane.size, np.ascontiguousarray(rgb), share, 1 / STEP_OD, levels_of(cap), plane)
+    shares, caps = shares_of_light(background, stains)[:2], np.array([*map(levels_of, caps_od)], np.int32)
+    run("quantised_stains", planes[0].size, np.ascontiguousarray(rgb), shares, 1 / STEP_OD, caps, *planes)
     return planes
 
 
