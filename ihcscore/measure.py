@@ -28,7 +28,6 @@ from ihcscore.stains.density import SATURATED_OD, density_table
 from ihcscore.stains.unmix import shares_of_light
 from ihcscore.stains.vectors import StainMatrix
 
-BINS = 256
 BIN_OD = 0.01
 LOWEST_OD = -0.3
 
@@ -140,7 +139,6 @@ def _reduced(pixels: CellPixels, background: ArrayLike, stains: StainMatrix) -> 
         *(columns, np.ascontiguousarray(pixels.rgb), pixels.part),
         *(np.ascontiguousarray(density_table(background).T), shares_of_light(background, stains)[: len(STAINS)]),
         *(SATURATED_OD, LOWEST_OD, BIN_OD, np.array([*QUANTILES.values()])),
-        np.empty(len(STAINS) * PARTS * BINS, np.uint32),
         *(size, dark, channels, spread, quantiles),
     )
     return _Reduced(size.astype(np.float64), dark.astype(np.float64), channels, spread, quantiles)

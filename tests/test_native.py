@@ -3,6 +3,7 @@
 import ctypes
 import json
 import re
+import shutil
 
 import numpy as np
 import pytest
@@ -56,6 +57,22 @@ def test_a_missing_library_says_what_to_do(monkeypatch, tmp_path):
     native._library.cache_clear()
     try:
         with pytest.raises(IhcscoreError, match=r"_kernels.so, the compiled part of ihcscore, is missing: install"):
+            native.run("transform", 0, *(np.zeros((0, 3), np.float32),) * 3)
+    finally:
+        native._library.cache_clear()
+
+
+def test_a_library_of_other_sources_is_refused(monkeypatch, tmp_path):
+    for path in native.FILE.parent.glob("*.[ch]"):
+        shutil.copy(path, tmp_path)
+    shutil.copy(native.FILE, tmp_path)
+    monkeypatch.setattr(native, "FILE", tmp_path / native.FILE.name)
+    native._library.cache_clear()
+    try:
+        native.run("transform", 0, *(np.zeros((0, 3), np.float32),) * 3)
+        native._library.cache_clear()
+        (tmp_path / "cells.c").write_text("another")
+        with pytest.raises(IhcscoreError, match="compiled from other sources"):
             native.run("transform", 0, *(np.zeros((0, 3), np.float32),) * 3)
     finally:
         native._library.cache_clear()

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from ihcscore.errors import IhcscoreError
+from ihcscore.native.sources import digest
 
 FILE = Path(__file__).with_name("_kernels" + {"win32": ".dll", "darwin": ".dylib"}.get(sys.platform, ".so"))
 
@@ -22,7 +23,7 @@ def _array(dtype: type[np.generic]) -> Any:
     return np.ctypeslib.ndpointer(dtype, flags="C_CONTIGUOUS")  # a call with another type or layout is refused
 
 
-_U8S, _I32S, _I64S, _U32S = (_array(dtype) for dtype in (np.uint8, np.int32, np.int64, np.uint32))
+_U8S, _I32S, _I64S = (_array(dtype) for dtype in (np.uint8, np.int32, np.int64))
 _F32S, _F64S = _array(np.float32), _array(np.float64)
 
 SIGNATURES: dict[str, tuple[Any, ...]] = {
@@ -37,7 +38,7 @@ SIGNATURES: dict[str, tuple[Any, ...]] = {
     "near_border": (_N, _N, _I32S, _N, _N, _I64S, _I64S, _U8S),
     "partition": (_N, _I32S, _I32S, _U8S, _U8S, _U8S, _U8S, _U8S),
     "measure_cells": (
-        *(_N, _I64S, _I64S, _I64S, _I64S, _N, _U8S, _U8S, _F32S, _F32S, _F32, _F64, _F64, _F64S, _U32S),
+        *(_N, _I64S, _I64S, _I64S, _I64S, _N, _U8S, _U8S, _F32S, _F32S, _F32, _F64, _F64, _F64S),
         *(_I64S, _I64S, _F64S, _F64S, _F64S),
     ),
     "hills": (_N, _N, _U8S, _U8S, _I32, _U8S, _U8S, _I32S),
@@ -75,7 +76,7 @@ def run(kernel: str, *arguments: Any) -> int:
     MemoryError
         If a kernel has not enough.
     IhcscoreError
-        If the compiled part of the package is missing.
+        If the compiled part of the package is missing, or not that of these sources.
     """
     found = int(getattr(_library(), f"ihc_{kernel}")(*arguments))
     if found < 0:
@@ -89,6 +90,9 @@ def _library() -> ctypes.CDLL:
         library = ctypes.CDLL(str(FILE))
     except OSError as error:
         raise IhcscoreError(f"{FILE.name}, the compiled part of ihcscore, is missing: install it again") from error
+    library.ihc_sources.restype = ctypes.c_char_p
+    if library.ihc_sources() != digest(FILE.parent).encode():
+        raise IhcscoreError(f"{FILE.name} was compiled from other sources than those beside it: install ihcscore again")
     for name, signature in SIGNATURES.items():
         kernel = getattr(library, f"ihc_{name}")
         kernel.argtypes, kernel.restype = signature, ctypes.c_int64

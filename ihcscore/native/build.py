@@ -1,6 +1,7 @@
 """How an installation compiles the kernels: with the C compiler of the `ziglang` package, the same on every system."""
 
 import os
+import runpy
 import subprocess
 import sys
 import sysconfig
@@ -32,9 +33,11 @@ class BuildKernels(build_ext):
         out = Path(self.get_ext_fullpath(ext.name)).absolute()
         out.parent.mkdir(parents=True, exist_ok=True)
         cache = str(Path(self.build_temp, "zig").absolute())
-        command = [sys.executable, "-m", "ziglang", "cc", *target(), *FLAGS, "-o", str(out), *ext.sources]
+        folder = Path(__file__).parent
+        digest = runpy.run_path(str(folder / "sources.py"))["digest"](folder)  # the package is not installed yet
+        command = [sys.executable, "-m", "ziglang", "cc", *target(), *FLAGS, f'-DSOURCES="{digest}"', "-o", str(out)]
         settings = dict.fromkeys(("ZIG_GLOBAL_CACHE_DIR", "ZIG_LOCAL_CACHE_DIR"), cache)
-        subprocess.run(command, check=True, env={**os.environ, **settings})
+        subprocess.run([*command, *ext.sources], check=True, env={**os.environ, **settings})
 
 
 def target() -> tuple[str, str]:
