@@ -122,7 +122,9 @@ def density_table(background: ArrayLike) -> NDArray[np.float32]:
 
 
 def ends(image: NDArray[Light]) -> tuple[NDArray[Light], NDArray[Light]]:
-    """Give the lowest and highest of each pixel's three channels: NumPy's own minimum takes ten times as long.
+    """Give the lowest and highest of each pixel's three channels, plane by plane.
+
+    NumPy's own minimum takes ten times as long; and strided planes, an emulated processor with AVX2 compared wrongly.
 
     Parameters
     ----------
@@ -137,5 +139,5 @@ def ends(image: NDArray[Light]) -> tuple[NDArray[Light], NDArray[Light]]:
     >>> ends(np.array([[[3, 1, 2]]], np.uint8))
     (array([[1]], dtype=uint8), array([[3]], dtype=uint8))
     """
-    first, second, third = (image[..., k] for k in range(3))
+    first, second, third = (np.asarray(cv2.extractChannel(image, k), image.dtype) for k in range(3))
     return np.minimum(np.minimum(first, second), third), np.maximum(np.maximum(first, second), third)
