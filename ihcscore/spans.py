@@ -5,7 +5,6 @@ All sums are of whole numbers, so that a result does not depend on where in an i
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +12,6 @@ from numpy.typing import NDArray
 from ihcscore.native import run
 
 Ints = NDArray[np.int64]
-Whole = TypeVar("Whole", np.int32, np.int64)
 
 
 @dataclass(frozen=True)
@@ -138,7 +136,7 @@ class Spans:
         return self._sums[:, 10] / 2
 
 
-def ranges(first: NDArray[Whole], length: NDArray[np.integer]) -> NDArray[Whole]:
+def ranges(first: Ints, length: Ints) -> Ints:
     """Give ``first, first + 1, ...`` for `length` numbers, one such range after the other.
 
     Examples
@@ -148,7 +146,7 @@ def ranges(first: NDArray[Whole], length: NDArray[np.integer]) -> NDArray[Whole]
     """
     first, length = first[length > 0], length[length > 0]
     stop = np.cumsum(length)
-    out = np.ones(stop[-1] if len(stop) else 0, first.dtype)
+    out = np.ones(stop[-1] if len(stop) else 0, np.int64)
     if len(out):
         out[0] = first[0]
         out[stop[:-1]] = first[1:] - (first[:-1] + length[:-1] - 1)

@@ -1,6 +1,7 @@
 """How an installation compiles the kernels: with the C compiler of the `ziglang` package, the same on every system."""
 
 import os
+import platform
 import runpy
 import subprocess
 import sys
@@ -42,8 +43,7 @@ class BuildKernels(build_ext):
 
 def target() -> tuple[str, str]:
     """Give what to compile for: this system, and the oldest processor that can run it, not the one at hand."""
-    name = sysconfig.get_platform()
-    processor = PROCESSORS[name.replace("_", "-").split("-")[-1] if "x86" not in name else "x86_64"]
+    processor = PROCESSORS[platform.machine().lower()]  # as Python runs: its own name can be that of several
     if sys.platform == "win32":
         system = "windows-gnu"
     elif sys.platform == "darwin":
