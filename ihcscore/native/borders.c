@@ -1,7 +1,7 @@
 /* What was found along rays out of nuclei, to the membrane of each cell. */
 #include "kernels.h"
 
-enum { RAYS = 32, SAMPLES = 24, BEFORE = 2, ROOMY = 3, BESIDE = 4 };
+enum { ROOMY = 3, BESIDE = 4 };
 
 /* Width, in samples, of what stands out at a sample, at half its height over the lowest density beside it. */
 static int width_at(const float *od, int at) {

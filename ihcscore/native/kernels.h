@@ -14,6 +14,10 @@
 #define EXPORT __attribute__((visibility("default")))
 #endif
 
+/* The rays out of a nucleus, as in ihcscore.membrane.profiles: their number, the samples of each, how many of these lie
+   in the nucleus. */
+enum { RAYS = 32, SAMPLES = 24, BEFORE = 2 };
+
 /* What a kernel that needs memory returns when there is none. */
 #define NO_MEMORY (-1)
 

@@ -1,7 +1,7 @@
 /* What lies along rays out of nuclei. */
 #include "kernels.h"
 
-enum { RAYS = 32, SAMPLES = 24, BEFORE = 2, LONGEST = 28, FRACTION = 32, FRACTION_BITS = 5 };
+enum { LONGEST = 28, FRACTION = 32, FRACTION_BITS = 5 };
 enum { LENGTH = BEFORE + LONGEST + SAMPLES };
 
 typedef struct {
