@@ -103,6 +103,17 @@ def test_sharp_tissue_has_no_flag_and_each_fault_its_own():
     assert flags(rgb, tissue=0.02, glass=0.98) == ("little tissue",)
 
 
+@pytest.mark.parametrize("blur_px", [0.6, 1.5])
+def test_bands_tell_the_focus_of_a_large_block(monkeypatch, blur_px):
+    noise = np.random.default_rng(0).integers(0, 256, (1500, 300, 3)).astype(np.uint8)
+    rgb = cv2.GaussianBlur(noise, (0, 0), blur_px)
+    of_bands = measure_quality(rgb, GLASS_LIGHT, StainMatrix(), 0.5, cells(0.4))["focus"]
+    monkeypatch.setattr("ihcscore.quality.SAMPLED_ROWS", 10_000)
+    of_all = measure_quality(rgb, GLASS_LIGHT, StainMatrix(), 0.5, cells(0.4))["focus"]
+    assert of_bands != of_all
+    assert of_bands == pytest.approx(of_all, rel=0.03)
+
+
 def test_nothing_to_judge_by_flags_nothing():
     blank = np.full((200, 200, 3), 240, np.uint8)
     values = measure_quality(blank, GLASS_LIGHT, StainMatrix(), 0.5, {JUDGED[0]: np.array([])})
