@@ -58,7 +58,8 @@ def _block_digest(cells: pd.DataFrame) -> bytes:
         values = cells[column.name]
         sha.update(column.name.encode())
         if column.dtype in ("str", "bytes"):
-            parts = [v.encode() for v in values] if column.dtype == "str" else values.tolist()
+            parts = values.to_numpy(object).tolist()
+            parts = [*map(str.encode, parts)] if column.dtype == "str" else parts
             sha.update(np.array([*map(len, parts)], np.int64).tobytes())
             sha.update(b"".join(parts))
         else:

@@ -12,6 +12,8 @@ Labels = NDArray[np.int32]
 NUCLEUS, CYTOPLASM, MEMBRANE, EDGE = 0, 1, 2, 3
 PARTS = 4
 """Parts of a cell; they do not overlap."""
+MARGIN, SIDES = 1, (2, 4)
+"""Bits of pixels near the border of a cell; of those near that of a nucleus, inside and outside of it."""
 PARTS_OF_PX, FARTHEST = 65536, 1 << 28
 """Units and greatest value of the distances in which cells grow."""
 ROUNDING_PX = 1e-3
@@ -49,10 +51,8 @@ def expand(nuclei: Labels, distance_um: float, mpp: float) -> Labels:
     array([[1, 1, 1, 2, 2]], dtype=int32)
     """
     reach = int((max(0, um_to_px(distance_um, mpp)) + ROUNDING_PX) * PARTS_OF_PX)
-    rows, columns = nuclei.shape
-    distances, labels = np.empty((2, rows + 4, columns + 4), np.int32)
     cells = np.empty_like(nuclei)
-    run("grow", rows, columns, nuclei, min(reach, FARTHEST), distances, labels, cells)
+    run("grow", *nuclei.shape, nuclei, min(reach, FARTHEST), cells)
     return cells
 
 
@@ -100,21 +100,19 @@ def partition(
     if nuclei.shape != cells.shape:
         raise ValueError(f"expected nuclei and cells of one shape, found {nuclei.shape} and {cells.shape}")
     widths = [round(um_to_px(um, mpp)) for um in (nucleus_edge_um, cytoplasm_edge_um)]
-    near = {width: _near_border(nuclei, width) for width in {*widths} if width > 0}
-    nowhere = np.zeros(nuclei.shape, np.uint8)
-    within, around = (near.get(width, nowhere) for width in widths)
-    margin = _near_border(cells, max(1, round(um_to_px(membrane_um, mpp))))
+    part = np.zeros(nuclei.shape, np.uint8)
+    for width in {*widths} - {0}:
+        _near_border(nuclei, width, sum(bit for bit, own in zip(SIDES, widths, strict=True) if own == width), part)
+    _near_border(cells, max(1, round(um_to_px(membrane_um, mpp))), MARGIN, part)
     highest = max(int(labels.max(initial=0)) for labels in (nuclei, cells))
-    has, part = np.zeros((highest + 1, 2), np.uint8), np.empty(nuclei.shape, np.uint8)
-    run("partition", nuclei.size, nuclei, cells, margin, within, around, has, part)
+    has = np.zeros((highest + 1, 2), np.uint8)
+    run("partition", nuclei.size, nuclei, cells, has, part)
     return part
 
 
-def _near_border(labels: Labels, width: int) -> NDArray[np.uint8]:
-    """Pixels with another label no farther than `width` pixels away, 0 or 1."""
+def _near_border(labels: Labels, width: int, bits: int, out: NDArray[np.uint8]) -> None:
+    """Set bits of the pixels with another label no farther than `width` pixels away."""
     disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * width + 1, 2 * width + 1))
     down, right = (np.ascontiguousarray(at - width, np.int64) for at in np.nonzero(disc))
-    near = np.zeros(labels.shape, np.uint8)
     if labels.size:
-        run("near_border", *labels.shape, labels, width, len(down), down, right, near)
-    return near
+        run("near_border", *labels.shape, labels, width, len(down), down, right, bits, out)

@@ -5,10 +5,14 @@ enum { PARTS = 4, STAINS = 2, BINS = 256, QUANTILES = 3 };
 
 enum { NUCLEUS, CYTOPLASM, MEMBRANE, EDGE };
 
-/* Tell which pixels have another label at one of `count` places (down, right) around them, no farther than `reach`, of
-   which one between each and the pixel is a place, too. What lies outside of the image is no other label. */
+/* What ihc_partition has to know of a pixel: near the border of a cell; of a nucleus, as far as counts inside and as far
+   as counts outside of it. */
+enum { MARGIN = 1, WITHIN = 2, AROUND = 4 };
+
+/* Set `bits` of the pixels that have another label at one of `count` places (down, right) around them, no farther than
+   `reach`, of which one between each and the pixel is a place, too. What lies outside of the image is no other label. */
 EXPORT int64_t ihc_near_border(int64_t rows, int64_t columns, const int32_t *labels, int64_t reach, int64_t count,
-                               const int64_t *down, const int64_t *right, uint8_t *out) {
+                               const int64_t *down, const int64_t *right, int32_t bits, uint8_t *out) {
     int64_t stride = columns + 2 * reach, height = 2 * reach + 1;
     int32_t *padded = malloc((size_t)((height + 1) * stride) * sizeof *padded), *differs = padded + height * stride;
     if (!padded) return NO_MEMORY;
@@ -27,29 +31,28 @@ EXPORT int64_t ihc_near_border(int64_t rows, int64_t columns, const int32_t *lab
             const int32_t *there = padded + (at + reach + down[k]) % height * stride + reach + right[k];
             for (int64_t x = 0; x < columns; x++) differs[x] |= here[x] ^ there[x];
         }
-        for (int64_t x = 0; x < columns; x++) out[at * columns + x] = differs[x] != 0;
+        for (int64_t x = 0; x < columns; x++) out[at * columns + x] |= differs[x] ? (uint8_t)bits : 0;
     }
     free(padded);
     return 0;
 }
 
-/* Tell the parts of cells apart. margin: near the border of a cell; within, around: near that of a nucleus, on its two
-   sides. Where a nucleus or a cytoplasm would be all edge, it has none. has: (count, 2), zeros. */
-EXPORT int64_t ihc_partition(int64_t n, const int32_t *nuclei, const int32_t *cells, const uint8_t *margin,
-                             const uint8_t *within, const uint8_t *around, uint8_t *has, uint8_t *part) {
+/* Tell the parts of cells apart. Where a nucleus or a cytoplasm would be all edge, it has none.
+   has: (count, 2), zeros; part: the bits above, overwritten. */
+EXPORT int64_t ihc_partition(int64_t n, const int32_t *nuclei, const int32_t *cells, uint8_t *has, uint8_t *part) {
     for (int64_t i = 0; i < n; i++) {
         if (nuclei[i] > 0)
-            has[2 * nuclei[i]] |= !within[i];
-        else if (cells[i] > 0 && !margin[i])
-            has[2 * cells[i] + 1] |= !around[i];
+            has[2 * nuclei[i]] |= !(part[i] & WITHIN);
+        else if (cells[i] > 0 && !(part[i] & MARGIN))
+            has[2 * cells[i] + 1] |= !(part[i] & AROUND);
     }
     for (int64_t i = 0; i < n; i++) {
         if (nuclei[i] > 0)
-            part[i] = within[i] && has[2 * nuclei[i]] ? EDGE : NUCLEUS;
-        else if (cells[i] > 0 && margin[i])
+            part[i] = part[i] & WITHIN && has[2 * nuclei[i]] ? EDGE : NUCLEUS;
+        else if (cells[i] > 0 && part[i] & MARGIN)
             part[i] = MEMBRANE;
         else
-            part[i] = cells[i] > 0 && around[i] && has[2 * cells[i] + 1] ? EDGE : CYTOPLASM;
+            part[i] = cells[i] > 0 && part[i] & AROUND && has[2 * cells[i] + 1] ? EDGE : CYTOPLASM;
     }
     return 0;
 }

@@ -77,16 +77,17 @@ def disc(radius: int) -> Plane:
     return np.asarray(cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side)), np.uint8)
 
 
-def local_mean(plane: Plane | NDArray[np.uint16], radius: int, divisor: float = 1.0) -> Plane:
-    """Mean of a square of ``2 * radius + 1`` pixels over `divisor`, rounded down; the image is mirrored at its border.
+def local_mean(plane: Plane, radius: int, other: Plane | None = None) -> Plane:
+    """Mean of a square of ``2 * radius + 1`` pixels, rounded down; the image is mirrored at its border.
 
     Parameters
     ----------
-    plane : ndarray of shape (M, N), dtype uint8 or uint16
-        At most ``255 * divisor``. Not modified.
+    plane : ndarray of shape (M, N), dtype uint8
+        Not modified.
     radius : int
         In pixels; at most 31.
-    divisor : float, default 1
+    other : ndarray of shape (M, N), dtype uint8, optional
+        The mean is that of both planes. Not modified.
 
     Returns
     -------
@@ -102,11 +103,11 @@ def local_mean(plane: Plane | NDArray[np.uint16], radius: int, divisor: float = 
     >>> local_mean(np.array([[0, 0, 90, 0, 0]], np.uint8), 1)
     array([[ 0, 29, 29, 29,  0]], dtype=uint8)
     """
-    side = 2 * radius + 1
-    total = np.asarray(cv2.boxFilter(plane, cv2.CV_32S, (side, side), normalize=False), np.int32)
-    total *= np.int32((1 << 22) / (side * side * divisor))
-    total >>= 22
-    return total.astype(np.uint8)
+    planes = [np.ascontiguousarray(each) for each in (plane, np.zeros((0, 0), np.uint8) if other is None else other)]
+    factor = (1 << 22) // ((2 * radius + 1) ** 2 * (1 if other is None else 2))
+    mean = np.empty(plane.shape, np.uint8)
+    run("local_mean", *plane.shape, planes[0], planes[1].size, planes[1], radius, factor, mean)
+    return mean
 
 
 def blobs(dab: Plane, width: int, window: int, share: float) -> Plane:
@@ -171,5 +172,4 @@ def contrast(plane: Plane, smooth_px: float, reach: int, window: int) -> Plane:
     smooth = cv2.GaussianBlur(plane, (0, 0), smooth_px)
     side = 2 * reach + 1
     floor = cv2.erode(smooth, np.ones((side, side), np.uint8))
-    both = np.add(plane, floor, dtype=np.uint16)
-    return np.asarray(cv2.subtract(smooth, local_mean(both, window, 2.0)), np.uint8)
+    return np.asarray(cv2.subtract(smooth, local_mean(plane, window, np.asarray(floor, np.uint8))), np.uint8)
