@@ -1,5 +1,6 @@
 """The command `ihcscore` and its exit codes: 0 done, 1 failed, 2 usage, 3 some inputs failed."""
 
+import gc
 import logging
 import sys
 from typing import Annotated
@@ -9,6 +10,9 @@ import typer
 import ihcscore
 from ihcscore.cli import assay, assays, classifier, demo, phantom, replay, rescore, score, stains, tma
 from ihcscore.errors import IhcscoreError
+
+GARBAGE_OBJECTS = 100_000
+"""New objects after which garbage is looked for: what libraries make while they load stays."""
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -41,6 +45,7 @@ def _root(
 
 def main() -> None:
     """Run the command line; an error of the user's data or machine is one line on stderr."""
+    gc.set_threshold(GARBAGE_OBJECTS, *gc.get_threshold()[1:])
     logging.getLogger("tifffile").addHandler(logging.NullHandler())  # what matters is raised
     try:
         app()
