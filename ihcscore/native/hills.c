@@ -2,76 +2,112 @@
 #include "kernels.h"
 
 enum { STEPS = 32, ROUNDS = 4, DOUBLINGS = 5, HEIGHTS = 256 };
-enum { ABOVE, LEFT, RIGHT, BELOW, ITSELF };
+enum { ABOVE, LEFT, RIGHT, BELOW, ITSELF, SOLVED = 8, OUTSIDE = 255 };
 
 typedef struct {
     int32_t one, other, saddle;
 } Border;
 
+typedef struct {
+    Border *of;
+    int64_t count, room;
+} Borders;
+
+/* A row of heights, 0 outside of the mask and of the image, with a pixel more on either side. */
+static void pad_row(int64_t y, int64_t rows, int64_t columns, const uint8_t *height, const uint8_t *mask, uint8_t *out) {
+    memset(out, 0, (size_t)columns + 2);
+    if (y >= rows) return;
+    height += y * columns;
+    mask += y * columns;
+    for (int64_t x = 0; x < columns; x++) out[x + 1] = mask[x] ? (height[x] ? height[x] : 1) : 0;
+}
+
 /* Where the highest of each pixel of a row and its neighbours lies; among equals the pixel itself, else the greatest
-   number. `height` points at the row in a plane with a margin. */
-static void ways_up(int64_t columns, int64_t stride, const uint8_t *height, uint8_t *way) {
+   number. The rows are padded. */
+static void ways_up(int64_t columns, const uint8_t *before, const uint8_t *here, const uint8_t *after, uint8_t *way) {
     for (int64_t x = 0; x < columns; x++) {
-        uint16_t best = (uint16_t)(height[x] << 3 | ITSELF);
-        uint16_t above = (uint16_t)(height[x - stride] << 3 | ABOVE), left = (uint16_t)(height[x - 1] << 3 | LEFT);
-        uint16_t right = (uint16_t)(height[x + 1] << 3 | RIGHT), below = (uint16_t)(height[x + stride] << 3 | BELOW);
+        uint16_t best = (uint16_t)(here[x + 1] << 3 | ITSELF);
+        uint16_t above = (uint16_t)(before[x + 1] << 3 | ABOVE), left = (uint16_t)(here[x] << 3 | LEFT);
+        uint16_t right = (uint16_t)(here[x + 2] << 3 | RIGHT), below = (uint16_t)(after[x + 1] << 3 | BELOW);
         best = above > best ? above : best;
         best = left > best ? left : best;
         best = right > best ? right : best;
         best = below > best ? below : best;
-        way[x] = best & 7;
+        way[x] = here[x + 1] ? best & 7 : OUTSIDE;
     }
 }
 
 /* Climb from each pixel to its summit, which has a number: a pixel more than STEPS steps from it belongs to no hill.
    `way` is overwritten. */
-static void climb(int64_t n, const int64_t *step, const uint8_t *mask, uint8_t *way, int32_t *hill) {
-    const uint8_t solved = 8; /* and above, the number of steps */
+static void climb(int64_t n, const int64_t *step, uint8_t *way, int32_t *hill) {
     int64_t path[HEIGHTS];
     for (int64_t i = 0; i < n; i++) {
-        if (!mask[i] || way[i] >= solved) continue;
+        if (way[i] >= SOLVED) continue;
         int length = 0;
         int64_t at = i;
         while (way[at] < ITSELF) { /* every step goes up, so that there are fewer than there are heights */
             path[length++] = at;
             at += step[way[at]];
         }
-        int steps = way[at] == ITSELF ? 0 : way[at] - solved;
+        int steps = way[at] == ITSELF ? 0 : way[at] - SOLVED;
         int32_t number = hill[at];
-        way[at] = (uint8_t)(solved + steps);
+        way[at] = (uint8_t)(SOLVED + steps);
         while (length) {
             at = path[--length];
             if (steps <= STEPS) steps++;
             if (steps > STEPS) number = 0;
-            way[at] = (uint8_t)(solved + steps);
+            way[at] = (uint8_t)(SOLVED + steps);
             hill[at] = number;
         }
     }
 }
 
-/* All borders between hills, those side by side first; gives their number, and the array for the caller to free. */
-static int64_t borders_of(int64_t rows, int64_t columns, const uint8_t *height, const int32_t *hill, Border **out) {
-    int64_t count = 0, room = 1 << 12;
-    Border *border = malloc((size_t)room * sizeof *border);
-    *out = border;
-    if (!border) return NO_MEMORY;
-    for (int down = 0; down < 2; down++) {
-        int64_t step = down ? columns : 1;
-        for (int64_t y = 0; y < rows - down; y++)
-            for (int64_t i = y * columns, end = i + columns - 1 + down; i < end; i++) {
-                int32_t one = hill[i], other = hill[i + step];
-                if (!((one != other) & (one != 0) & (other != 0))) continue; /* one branch, rarely taken */
-                if (count == room) {
-                    room *= 2;
-                    border = realloc(*out, (size_t)room * sizeof *border);
-                    if (!border) return NO_MEMORY;
-                    *out = border;
-                }
-                int here = height[i] ? height[i] : 1, there = height[i + step] ? height[i + step] : 1;
-                border[count++] = (Border){one, other, here < there ? here : there};
-            }
+static int add_border(Borders *borders, Border border) {
+    if (borders->count == borders->room) {
+        int64_t room = borders->room ? 2 * borders->room : 1 << 12;
+        Border *more = realloc(borders->of, (size_t)room * sizeof *more);
+        if (!more) return NO_MEMORY;
+        borders->of = more;
+        borders->room = room;
     }
-    return count;
+    borders->of[borders->count++] = border;
+    return 0;
+}
+
+/* Add the borders between the pixels of a row and those `step` pixels on; differs: room for a row, and 8 more. */
+static int add_borders(int64_t columns, int64_t step, const uint8_t *height, const int32_t *hill, uint8_t *differs,
+                       Borders *borders) {
+    for (int64_t x = 0; x < columns; x++) {
+        int32_t one = hill[x], other = hill[x + step];
+        differs[x] = (one != other) & (one != 0) & (other != 0);
+    }
+    memset(differs + columns, 0, 8);
+    for (int64_t begin = 0; begin < columns; begin += 8) {
+        uint64_t some;
+        memcpy(&some, differs + begin, sizeof some);
+        for (int64_t x = begin; some && x < begin + 8; x++) { /* rarely */
+            if (!differs[x]) continue;
+            int here = height[x] ? height[x] : 1, there = height[x + step] ? height[x + step] : 1;
+            if (add_border(borders, (Border){hill[x], hill[x + step], here < there ? here : there})) return NO_MEMORY;
+        }
+    }
+    return 0;
+}
+
+/* All borders between hills, those side by side first. */
+static int borders_of(int64_t rows, int64_t columns, const uint8_t *height, const int32_t *hill, Borders *borders) {
+    Borders down = {NULL, 0, 0};
+    uint8_t *differs = malloc((size_t)columns + 8);
+    int failed = differs ? 0 : NO_MEMORY;
+    for (int64_t y = 0; y < rows && !failed; y++) {
+        int64_t i = y * columns;
+        failed = add_borders(columns - 1, 1, height + i, hill + i, differs, borders);
+        if (y < rows - 1 && !failed) failed = add_borders(columns, columns, height + i, hill + i, differs, &down);
+    }
+    for (int64_t k = 0; k < down.count && !failed; k++) failed = add_border(borders, down.of[k]);
+    free(differs);
+    free(down.of);
+    return failed;
 }
 
 /* Each round, a hill joins the higher one behind its highest saddle, if that is no deeper than `depth` below the lower
@@ -115,44 +151,53 @@ static void merge(int64_t borders, Border *border, int32_t hills, const uint8_t 
     }
 }
 
-/* Number the summits in raster order and give every pixel of the mask its hill; gives one more than the last number. */
+/* Number the summits in raster order and give every pixel of the mask its hill; gives one more than the last number.
+   padded: three padded rows; summit: their heights, in an array for the caller to free. */
 static int32_t hills_of(int64_t rows, int64_t columns, const uint8_t *height, const uint8_t *mask, uint8_t *padded,
                         uint8_t *way, int32_t *hill, uint8_t **summit) {
-    int64_t n = rows * columns, stride = columns + 2, step[4] = {-columns, -1, 1, columns};
+    int64_t stride = columns + 2, room = 1 << 12, step[4] = {-columns, -1, 1, columns};
     int32_t hills = 1;
-    memset(padded, 0, (size_t)((rows + 2) * stride));
-    for (int64_t y = 0; y < rows; y++)
-        for (int64_t x = 0, i = y * columns; x < columns; x++, i++)
-            padded[(y + 1) * stride + x + 1] = mask[i] ? (height[i] ? height[i] : 1) : 0;
+    if (!(*summit = calloc((size_t)room, 1))) return NO_MEMORY;
+    memset(padded + 2 * stride, 0, (size_t)stride);
+    pad_row(0, rows, columns, height, mask, padded);
     for (int64_t y = 0; y < rows; y++) {
-        ways_up(columns, stride, padded + (y + 1) * stride + 1, way + y * columns);
-        for (int64_t i = y * columns; i < (y + 1) * columns; i++) hill[i] = mask[i] && way[i] == ITSELF ? hills++ : 0;
+        const uint8_t *before = padded + (y + 2) % 3 * stride, *here = padded + y % 3 * stride;
+        uint8_t *after = padded + (y + 1) % 3 * stride, *row = way + y * columns;
+        pad_row(y + 1, rows, columns, height, mask, after);
+        ways_up(columns, before, here, after, row);
+        memset(hill + y * columns, 0, (size_t)columns * sizeof *hill);
+        for (uint8_t *top = row; (top = memchr(top, ITSELF, (size_t)(row + columns - top))); top++) {
+            if (hills == room) {
+                uint8_t *more = realloc(*summit, (size_t)(room *= 2));
+                if (!more) return NO_MEMORY;
+                *summit = more;
+            }
+            (*summit)[hills] = here[top - row + 1];
+            hill[top - way] = hills++;
+        }
     }
-    if (!(*summit = calloc((size_t)hills, 1))) return NO_MEMORY;
-    for (int64_t i = 0; i < n; i++)
-        if (hill[i]) (*summit)[hill[i]] = height[i] ? height[i] : 1;
-    climb(n, step, mask, way, hill);
+    climb(rows * columns, step, way, hill);
     return hills;
 }
 
-/* Label the hills where the mask is; gives one more than the highest number. padded: (rows + 2, columns + 2), way:
-   (rows, columns), both overwritten. */
+/* Label the hills where the mask is; gives one more than the highest number. padded: (3, columns + 2), way: (rows,
+   columns), both overwritten. */
 EXPORT int64_t ihc_hills(int64_t rows, int64_t columns, const uint8_t *height, const uint8_t *mask, int32_t depth,
                          uint8_t *padded, uint8_t *way, int32_t *hill) {
     uint8_t *summit = NULL;
-    Border *border = NULL;
-    int32_t *tables = NULL, hills;
-    hills = hills_of(rows, columns, height, mask, padded, way, hill, &summit);
-    int64_t borders = hills > 0 ? borders_of(rows, columns, height, hill, &border) : NO_MEMORY;
-    if (borders >= 0 && !(tables = malloc((size_t)hills * 4 * sizeof *tables))) borders = NO_MEMORY;
-    if (borders >= 0) {
-        merge(borders, border, hills, summit, depth, tables, tables + hills, tables + 2 * hills, tables + 3 * hills);
+    Borders borders = {NULL, 0, 0};
+    int32_t *tables = NULL, hills = hills_of(rows, columns, height, mask, padded, way, hill, &summit);
+    int failed = hills < 0 ? NO_MEMORY : borders_of(rows, columns, height, hill, &borders);
+    if (!failed && !(tables = malloc((size_t)hills * 4 * sizeof *tables))) failed = NO_MEMORY;
+    if (!failed) {
+        int32_t *parent = tables + hills, *spare = parent + hills, *best = spare + hills;
+        merge(borders.count, borders.of, hills, summit, depth, tables, parent, spare, best);
         for (int64_t i = 0; i < rows * columns; i++) hill[i] = tables[hill[i]];
     }
     free(summit);
-    free(border);
+    free(borders.of);
     free(tables);
-    return borders < 0 ? NO_MEMORY : hills;
+    return failed ? NO_MEMORY : hills;
 }
 
 /* Pixels and box (first row and column, row and column after the last) of labels 0..count - 1, zeros for label 0 and

@@ -47,7 +47,7 @@ def split(height: NDArray[np.uint8], mask: NDArray[np.bool_], depth: int) -> NDA
     if depth < 1:
         raise ValueError(f"depth must be 1 or more, found {depth}")
     hills = np.empty(height.shape, np.int32)
-    scratch = np.empty((height.shape[0] + 2, height.shape[1] + 2), np.uint8), np.empty(height.shape, np.uint8)
+    scratch = np.empty((3, height.shape[1] + 2), np.uint8), np.empty(height.shape, np.uint8)
     where = np.ascontiguousarray(mask).view(np.uint8)
     run("hills", *height.shape, np.ascontiguousarray(height), where, depth, *scratch, hills)
     return hills
