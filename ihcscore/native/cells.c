@@ -112,6 +112,7 @@ static inline int64_t add_stretch(const Measure *m, int64_t i, int64_t end, Part
 static void quantiles_of(const Measure *m, const uint32_t *histogram, int64_t n, double *out) {
     int64_t below = 0;
     int at = 0;
+    while (n && !(histogram[at] | histogram[at + 1] | histogram[at + 2] | histogram[at + 3])) at += 4;
     for (int q = 0; q < QUANTILES; q++) {
         if (!n) {
             out[q] = NAN;

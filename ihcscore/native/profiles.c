@@ -112,14 +112,20 @@ EXPORT int64_t ihc_read_profiles(int64_t n, int32_t rows, int32_t columns, const
    where one does. Rays go round: before the first come the last ones. */
 EXPORT int64_t ihc_seen_profiles(int64_t n, const float *od, const uint8_t *other, float lowest, float highest,
                                  float steps_per_od, float middle, float scale, int64_t around, float *out) {
+    enum { PIXELS = RAYS * SAMPLES };
     int64_t columns = RAYS + 2 * around;
-    for (int64_t cell = 0; cell < n; cell++, out += 2 * SAMPLES * columns) {
-        for (int64_t ray = around; ray < RAYS + around; ray++)
-            for (int k = 0; k < SAMPLES; k++, od++, other++) {
-                float value = *od < lowest ? lowest : *od > highest ? highest : *od;
-                value = (rintf(value * steps_per_od) / steps_per_od - middle) / scale;
-                out[k * columns + ray] = *other ? 0 : value;
-                out[(SAMPLES + k) * columns + ray] = *other;
+    for (int64_t cell = 0; cell < n; cell++, od += PIXELS, other += PIXELS, out += 2 * SAMPLES * columns) {
+        float density[PIXELS], there[PIXELS];
+        for (int i = 0; i < PIXELS; i++) {
+            float value = od[i] < lowest ? lowest : od[i] > highest ? highest : od[i];
+            value = (rintf(value * steps_per_od) / steps_per_od - middle) / scale;
+            density[i] = other[i] ? 0 : value;
+            there[i] = other[i];
+        }
+        for (int k = 0; k < SAMPLES; k++)
+            for (int ray = 0; ray < RAYS; ray++) {
+                out[k * columns + around + ray] = density[ray * SAMPLES + k];
+                out[(SAMPLES + k) * columns + around + ray] = there[ray * SAMPLES + k];
             }
         for (float *line = out; line < out + 2 * SAMPLES * columns; line += columns)
             for (int64_t k = 0; k < around; k++) {

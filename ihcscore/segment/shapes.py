@@ -37,7 +37,10 @@ def fill_gaps(mask: NDArray[np.uint8], widest: int) -> NDArray[np.uint8]:
     row = np.ones((1, (widest + 1) | 1), np.uint8)
     diagonal = np.eye(round(row.size / np.sqrt(2)) | 1, dtype=np.uint8)
     lines = (row, row.T.copy(), diagonal, np.ascontiguousarray(diagonal[::-1]))
-    return np.asarray(np.bitwise_and.reduce([cv2.morphologyEx(mask, cv2.MORPH_CLOSE, line) for line in lines]))
+    filled = np.asarray(cv2.morphologyEx(mask, cv2.MORPH_CLOSE, lines[0]), np.uint8)
+    for line in lines[1:]:
+        filled &= np.asarray(cv2.morphologyEx(mask, cv2.MORPH_CLOSE, line), np.uint8)
+    return filled
 
 
 def diagonals(boxes: NDArray[np.int64]) -> NDArray[np.float64]:

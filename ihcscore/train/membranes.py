@@ -51,6 +51,9 @@ MARKERS = ("membranous", "cytoplasmic", "nuclear", "negative")
 MARKER_SHARES = (0.68, 0.18, 0.08, 0.06)
 TRUE_NUCLEI_SHARE = 0.3
 """Of the tiles whose nuclei are the true ones instead of those the network finds."""
+BLUR_UM, SHARPEN = (0.18, 0.65), (0.0, 0.7, 1.2)
+"""Wider than the presets: how sharp a slide is decides how dense its membranes look. Most it is sharpened, one of
+three."""
 STAIN_ERROR_DEG, LIGHT_ERROR = 1.5, 0.015
 """Stain vectors and background are known about as well as this."""
 FINE_UM = 0.25
@@ -127,6 +130,8 @@ def tile_parameters(rng: np.random.Generator) -> PhantomParameters:
         "elongation": (1.0, 2.4),
         "alignment": (0, 1),
         "background": (200, 255),
+        "blur_um": BLUR_UM,
+        "sharpen": (0, float(rng.choice(SHARPEN))),
         "noise_grey": (0.5, 3.5),
         "jpeg_quality": 0.0 if rng.random() < 0.15 else float(rng.uniform(65, 97)),
     }

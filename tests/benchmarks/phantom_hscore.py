@@ -1,9 +1,11 @@
-"""H-score on the frozen nuclear phantoms: with the true nuclei given, and found end to end.
+"""H-score on the frozen phantoms: with the true nuclei given, and found end to end.
 
-python tests/benchmarks/phantom_hscore.py [--seeds 60] [--segmenter network] [--background auto] [--stains estimate]
-    [--parameters nuclear] [--json FILE]
+python tests/benchmarks/phantom_hscore.py [--marker nuclear] [--seeds 60] [--segmenter network] [--background auto]
+    [--stains estimate] [--own-light] [--parameters FILE] [--json FILE]
 
-Truth is relative to the light of the glass; the assay's own background of 255 is taken unless ``--background auto``.
+Each marker is scored in its own compartment. Truth is relative to the light of the glass; the assay's own background of
+255 is taken unless ``--background auto`` (the glass of the tile) or ``--own-light`` (the phantom's own, and its stain
+vectors).
 """
 
 import argparse
@@ -15,19 +17,25 @@ import numpy as np
 from ihcscore import load_assay, score_image
 from ihcscore.phantom import load_parameters, render
 
-PARAMETERS = Path(__file__).resolve().parents[2] / "fixtures" / "phantoms" / "nuclear_benchmark.toml"
+FOLDER = Path(__file__).resolve().parents[2] / "fixtures" / "phantoms"
+PARAMETERS = FOLDER / "nuclear_benchmark.toml"
+COMPARTMENT = {"nuclear": "nucleus", "membranous": "membrane", "cytoplasmic": "cytoplasm", "negative": "nucleus"}
 
 
 def near_a_threshold(od, thresholds=(0.2, 0.4, 0.6), reach=0.05):
     return (np.abs(np.asarray(od)[:, None] - thresholds) <= reach).any(axis=1)
 
 
-def measure(seed, parameters, assay):
+def measure(seed, parameters, assay, own_light):
     phantom = render(parameters, seed)
-    true = phantom.h_score("nucleus", assay.thresholds)
+    compartment = COMPARTMENT[parameters.marker]
+    assay = assay.replace(compartment=(compartment,))
+    if own_light:
+        assay = assay.replace(background=tuple(float(v) for v in phantom.background), stains=phantom.stains)
+    true = phantom.h_score(compartment, assay.thresholds)
     given = score_image(phantom.rgb, mpp=0.5, assay=assay, nuclei=phantom.nuclei)
     found = score_image(phantom.rgb, mpp=0.5, assay=assay)
-    od = phantom.table["nucleus_dab_od"]
+    od = phantom.table[f"{compartment}_dab_od"]
     return {
         "seed": seed,
         "cells": int(phantom.nuclei.max()),
@@ -72,15 +80,17 @@ def main():
     parser.add_argument("--seeds", type=int, default=60)
     parser.add_argument("--segmenter", default="network")
     parser.add_argument("--background", default="default")
-    parser.add_argument("--parameters", default=PARAMETERS, help="preset or file, the frozen ones unless given")
+    parser.add_argument("--marker", default="nuclear", choices=COMPARTMENT)
+    parser.add_argument("--parameters", help="preset or file instead of the frozen one of the marker")
     parser.add_argument("--stains", default="default", help="default or estimate")
+    parser.add_argument("--own-light", action="store_true", help="the phantom's own background and stain vectors")
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
     assay = load_assay("generic-nuclear").replace(segmenter=options.segmenter, stains=options.stains)
     if options.background != "default":
         assay = assay.replace(background=options.background)
-    parameters = load_parameters(options.parameters)
-    rows = [measure(seed, parameters, assay) for seed in range(options.seeds)]
+    parameters = load_parameters(options.parameters or FOLDER / f"{options.marker}_benchmark.toml")
+    rows = [measure(seed, parameters, assay, options.own_light) for seed in range(options.seeds)]
     result = {**summary(rows), "rows": rows}
     print(json.dumps({key: value for key, value in result.items() if key != "rows"}, indent=1))
     if options.json:

@@ -15,12 +15,11 @@ import cv2
 import numpy as np
 import shapely
 from agreement import agreement, f1
+from phantom_hscore import COMPARTMENT
 from scipy import ndimage as ndi
 
 from ihcscore import load_assay, score_image
 from ihcscore.phantom import PRESETS, load_parameters, render
-
-COMPARTMENT = {"nuclear": "nucleus", "membranous": "membrane", "cytoplasmic": "cytoplasm", "negative": "nucleus"}
 
 
 def labels_of(cells, shape):

@@ -1,13 +1,14 @@
-"""The frozen benchmark "H-score on nuclear phantoms" has the tiles it promises."""
+"""The frozen benchmarks "H-score on phantoms" have the tiles they promise."""
 
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from ihcscore.phantom import Phantom, PhantomParameters, load_parameters, render
+from ihcscore.phantom import PRESETS, Phantom, PhantomParameters, load_parameters, render
 
-FILE = Path(__file__).parents[2] / "fixtures" / "phantoms" / "nuclear_benchmark.toml"
+FOLDER = Path(__file__).parents[2] / "fixtures" / "phantoms"
+FILE = FOLDER / "nuclear_benchmark.toml"
 SEEDS = range(12)
 
 
@@ -32,10 +33,21 @@ def test_tiles_are_of_the_promised_kind(parameters: PhantomParameters) -> None:
     assert parameters.stain_shift_deg[1] <= 2
 
 
-def test_file_states_every_parameter(parameters: PhantomParameters) -> None:
+@pytest.mark.parametrize("marker", PRESETS)
+def test_file_states_every_parameter(marker: str, parameters: PhantomParameters) -> None:
     # a default that changes later must not change a frozen benchmark
-    stated = {line.split(" = ")[0] for line in FILE.read_text(encoding="utf-8").splitlines() if " = " in line}
-    assert stated == set(parameters.to_dict())
+    text = (FOLDER / f"{marker}_benchmark.toml").read_text(encoding="utf-8")
+    assert {line.split(" = ")[0] for line in text.splitlines() if " = " in line} == set(parameters.to_dict())
+
+
+@pytest.mark.parametrize("marker", PRESETS)
+def test_all_markers_are_recorded_alike(marker: str, parameters: PhantomParameters) -> None:
+    other = load_parameters(FOLDER / f"{marker}_benchmark.toml")
+    assert other.marker == marker
+    for name in ("mpp", "size_px", "hematoxylin_vector", "dab_vector", "stain_shift_deg", "background", "tint"):
+        assert getattr(other, name) == getattr(parameters, name)
+    for name in ("blur_um", "chromatic_shift_um", "noise_grey", "sharpen", "jpeg_quality", "hematoxylin_od"):
+        assert getattr(other, name) == getattr(parameters, name)
 
 
 def test_each_tile_is_full_and_crowded(tiles: list[Phantom]) -> None:
@@ -64,8 +76,21 @@ def test_true_scores_are_spread(tiles: list[Phantom]) -> None:
     assert max(scores) <= 300
 
 
-def test_renderer_still_draws_the_frozen_tiles(tiles: list[Phantom]) -> None:
+@pytest.mark.parametrize(
+    ("marker", "compartment", "nuclei", "h_scores"),
+    [
+        ("nuclear", "nucleus", [486, 579, 418], [260.0, 158.0, 210.2]),
+        ("membranous", "membrane", [401, 491, 350], [247.8, 185.9, 211.4]),
+        ("cytoplasmic", "cytoplasm", [422, 515, 361], [266.2, 186.8, 230.8]),
+        ("negative", "nucleus", [486, 579, 418], [0, 0, 0]),
+    ],
+)
+def test_renderer_still_draws_the_frozen_tiles(
+    marker: str, compartment: str, nuclei: list[int], h_scores: list[float]
+) -> None:
     # a change here makes another benchmark: figures measured before it no longer compare. The last digits of a field
     # may differ from machine to machine and move a nucleus over a threshold
-    assert [int(tile.nuclei.max()) for tile in tiles[:3]] == pytest.approx([486, 579, 418], abs=3)
-    assert [tile.h_score() for tile in tiles[:3]] == pytest.approx([260.0, 158.0, 210.2], abs=1)
+    parameters = load_parameters(FOLDER / f"{marker}_benchmark.toml")
+    drawn = [render(parameters, seed) for seed in range(3)]
+    assert [int(tile.nuclei.max()) for tile in drawn] == pytest.approx(nuclei, abs=3)
+    assert [tile.h_score(compartment) for tile in drawn] == pytest.approx(h_scores, abs=1)
