@@ -194,7 +194,7 @@ def _measure(
     pixels = CellPixels(rgb, Spans.of(cells, count), part)
     light = job.context.background, job.context.stains
     columns: dict[str, NDArray[Any]] = dict(measure_stains(pixels, spans.areas, *light, mpp))
-    of_nuclei, of_cells = trace(nuclei, spans), trace(cells, pixels.cells)
+    of_nuclei, of_cells = trace(spans), trace(pixels.cells)
     columns |= measure_shapes(spans, of_nuclei, mpp)
     dab = dab_of_light(rgb, job.context.background, job.context.stains)
     at = xy - np.array(origin[::-1], np.float64)

@@ -76,37 +76,30 @@ _POLYGON_HEAD = struct.Struct("<BIII")
 """Byte order, geometry type, number of rings, number of points of the first ring."""
 
 
-def trace(labels: NDArray[np.int32], spans: Spans) -> Outlines:
+def trace(spans: Spans) -> Outlines:
     """Trace the outlines of labels.
 
     Parameters
     ----------
-    labels : ndarray of shape (M, N), dtype int32
-        Not modified.
     spans : Spans
-        Of its labels 1..count, which are traced.
+        Of labels 1..count.
 
     Returns
     -------
     Outlines
     """
-    xy, size, area, length = _rings(labels, spans, joined=True, whole=True)
-    rest = np.flatnonzero((spans.number > 0) & (size == 0))
-    boxes = spans.select(rest).boxes()
-    others = {int(k) + 1: _with_holes(labels, int(k) + 1, box) for k, box in zip(rest, boxes, strict=True)}
+    xy, size, area, length = _rings(spans, joined=True, whole=True)
+    others = {int(k) + 1: _with_holes(spans, int(k)) for k in np.flatnonzero((spans.number > 0) & (size == 0))}
     for label, shape in others.items():
         area[label - 1], length[label - 1] = shape.area, shape.length
     return Outlines(xy, size, area, length, others)
 
 
-def _rings(
-    labels: NDArray[np.int32], spans: Spans, *, joined: bool, whole: bool
-) -> tuple[Points, NDArray[np.int64], Points, Points]:
+def _rings(spans: Spans, *, joined: bool, whole: bool) -> tuple[Points, NDArray[np.int64], Points, Points]:
     """Trace the piece of each label that has its first pixel.
 
     Parameters
     ----------
-    labels : ndarray of shape (M, N), dtype int32
     spans : Spans
     joined : bool
         Whether pixels that meet at a corner only are connected.
@@ -121,8 +114,8 @@ def _rings(
     count = len(spans.number)
     xy = np.empty((6 * len(spans.row) + count, 2))
     size, measures = np.empty(count, np.int64), np.zeros((count, 3), np.int64)
-    shape = (*labels.shape, labels, count, spans.number, spans.row, spans.start)
-    written = run("trace", *shape, joined, whole, xy, size, measures)
+    drawn = count, spans.number, spans.row, spans.start, spans.stop
+    written = run("trace", *drawn, joined, whole, xy, size, measures)
     return xy[:written], size, np.abs(measures[:, 2]) / 8, measures[:, 0] + np.sqrt(0.5) * measures[:, 1]
 
 
@@ -181,20 +174,20 @@ def outlines(labels: NDArray[np.int32], count: int) -> NDArray[np.object_]:
     >>> outlines(square, 1)[0].area
     3.5
     """
-    return np.asarray(shapely.from_wkb(trace(labels, Spans.of(labels, count)).wkb()))
+    return np.asarray(shapely.from_wkb(trace(Spans.of(labels, count)).wkb()))
 
 
-def _with_holes(labels: NDArray[np.int32], label: int, box: NDArray[np.int64]) -> BaseGeometry:
-    """Trace one label that has pieces or holes: what an odd number of its rings encloses."""
-    top, left, bottom, right = box
-    mask = np.pad(labels[top:bottom, left:right] == label, 1)
+def _with_holes(spans: Spans, k: int) -> BaseGeometry:
+    """Trace label k + 1, which has pieces or holes: what an odd number of its rings encloses."""
+    mask, (top, left) = spans.drawn(k)
+    mask = np.pad(mask, 1)
     polygons: list[BaseGeometry] = []
     for of, joined in ((mask, True), (~mask, False)):
         count, found = cv2.connectedComponents(of.view(np.uint8), connectivity=8 if joined else 4)
         pieces = np.asarray(found, np.int32)
         if not joined:
             pieces[pieces == pieces[0, 0]] = 0  # what lies around is no hole
-        xy, size, *_ = _rings(pieces, Spans.of(pieces, count - 1), joined=joined, whole=False)
+        xy, size, *_ = _rings(Spans.of(pieces, count - 1), joined=joined, whole=False)
         rings = np.split(xy + np.array([left - 1, top - 1]), np.cumsum(size))[:-1]
         polygons += [shapely.Polygon(ring) for ring in rings if len(ring)]
     return reduce(shapely.symmetric_difference, polygons)

@@ -72,6 +72,16 @@ class Spans:
         """Where the spans of each label begin."""
         return np.cumsum(self.number) - self.number
 
+    def drawn(self, k: int) -> tuple[NDArray[np.bool_], tuple[int, int]]:
+        """Draw label k + 1, which has pixels: the mask of its box, and row and column of the box."""
+        own = slice(self.first[k], self.first[k] + self.number[k])
+        row, start, stop = self.row[own], self.start[own], self.stop[own]
+        top, left = int(row.min()), int(start.min())
+        column = np.arange(left, int(stop.max()))
+        mask = np.zeros((int(row.max()) + 1 - top, len(column)), np.bool_)
+        np.logical_or.at(mask, row - top, (column >= start[:, None]) & (column < stop[:, None]))
+        return mask, (top, left)
+
     @cached_property
     def _sums(self) -> Ints:
         out = np.empty((len(self.number), 11), np.int64)

@@ -121,7 +121,7 @@ def test_shapes_of_an_ellipse():
     yy, xx = np.mgrid[:80, :100] + 0.5
     labels = ((((xx - 50) / 30) ** 2 + ((yy - 40) / 15) ** 2) < 1).astype(np.int32)
     spans = Spans.of(labels, 1)
-    columns = measure_shapes(spans, trace(labels, spans), 0.5)
+    columns = measure_shapes(spans, trace(spans), 0.5)
     assert columns["Nucleus: Major axis µm"][0] == pytest.approx(30, rel=0.01)
     assert columns["Nucleus: Minor axis µm"][0] == pytest.approx(15, rel=0.01)
     # A staircase cut at 45 degrees is up to 8 % longer than the curve.

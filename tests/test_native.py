@@ -178,7 +178,7 @@ def test_rings_are_written_as_json_reads_them(rings):
 @given(hnp.arrays(np.int32, SHAPES, elements=st.integers(0, 3)))
 def test_outlines_are_read_as_they_were_written(labels):
     shapes = outlines(labels, 3)
-    wkb = trace(labels, Spans.of(labels, 3)).wkb((3, -2), 0.5)
+    wkb = trace(Spans.of(labels, 3)).wkb((3, -2), 0.5)
     there = np.flatnonzero([data is not None for data in wkb])
     xy, size = rings_of(wkb[there])
     simple = [k for k in there if shapes[k].geom_type == "Polygon" and not shapes[k].interiors]

@@ -36,7 +36,7 @@ def test_areas_are_those_of_the_labels(labels):
 @given(LABELS)
 def test_sizes_are_those_of_the_polygons(labels):
     shapes, spans = outlines(labels, 3), Spans.of(read_only(labels), 3)
-    traced = trace(labels, spans)
+    traced = trace(spans)
     np.testing.assert_allclose(traced.area, np.nan_to_num(shapely.area(shapes)))
     np.testing.assert_allclose(traced.length, np.nan_to_num(shapely.length(shapes)))
     np.testing.assert_array_equal(spans.hull_areas(), np.nan_to_num(shapely.area(shapely.convex_hull(shapes))))

@@ -46,7 +46,7 @@ SIGNATURES: dict[str, tuple[Any, ...]] = {
     "sizes": (_N, _N, _I32S, _N, _I64S, _I64S, _I64S),
     "highest": (_N, _I32S, _U8S, _N, _U8S),
     "renumber": (_N, _I32S, _N, _I32S),
-    "trace": (_N, _N, _I32S, _N, _I64S, _I64S, _I64S, _I32, _I32, _F64S, _I64S, _I64S),
+    "trace": (_N, _I64S, _I64S, _I64S, _I64S, _I32, _I32, _F64S, _I64S, _I64S),
     "read_profiles": (_N, _I32, _I32, _F32S, _I32S, _I32, _I32S, _I32S, _F32S, _U8S, _I32S),
     "find_borders": (_N, _F32S, _U8S, _F32S, _F32S, _F32S, _F32, _F32, _U8S, _F32S, _F32S),
     "sum_up_borders": (_N, _F32S, _U8S, _F32S, _F32S, _F32S, _F32, _N, _F64S, _F32S),
