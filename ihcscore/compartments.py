@@ -113,6 +113,6 @@ def partition(
 def _near_border(labels: Labels, width: int, bits: int, out: NDArray[np.uint8]) -> None:
     """Set bits of the pixels with another label no farther than `width` pixels away."""
     disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * width + 1, 2 * width + 1))
-    down, right = (np.ascontiguousarray(at - width, np.int64) for at in np.nonzero(disc))
+    sides = np.asarray(disc.sum(axis=1) // 2, np.int64)
     if labels.size:
-        run("near_border", *labels.shape, labels, width, len(down), down, right, bits, out)
+        run("near_border", *labels.shape, labels, width, sides, bits, out)

@@ -25,7 +25,7 @@ SMALLEST_PIXELS = 2_000
 FINE_UM, COARSE_UM = 0.5, 1.0
 """Standard deviations of the Gaussians between which detail is fine, and between which (double) it is coarse."""
 
-SAMPLED_ROWS, BAND_ROWS, BAND_EVERY = 1024, 128, 3
+SAMPLED_ROWS, BAND_ROWS, BAND_EVERY = 1024, 128, 4
 """From so many rows on, focus is judged by one of so many bands of so many rows."""
 
 BLURRED = 0.36
@@ -118,7 +118,8 @@ def _focus(green: NDArray[np.uint8], background: float, mpp: float) -> float:
     found = []
     for band in _bands(green):
         tissue = (cv2.blur(band, (9, 9)) < background * 10**-TISSUE_OD).view(np.uint8)
-        fine, middle, coarse = (cv2.GaussianBlur(band.astype(np.float32), (0, 0), sigma) for sigma in sigmas)
+        light = band.astype(np.float32)
+        fine, middle, coarse = (cv2.GaussianBlur(light, (0, 0), sigma) for sigma in sigmas)
         found.append((tissue, fine - middle, middle - coarse))
     tissue, *details = map(np.concatenate, zip(*found, strict=True))
     if cv2.countNonZero(tissue) < SMALLEST_PIXELS:

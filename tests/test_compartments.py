@@ -1,7 +1,9 @@
+import cv2
 import numpy as np
 from conftest import discs, read_only
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
 from scipy import ndimage as ndi
 
 from ihcscore.compartments import CYTOPLASM, EDGE, MEMBRANE, NUCLEUS, expand, partition
@@ -75,3 +77,18 @@ def test_the_border_of_the_image_is_no_membrane():
     part = partition(nuclei, cells, 0.5, membrane_um=1, nucleus_edge_um=0)
     assert (part[0, :6] == NUCLEUS).all()
     assert part[0, 8] == CYTOPLASM
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    hnp.arrays(np.int32, st.tuples(st.integers(1, 9), st.integers(1, 9)), elements=st.integers(0, 3)),
+    st.integers(1, 4),
+)
+def test_a_border_is_near_where_another_label_is(labels, width):
+    """What partition makes of a membrane of so many pixels, against looking at each pixel of the disc."""
+    part = partition(np.zeros_like(labels), labels, 0.5, membrane_um=width / 2)
+    offsets = np.argwhere(cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * width + 1, 2 * width + 1))) - width
+    for (y, x), label in np.ndenumerate(labels):
+        around = [at for at in offsets + (y, x) if (at >= 0).all() and (at < labels.shape).all()]
+        near = label > 0 and any(labels[tuple(at)] != label for at in around)
+        assert part[y, x] == (MEMBRANE if near else CYTOPLASM)

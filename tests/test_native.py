@@ -196,9 +196,9 @@ def test_what_is_no_label_harms_nothing():
 
 
 @settings(max_examples=40, deadline=None)
-@given(hnp.arrays(np.float32, (2, 3, 2, SAMPLES // 2, RAYS // 2), elements=st.floats(-60, 60, width=32)))
+@given(hnp.arrays(np.float32, (2, 3, 4, SAMPLES // 2, RAYS // 4), elements=st.floats(-60, 60, width=32)))
 def test_what_is_chosen_along_a_ray_is_a_mean_weighted_by_a_softmax(proposals):
-    od, line, step = settled(proposals.reshape(2, 6, SAMPLES // 2, RAYS // 2))
+    od, line, step = settled(proposals.reshape(2, 12, SAMPLES // 2, RAYS // 4))
     place, density, logit = (
         proposals[:, k].astype(np.float64).transpose(0, 3, 1, 2).reshape(2, RAYS, -1) for k in range(3)
     )

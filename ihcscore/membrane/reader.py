@@ -25,7 +25,7 @@ STEPS_PER_OD = 100
 MIDDLE_OD, SCALE_OD = 0.1, 0.2
 LOWEST_OD, HIGHEST_OD = -0.2, 2.35
 """Of what the network sees; denser DAB lets next to no light through."""
-AROUND = 3
+AROUND = 2
 """Rays that are repeated at either end of what the network sees, for its convolutions."""
 RAYS_FILE, SLIDE_FILE, CARD_FILE = "membranes.onnx", "slide.onnx", "membranes.json"
 """The network that reads rays; the one that makes biases for it of a slide's texture; what they are."""
@@ -62,8 +62,8 @@ def seen(profiles: Profiles) -> NDArray[np.float32]:
 
     Returns
     -------
-    ndarray of shape (n, 2, 24, 38), dtype float32
-        The rays go round: before the first and after the last stand three of those at the other end.
+    ndarray of shape (n, 2, 24, 36), dtype float32
+        The rays go round: before the first and after the last stand two of those at the other end.
     """
     out = np.empty((len(profiles.od), 2, SAMPLES, RAYS + 2 * AROUND), np.float32)
     numbers = LOWEST_OD, HIGHEST_OD, STEPS_PER_OD, MIDDLE_OD, SCALE_OD, AROUND
@@ -100,8 +100,9 @@ def settled(proposals: NDArray[np.float32]) -> NDArray[np.float32]:
 
     Parameters
     ----------
-    proposals : ndarray of shape (n, 6, 12, 16), dtype float32
-        Logit of the place, density and logit of the line of the even and of the odd rays, for every second sample.
+    proposals : ndarray of shape (n, 12, 12, 8), dtype float32
+        Logits of the place, densities and logits of the line of the first to fourth ray of each group of four, for
+        every second sample.
 
     Returns
     -------

@@ -35,7 +35,7 @@ SIGNATURES: dict[str, tuple[Any, ...]] = {
     "sum_spans": (_N, _I64S, _I64S, _I64S, _I64S, _I64S),
     "write_wkb": (_N, _I64S, _F64S, _F64, _F64, _F64, _U8S, _I64S),
     "grow": (_N, _N, _I32S, _I32, _I32S),
-    "near_border": (_N, _N, _I32S, _N, _N, _I64S, _I64S, _I32, _U8S),
+    "near_border": (_N, _N, _I32S, _N, _I64S, _I32, _U8S),
     "partition": (_N, _I32S, _I32S, _U8S, _U8S),
     "measure_cells": (
         *(_N, _I64S, _I64S, _I64S, _I64S, _N, _U8S, _U8S, _F32S, _F32S, _F32, _F64, _F64, _F64S),

@@ -104,37 +104,36 @@ static inline float log_above(float x) {
            square * (1 / 11.0f + square * (1 / 13.0f)))))));
 }
 
-enum { PAIR = 2, PLACES = SAMPLES / 2, PAIRS = RAYS / PAIR, KIND = PAIR * PLACES * PAIRS };
+enum { GROUP = 4, PLACES = SAMPLES / 2, GROUPS = RAYS / GROUP, KIND = RAYS * PLACES };
 
-/* Choose for the rays of one parity of one cell. */
+/* Choose for the rays of one cell that stand at one place in their groups. */
 static void settle(const float *place, float *od, float *line, float *step) {
-    float highest[PAIRS], total[PAIRS] = {0}, density[PAIRS] = {0}, logit[PAIRS] = {0}, at[PAIRS] = {0};
-    for (int j = 0; j < PAIRS; j++) highest[j] = place[j];
+    float highest[GROUPS], total[GROUPS] = {0}, density[GROUPS] = {0}, logit[GROUPS] = {0}, at[GROUPS] = {0};
+    for (int j = 0; j < GROUPS; j++) highest[j] = place[j];
     for (int k = 1; k < PLACES; k++)
-        for (int j = 0; j < PAIRS; j++) highest[j] = place[k * PAIRS + j] > highest[j] ? place[k * PAIRS + j] : highest[j];
+        for (int j = 0; j < GROUPS; j++) highest[j] = place[k * GROUPS + j] > highest[j] ? place[k * GROUPS + j] : highest[j];
     for (int k = 0; k < PLACES; k++)
-        for (int j = 0; j < PAIRS; j++) {
-            float weight = exp_below(place[k * PAIRS + j] - highest[j]);
+        for (int j = 0; j < GROUPS; j++) {
+            float weight = exp_below(place[k * GROUPS + j] - highest[j]);
             total[j] += weight;
-            density[j] += weight * place[KIND + k * PAIRS + j];
-            logit[j] += weight * place[2 * KIND + k * PAIRS + j];
+            density[j] += weight * place[KIND + k * GROUPS + j];
+            logit[j] += weight * place[2 * KIND + k * GROUPS + j];
             at[j] += weight * (float)(2 * k);
         }
-    for (int j = 0; j < PAIRS; j++) {
+    for (int j = 0; j < GROUPS; j++) {
         float dense = 4 * (density[j] / total[j]), stained = logit[j] / total[j];
         float less = exp_below(stained < 0 ? stained : -stained);
         float more = (dense > 0 ? dense : 0) + log_above(exp_below(dense < 0 ? dense : -dense)); /* softplus */
-        od[PAIR * j] = more / 4;
-        line[PAIR * j] = (stained < 0 ? less : 1) / (1 + less);
-        step[PAIR * j] = at[j] / total[j];
+        od[GROUP * j] = more / 4;
+        line[GROUP * j] = (stained < 0 ? less : 1) / (1 + less);
+        step[GROUP * j] = at[j] / total[j];
     }
 }
 
 /* Every second sample of a ray proposes a place, a density and a line; a softmax of the places chooses between them.
-   proposals: (n, 3, PAIR, PLACES, PAIRS); od, line, step: (n, RAYS). */
+   proposals: (n, 3, GROUP, PLACES, GROUPS); od, line, step: (n, RAYS). */
 EXPORT int64_t ihc_read_proposals(int64_t n, const float *proposals, float *od, float *line, float *step) {
     for (int64_t cell = 0; cell < n; cell++, proposals += 3 * KIND, od += RAYS, line += RAYS, step += RAYS)
-        for (int parity = 0; parity < PAIR; parity++)
-            settle(proposals + parity * PLACES * PAIRS, od + parity, line + parity, step + parity);
+        for (int k = 0; k < GROUP; k++) settle(proposals + k * PLACES * GROUPS, od + k, line + k, step + k);
     return 0;
 }

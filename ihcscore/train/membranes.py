@@ -74,8 +74,8 @@ AVERAGE = 0.998
 """Of the running mean of the weights, which is what is shipped."""
 
 WIDTH, SLIDE_WIDTH = 16, 24
-PAIR = 2
-"""Rays that are read together: the convolutions give something for every second one."""
+GROUP = 4
+"""Rays that are read together: the convolutions give something for every fourth one."""
 BATCH = 64
 DEGREES = (0.02, 0.4, 0.7, 0.95)
 """Completeness that parts cells into five kinds. Half of the cells of a step are drawn evenly from them: of strongly
@@ -295,8 +295,8 @@ class MembraneNet(nn.Module):
             nn.Linear(SLIDE_WIDTH, 2 * WIDTH),
         )
         self.first = nn.Conv2d(2, WIDTH, (5, 4), 2, (2, 0))
-        self.second = nn.Conv2d(WIDTH, WIDTH, 3, 1, (1, 0))
-        self.proposal = nn.Conv2d(WIDTH, 3 * PAIR, 1)
+        self.second = nn.Conv2d(WIDTH, WIDTH, 3, (1, 2), (1, 0))
+        self.proposal = nn.Conv2d(WIDTH, 3 * GROUP, 1)
         self.prior = nn.Parameter(torch.zeros(SAMPLES // 2))
 
     def moved(self, texture: Tensor) -> tuple[Tensor, Tensor]:
@@ -311,13 +311,13 @@ class MembraneNet(nn.Module):
         y = functional.relu(y if first is None else y + first[:, :, None, None])
         y = self.second(y)
         y = self.proposal(functional.relu(y if second is None else y + second[:, :, None, None]))
-        prior = torch.cat([self.prior.expand(PAIR, -1), self.prior.new_zeros(2 * PAIR, len(self.prior))])
+        prior = torch.cat([self.prior.expand(GROUP, -1), self.prior.new_zeros(2 * GROUP, len(self.prior))])
         return cast(Tensor, y + prior[..., None])
 
     def read(self, x: Tensor, first: Tensor | None, second: Tensor | None) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Give density, logit of the line, sample, and the logits of the place."""
         y = self.propose(torch.cat([x[..., -AROUND:], x, x[..., :AROUND]], 3), first, second)
-        y = y.reshape(-1, 3, PAIR, SAMPLES // 2, RAYS // PAIR).permute(0, 1, 4, 2, 3).flatten(2, 3)
+        y = y.reshape(-1, 3, GROUP, SAMPLES // 2, RAYS // GROUP).permute(0, 1, 4, 2, 3).flatten(2, 3)
         place = y[:, 0]
         chosen = torch.softmax(place, 2)
         od = functional.softplus(4 * (chosen * y[:, 1]).sum(2)) / 4

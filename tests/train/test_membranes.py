@@ -32,26 +32,27 @@ def read(folder, seen, texture):
 
 
 def right(folder, cells):
-    """Correlate what a network says of cells with the truth: of density, of lines."""
+    """Correlate what a network says of cells with the truth: of density (its logarithm), of lines."""
     od, line = np.zeros_like(cells.od), np.zeros_like(cells.line)
     for texture in np.unique(cells.texture, axis=0):
         rows = (cells.texture == texture).all(axis=1)
         od[rows], line[rows], _ = read(folder, cells.seen[rows].astype(np.float32), texture)
     known = np.isfinite(cells.od)
-    return tuple(np.corrcoef(a[known], b[known])[0, 1] for a, b in ((od, cells.od), (line, cells.line)))
+    pairs = (np.log(0.1 + od), np.log(0.1 + cells.od)), (line, cells.line)
+    return tuple(np.corrcoef(a[known], b[known])[0, 1] for a, b in pairs)
 
 
 def test_a_short_training_learns_its_tiles(out):
     data = b"".join((out / name).read_bytes() for name in (RAYS_FILE, SLIDE_FILE))
     assert json.loads((out / CARD_FILE).read_text())["sha256"] == hashlib.sha256(data).hexdigest()
     density, line = right(out, training_cells(12, range(12)))
-    assert density > 0.7
-    assert line > 0.7
+    assert density > 0.85
+    assert line > 0.65
 
 
 def test_the_packaged_network_reads_tiles_it_has_not_seen():
     density, line = right(files("ihcscore.membrane") / "weights", training_cells(99, range(12)))
-    assert density > 0.8
+    assert density > 0.85
     assert line > 0.7
 
 
@@ -60,8 +61,8 @@ def test_turning_a_cell_turns_its_rays():
     net = MembraneNet(torch.zeros(3), torch.ones(3)).eval()
     x, texture = torch.rand(2, 2, SAMPLES, RAYS), torch.rand(1, 3)
     with torch.no_grad():
-        for before, after in zip(net(x, texture), net(torch.roll(x, 6, 3), texture), strict=True):
-            torch.testing.assert_close(torch.roll(before, 6, 1), after)
+        for before, after in zip(net(x, texture), net(torch.roll(x, 8, 3), texture), strict=True):
+            torch.testing.assert_close(torch.roll(before, 8, 1), after)
 
 
 def test_what_is_exported_reads_as_what_was_trained(tmp_path):
