@@ -89,6 +89,6 @@ def test_a_border_is_near_where_another_label_is(labels, width):
     part = partition(np.zeros_like(labels), labels, 0.5, membrane_um=width / 2)
     offsets = np.argwhere(cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * width + 1, 2 * width + 1))) - width
     for (y, x), label in np.ndenumerate(labels):
-        around = [at for at in offsets + (y, x) if (at >= 0).all() and (at < labels.shape).all()]
+        around = [at for at in offsets + np.array((y, x)) if (at >= 0).all() and (at < labels.shape).all()]
         near = label > 0 and any(labels[tuple(at)] != label for at in around)
         assert part[y, x] == (MEMBRANE if near else CYTOPLASM)
