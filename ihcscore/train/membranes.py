@@ -1,6 +1,6 @@
 """Train the network that reads membranes along rays, on phantoms alone.
 
-    python -m ihcscore.train.membranes [--out DIR] [--tiles 8000] [--steps 40000] [--seed 12]
+    python -m ihcscore.train.membranes [--out DIR] [--tiles 10000] [--steps 90000] [--seed 12]
 
 Writes ``membranes.onnx``, ``slide.onnx`` and ``membranes.json``, which ship in ``ihcscore/membrane/weights``.
 """
@@ -439,8 +439,8 @@ def main(arguments: list[str] | None = None) -> None:
     """Render, read, train, write."""
     parser = argparse.ArgumentParser(prog="python -m ihcscore.train.membranes", description=__doc__.splitlines()[0])
     parser.add_argument("--out", type=Path, default=Path("ihcscore-train"), help="folder of cells and weights")
-    parser.add_argument("--tiles", type=int, default=8000, help=f"rounded up to {PER_SHARD}")
-    parser.add_argument("--steps", type=int, default=40_000)
+    parser.add_argument("--tiles", type=int, default=10_000, help=f"rounded up to {PER_SHARD}")
+    parser.add_argument("--steps", type=int, default=90_000)
     parser.add_argument("--seed", type=int, default=12)
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="processes that render")
     parser.add_argument("--threads", type=int, default=1, help="threads that train")

@@ -1,7 +1,7 @@
 """Membranes on rendered fields: completeness of each cell, HER2 class of each field, cytoplasm told apart.
 
     python tests/benchmarks/membranes.py [--fields 100] [--completeness-fields 12] [--hscore-fields 50]
-        [--cytoplasmic-fields 20] [--nuclei given|found]
+        [--cytoplasmic-fields 20] [--nuclei given|found] [--cytoplasm 0.03 0.12]
 
 Completeness is that of the border that light shows (stained on the cell's own side or the neighbour's). The HER2
 fields are drawn so that their class is known: 0 (no stain, or faint in a few cells), 1+ (faint, a third
@@ -79,7 +79,14 @@ def main():
     parser.add_argument("--hscore-fields", type=int, default=50)
     parser.add_argument("--cytoplasmic-fields", type=int, default=20)
     parser.add_argument("--nuclei", choices=("given", "found"), default="found")
+    parser.add_argument(
+        "--cytoplasm",
+        nargs=2,
+        type=float,
+        help="stain of the cytoplasm of membranous fields, as shares of the membrane's",
+    )
     given = parser.parse_args()
+    little = LITTLE | ({"cytoplasm_leak": tuple(given.cytoplasm)} if given.cytoplasm else {})
     for membrane_from in ("ridge", "band") if given.hscore_fields else ():
         off = h_score_errors(range(10050, 10050 + given.hscore_fields), membrane_from, given.nuclei)
         print(
@@ -87,7 +94,7 @@ def main():
             f"{np.percentile(np.abs(off), 95):.1f}, bias {off.mean():+.1f}, {len(off)} fields",
             flush=True,
         )
-    base = dataclasses.replace(load_parameters("membranous"), **LITTLE, marker_spread=(0.1, 0.2))
+    base = dataclasses.replace(load_parameters("membranous"), **little, marker_spread=(0.1, 0.2))
     wrong = []
     for mpp in (0.5, 0.25) if given.completeness_fields else ():
         for name, od in OD.items():
