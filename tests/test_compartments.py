@@ -92,3 +92,14 @@ def test_a_border_is_near_where_another_label_is(labels, width):
         around = [at for at in offsets + np.array((y, x)) if (at >= 0).all() and (at < labels.shape).all()]
         near = label > 0 and any(labels[tuple(at)] != label for at in around)
         assert part[y, x] == (MEMBRANE if near else CYTOPLASM)
+
+
+def test_cells_are_the_same_wherever_tiles_begin():
+    """The kernel grows cells tile by tile, of 256 rows and 512 columns."""
+    rng = np.random.default_rng(3)
+    nuclei = np.zeros((400, 700), np.int32)
+    rows, columns = rng.integers(2, 398, 900), rng.integers(2, 698, 900)
+    nuclei[rows, columns] = np.arange(1, 901)
+    moved = expand(np.pad(nuclei, ((100, 0), (300, 0))), 5, 0.5)[100:, 300:]
+    np.testing.assert_array_equal(moved, expand(nuclei, 5, 0.5))
+    assert (moved > 0).mean() > 0.5

@@ -15,6 +15,8 @@ from ihcscore.stains.vectors import StainMatrix
 
 STEP_OD = 0.005
 """Optical density of one grey level of a quantised plane."""
+WIDEST_MEAN = 63
+"""Half side in pixels: a column of twice 255 still fits in 16 bits."""
 
 
 Plane = NDArray[np.uint8]
@@ -85,13 +87,18 @@ def local_mean(plane: Plane, radius: int, other: Plane | None = None) -> Plane:
     plane : ndarray of shape (M, N), dtype uint8
         Not modified.
     radius : int
-        In pixels; at most 31.
+        In pixels; at most 63.
     other : ndarray of shape (M, N), dtype uint8, optional
         The mean is that of both planes. Not modified.
 
     Returns
     -------
     ndarray of shape (M, N), dtype uint8
+
+    Raises
+    ------
+    ValueError
+        If the radius is larger.
 
     Notes
     -----
@@ -103,6 +110,8 @@ def local_mean(plane: Plane, radius: int, other: Plane | None = None) -> Plane:
     >>> local_mean(np.array([[0, 0, 90, 0, 0]], np.uint8), 1)
     array([[ 0, 29, 29, 29,  0]], dtype=uint8)
     """
+    if radius > WIDEST_MEAN:
+        raise ValueError(f"means are of squares of at most {2 * WIDEST_MEAN + 1} pixels, found {2 * radius + 1}")
     planes = [np.ascontiguousarray(each) for each in (plane, np.zeros((0, 0), np.uint8) if other is None else other)]
     factor = (1 << 22) // ((2 * radius + 1) ** 2 * (1 if other is None else 2))
     mean = np.empty(plane.shape, np.uint8)
