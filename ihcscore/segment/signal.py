@@ -98,7 +98,7 @@ def local_mean(plane: Plane, radius: int, other: Plane | None = None) -> Plane:
     Raises
     ------
     ValueError
-        If the radius is larger.
+        If the radius is larger, or the shapes differ.
 
     Notes
     -----
@@ -112,6 +112,10 @@ def local_mean(plane: Plane, radius: int, other: Plane | None = None) -> Plane:
     """
     if radius > WIDEST_MEAN:
         raise ValueError(f"means are of squares of at most {2 * WIDEST_MEAN + 1} pixels, found {2 * radius + 1}")
+    if other is not None and other.shape != plane.shape:
+        raise ValueError(f"expected planes of one shape, found {plane.shape} and {other.shape}")
+    if not plane.size:
+        return plane.copy()
     planes = [np.ascontiguousarray(each) for each in (plane, np.zeros((0, 0), np.uint8) if other is None else other)]
     factor = (1 << 22) // ((2 * radius + 1) ** 2 * (1 if other is None else 2))
     mean = np.empty(plane.shape, np.uint8)

@@ -28,3 +28,10 @@ def test_the_widest_mean_does_not_overflow():
     assert set(np.unique(local_mean(white, WIDEST_MEAN, white))) <= {254, 255}
     with pytest.raises(ValueError, match="at most 127 pixels, found 129"):
         local_mean(white, WIDEST_MEAN + 1)
+
+
+def test_planes_of_other_shapes_are_refused_and_empty_ones_stay_empty():
+    white = np.full((5, 4), 255, np.uint8)
+    with pytest.raises(ValueError, match=r"one shape, found \(5, 4\) and \(4, 5\)"):
+        local_mean(white, 1, white.T)
+    assert local_mean(white[:0], 2).shape == (0, 4)
