@@ -92,7 +92,7 @@ class Assay:
     tumor_rule : bool
         Tell epithelium from stroma and lymphocytes by the rule that ships, unless a classifier is given.
     expansion_um : float
-        Farthest a cell reaches beyond its nucleus, um.
+        Farthest a cell reaches beyond its nucleus, um; at most 110 pixels of the segmenter's.
     membrane_um : float
         Width of the membrane band, um.
     membrane_from : "ridge" or "band"

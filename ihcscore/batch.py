@@ -1,7 +1,7 @@
 """Score many images and slides into a result folder, or complete one."""
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from functools import partial
@@ -64,6 +64,9 @@ from ihcscore.workers import Dask, Processes, Serial, Task, runner_for
 
 MANY_BLOCKS = 4
 """Up to so many blocks, the parts of an image stay in memory; of more, they are written as they are done."""
+
+SHOWN = tuple(dict.fromkeys((*WRITTEN, *DRAWN, *MAPPED)))
+"""Columns of the cell table that pictures and GeoJSON are made of."""
 
 SLIDE_PX = 8192
 """An image with a longer side is shown as a map of scores, not of outlines, and its GeoJSON is written on request."""
@@ -379,6 +382,9 @@ class _Run:
         )
 
         plane, whole = prepared.job.context.plane, partial(prepared.tables, parts)
+        wanted = [name for name in self._wanted(source.slide) if name != CELLS]
+        in_memory = isinstance(parts, MemoryParts)
+        shown: list[pd.DataFrame] = []
 
         def classed() -> Iterator[pd.DataFrame]:
             for table in classed_tables(whole, assay, source.regions, plane):
@@ -386,6 +392,8 @@ class _Run:
                     table = table[table[REGION_COLUMN] != ""]
                 found.update(table)
                 scored.add(table)
+                if in_memory:
+                    shown.append(table[[name for name in SHOWN if name in table]])
                 yield table
 
         write_cells(folder / CELLS, classed())
@@ -397,7 +405,7 @@ class _Run:
         write_quality(folder / QUALITY, quality)
         if len(source.regions):
             write_regions(folder / REGIONS, source.regions.regions)
-        self._write(folder, source, [name for name in self._wanted(source.slide) if name != CELLS])
+        self._write(folder, source, wanted, shown if in_memory else None)
         about = {"schema_version": SCHEMA_VERSION, "rows": found.rows, "sha256": found.hexdigest()}
         noticed = [*prepared.job.context.warnings, *warnings_of(quality), *warning_of(rows[0], assay)]
         summary = source.summary(rows, noticed, {**provenance, "cells": about})
@@ -473,15 +481,20 @@ class _Run:
         }
         return ", ".join(name for name, different in differs.items() if different)
 
-    def _write(self, folder: Path, source: "_Source", names: Sequence[str]) -> None:
-        """Write what is derived from the cell table that is there."""
-        cells = folder / CELLS
+    def _write(
+        self, folder: Path, source: "_Source", names: Sequence[str], shown: Sequence[pd.DataFrame] | None = None
+    ) -> None:
+        """Write what is derived from the cell table; `shown`, its columns `SHOWN`, spares reading them again."""
+
+        def cells(columns: Sequence[str]) -> Iterable[pd.DataFrame]:
+            return iter_cells(folder / CELLS, columns) if shown is None else shown
+
         small = max(source.slide.dimensions) <= SLIDE_PX
-        picture, shown = (write_overlay, DRAWN) if small else (write_score_map, MAPPED)
+        picture, columns = (write_overlay, DRAWN) if small else (write_score_map, MAPPED)
         writers: dict[str, Callable[[Path], None]] = {
-            CELLS_CSV: lambda path: write_cells_csv(path, iter_cells(cells)),
-            GEOJSON: lambda path: write_geojson(path, iter_cells(cells, WRITTEN), source.place),
-            OVERLAY: lambda path: picture(path, source.slide, iter_cells(cells, shown), source.regions),
+            CELLS_CSV: lambda path: write_cells_csv(path, iter_cells(folder / CELLS)),
+            GEOJSON: lambda path: write_geojson(path, cells(WRITTEN), source.place),
+            OVERLAY: lambda path: picture(path, source.slide, cells(columns), source.regions),
         }
         for name in names:
             writers[name](folder / name)

@@ -8,22 +8,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ihcscore.assay import Assay
-from ihcscore.compartments import expand, partition
+from ihcscore.compartments import FARTHEST_PX, expand, partition
 from ihcscore.context import SlideContext
+from ihcscore.errors import AssayError
 from ihcscore.geometry import um_to_px
 from ihcscore.grid import CORE_PX, Block, Grid
 from ihcscore.io.working import WorkingImage
 from ihcscore.maps import maps_of, seen
 from ihcscore.measure import CellPixels, measure_shapes, measure_stains
 from ihcscore.membrane import measure_membranes
-from ihcscore.membrane.profiles import REACH_UM
+from ihcscore.membrane.profiles import REACH_UM, dab_levels
 from ihcscore.native import run
 from ihcscore.outlines import trace
 from ihcscore.parts import Part, Rows
 from ihcscore.quality import JUDGED, measure_quality
 from ihcscore.segment.base import BlockPixels, MapSegmenter, Segmenter
 from ihcscore.spans import Spans
-from ihcscore.stains.unmix import dab_of_light
 
 CONTESTED_PX = 12
 """How far outside its core a block still reports nuclei, in case the neighbour sees them differently."""
@@ -55,7 +55,17 @@ class Job:
 
     @classmethod
     def of(cls, image: WorkingImage, context: SlideContext, segmenter: Segmenter, assay: Assay) -> "Job":
-        """Make a job from an assay."""
+        """Make a job from an assay.
+
+        Raises
+        ------
+        AssayError
+            If cells would grow by more pixels than they can.
+        """
+        mpp = image.frame.working_mpp
+        if um_to_px(assay.expansion_um, mpp) > FARTHEST_PX:
+            found = f"found {assay.expansion_um:g}"
+            raise AssayError(assay.name, [f"expansion_um: at most {FARTHEST_PX * mpp:g} at {mpp:g} um/px, {found}"])
         widths = assay.expansion_um, assay.membrane_um, assay.nucleus_edge_um, assay.cytoplasm_edge_um
         return cls(image, context, segmenter, *widths)
 
@@ -106,7 +116,7 @@ def measure_block(job: Job, block: Block) -> Rows:
 
     Returns
     -------
-    dict of str to ndarray
+    dict of str to array
         Columns of `ihcscore.schema` but ``cell_id`` and ``in_artifact``, ``owned`` (the centroid lies in the core),
         ``contested`` (it lies near the core's border, on either side: `settle` decides) and ``bordering`` (a contested
         nucleus of another block can reach it); sorted by y, then x.
@@ -185,7 +195,7 @@ def _measure(
     spans: Spans,
     origin: tuple[int, int],
     xy: NDArray[np.float64],
-) -> dict[str, NDArray[Any]]:
+) -> Rows:
     """Measure the reported nuclei, those of `spans`, and their cells."""
     mpp, count = job.image.frame.working_mpp, len(spans.number)
     cells = expand(nuclei, job.expansion_um, mpp)
@@ -193,10 +203,10 @@ def _measure(
     part = partition(nuclei, cells, mpp, membrane_um=job.membrane_um, **edges)
     pixels = CellPixels(rgb, Spans.of(cells, count), part)
     light = job.context.background, job.context.stains
-    columns: dict[str, NDArray[Any]] = dict(measure_stains(pixels, spans.areas, *light, mpp))
+    columns: Rows = dict(measure_stains(pixels, spans.areas, *light, mpp))
     of_nuclei, of_cells = trace(spans), trace(pixels.cells)
     columns |= measure_shapes(spans, of_nuclei, mpp)
-    dab = dab_of_light(rgb, job.context.background, job.context.stains)
+    dab = dab_levels(rgb, job.context.background, job.context.stains)
     at = xy - np.array(origin[::-1], np.float64)
     columns |= measure_membranes(dab, nuclei, at, mpp, job.texture)
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 import numpy as np
 import pandas as pd
 
+from ihcscore.letters import letters_of
 from ihcscore.schema import COLUMNS
 
 
@@ -58,10 +59,9 @@ def _block_digest(cells: pd.DataFrame) -> bytes:
         values = cells[column.name]
         sha.update(column.name.encode())
         if column.dtype in ("str", "bytes"):
-            parts = values.to_numpy(object).tolist()
-            parts = [*map(str.encode, parts)] if column.dtype == "str" else parts
-            sha.update(np.array([*map(len, parts)], np.int64).tobytes())
-            sha.update(b"".join(parts))
+            letters, length = letters_of(values)
+            sha.update(length.data)
+            sha.update(letters.data)
         else:
-            sha.update(np.ascontiguousarray(values.to_numpy(column.dtype)).tobytes())
+            sha.update(np.ascontiguousarray(values.to_numpy(column.dtype)).data)
     return sha.digest()

@@ -14,8 +14,8 @@ PARTS = 4
 """Parts of a cell; they do not overlap."""
 MARGIN, SIDES = 1, (2, 4)
 """Bits of pixels near the border of a cell; of those near that of a nucleus, inside and outside of it."""
-PARTS_OF_PX, FARTHEST = 65536, 1 << 28
-"""Units and greatest value of the distances in which cells grow."""
+PARTS_OF_PX, FARTHEST_PX = 256, 110
+"""Units of the distances in which cells grow; the farthest they do, since the kernel keeps places in bytes (grow.c)."""
 ROUNDING_PX = 1e-3
 """Added to how far they grow: a whole number of pixels includes the last one."""
 
@@ -37,6 +37,11 @@ def expand(nuclei: Labels, distance_um: float, mpp: float) -> Labels:
     ndarray of shape (M, N), dtype int32
         Cell labels, the same numbers; nucleus i lies inside cell i.
 
+    Raises
+    ------
+    ValueError
+        If the distance is more than `FARTHEST_PX` pixels.
+
     Notes
     -----
     The distance is that of a 5 x 5 chamfer [1]_, within 2 % of the Euclidean one.
@@ -50,9 +55,11 @@ def expand(nuclei: Labels, distance_um: float, mpp: float) -> Labels:
     >>> expand(np.array([[1, 0, 0, 0, 2]], np.int32), 1.0, mpp=0.5)
     array([[1, 1, 1, 2, 2]], dtype=int32)
     """
-    reach = int((max(0, um_to_px(distance_um, mpp)) + ROUNDING_PX) * PARTS_OF_PX)
+    distance = max(0, um_to_px(distance_um, mpp))
+    if distance > FARTHEST_PX:
+        raise ValueError(f"cells grow by at most {FARTHEST_PX} pixels, found {distance_um} um at {mpp} um per pixel")
     cells = np.empty_like(nuclei)
-    run("grow", *nuclei.shape, nuclei, min(reach, FARTHEST), cells)
+    run("grow", *nuclei.shape, nuclei, int((distance + ROUNDING_PX) * PARTS_OF_PX), cells)
     return cells
 
 

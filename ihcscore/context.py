@@ -124,7 +124,8 @@ def _texture(values: Any) -> tuple[float, ...] | None:
     except (TypeError, ValueError):
         found = ()
     if len(found) != len(TEXTURE) or not all(map(math.isfinite, found)):
-        raise ValueError(f"texture must be {len(TEXTURE)} numbers, found {values!r}")
+        wrong = f"found {values!r}: leave it out if it is of an earlier version"
+        raise ValueError(f"texture must be {len(TEXTURE)} numbers, {wrong}")
     return found
 
 

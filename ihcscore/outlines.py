@@ -8,13 +8,16 @@ half a pixel for each piece, plus half a pixel for each hole.
 import struct
 from dataclasses import dataclass, field
 from functools import reduce
+from typing import Any
 
 import cv2
 import numpy as np
 import shapely
 from numpy.typing import NDArray
+from pandas.arrays import ArrowExtensionArray
 from shapely.geometry.base import BaseGeometry
 
+from ihcscore.letters import column_of, letters_of
 from ihcscore.native import run
 from ihcscore.spans import Spans
 
@@ -43,7 +46,7 @@ class Outlines:
     length: Points
     others: dict[int, BaseGeometry] = field(default_factory=dict)
 
-    def wkb(self, origin: tuple[float, float] = (0, 0), scale: float = 1) -> NDArray[np.object_]:
+    def wkb(self, origin: tuple[float, float] = (0, 0), scale: float = 1) -> ArrowExtensionArray:
         """Write the outlines as well-known binary.
 
         Parameters
@@ -55,21 +58,23 @@ class Outlines:
 
         Returns
         -------
-        ndarray of shape (count,), dtype object
-            bytes, little-endian; None for a label without pixels.
+        ArrowExtensionArray of length count, dtype `ihcscore.letters.BYTES`
+            Little-endian; missing for a label without pixels.
         """
-        count, filled = len(self.size), self.size > 0
+        count, missing = len(self.size), self.size == 0
         letters, stop = np.empty(16 * len(self.xy) + _POLYGON_HEAD.size * count, np.uint8), np.empty(count, np.int64)
         run("write_wkb", count, self.size, self.xy, *origin, scale, letters, stop)
-        data = letters[: stop[-1] if count else 0].tobytes()
-        out = np.full(count, None, dtype=object)
-        stops = stop[filled].tolist()
-        for k, a, b in zip(np.flatnonzero(filled).tolist(), [0, *stops[:-1]], stops, strict=False):
-            out[k] = data[a:b]
-        for label, shape in self.others.items():
-            moved = shapely.transform(shape, lambda xy: (xy + np.array(origin)) * scale)
-            out[label - 1] = shapely.to_wkb(moved, byte_order=1)
-        return out
+        letters = letters[: stop[-1] if count else 0]
+        if self.others:
+            at = np.array(sorted(self.others)) - 1
+            shapes = np.array([self.others[k + 1] for k in at.tolist()], object)
+            moved = shapely.transform(shapes, lambda xy: (xy + np.array(origin)) * scale)
+            written, length = letters_of(shapely.to_wkb(moved, byte_order=1))
+            letters = np.insert(letters, np.repeat(stop[at], length), written)
+            more = np.zeros(count, np.int64)
+            more[at] = length
+            stop, missing[at] = stop + np.cumsum(more), False
+        return column_of(letters, stop, missing if missing.any() else None)
 
 
 _POLYGON_HEAD = struct.Struct("<BIII")
@@ -119,13 +124,13 @@ def _rings(spans: Spans, *, joined: bool, whole: bool) -> tuple[Points, NDArray[
     return xy[:written], size, np.abs(measures[:, 2]) / 8, measures[:, 0] + np.sqrt(0.5) * measures[:, 1]
 
 
-def rings_of(wkb: NDArray[np.object_]) -> tuple[Points, NDArray[np.int64]]:
+def rings_of(wkb: Any) -> tuple[Points, NDArray[np.int64]]:
     """Read the outlines that are one ring, as nearly all are.
 
     Parameters
     ----------
-    wkb : ndarray of shape (n,), dtype object
-        bytes, as `Outlines.wkb` writes them.
+    wkb : Series, or array or sequence of bytes
+        n values, as `Outlines.wkb` writes them.
 
     Returns
     -------
@@ -140,8 +145,7 @@ def rings_of(wkb: NDArray[np.object_]) -> tuple[Points, NDArray[np.int64]]:
     >>> rings_of(wkb)[1]
     array([5, 0])
     """
-    data = np.frombuffer(b"".join(wkb), np.uint8)
-    length = np.array([*map(len, wkb)], np.int64)
+    data, length = letters_of(wkb)
     start = np.cumsum(length) - length
     head = data[start[:, None] + np.arange(_POLYGON_HEAD.size - 4)]
     plain = (head == np.frombuffer(_POLYGON_HEAD.pack(1, 3, 1, 0)[:-4], np.uint8)).all(axis=1)
@@ -149,6 +153,34 @@ def rings_of(wkb: NDArray[np.object_]) -> tuple[Points, NDArray[np.int64]]:
     wanted = np.repeat(plain, length)
     wanted[start[plain, None] + np.arange(_POLYGON_HEAD.size)] = False
     return data[wanted].view("<f8").reshape(-1, 2), size
+
+
+def boxes_of(wkb: Any) -> Points:
+    """Give the boxes of outlines.
+
+    Parameters
+    ----------
+    wkb : Series, or array or sequence of bytes
+        n values, as `Outlines.wkb` writes them.
+
+    Returns
+    -------
+    ndarray of shape (n, 4), dtype float64
+        Least x and y, greatest x and y.
+
+    Examples
+    --------
+    >>> boxes_of(shapely.to_wkb(np.array([shapely.box(0, 1, 2, 3)]), byte_order=1))
+    array([[0., 1., 2., 3.]])
+    """
+    xy, size = rings_of(wkb)
+    plain = size > 0
+    boxes = np.empty((len(size), 4))
+    first = (np.cumsum(size) - size)[plain]
+    for ends, least in ((np.minimum, 0), (np.maximum, 2)):
+        boxes[plain, least : least + 2] = ends.reduceat(xy, first) if len(first) else np.empty((0, 2))
+    boxes[~plain] = shapely.bounds(shapely.from_wkb(np.asarray(wkb, object)[~plain]))
+    return boxes
 
 
 def outlines(labels: NDArray[np.int32], count: int) -> NDArray[np.object_]:
@@ -174,7 +206,10 @@ def outlines(labels: NDArray[np.int32], count: int) -> NDArray[np.object_]:
     >>> outlines(square, 1)[0].area
     3.5
     """
-    return np.asarray(shapely.from_wkb(trace(Spans.of(labels, count)).wkb()))
+    wkb = trace(Spans.of(labels, count)).wkb()
+    shapes = np.full(count, None, object)
+    shapes[~wkb.isna()] = shapely.from_wkb(np.asarray(wkb[~wkb.isna()], object))
+    return shapes
 
 
 def _with_holes(spans: Spans, k: int) -> BaseGeometry:

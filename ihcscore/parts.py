@@ -6,9 +6,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
-import numpy as np
 import pyarrow as pa
-from numpy.typing import NDArray
+from pandas.arrays import ArrowExtensionArray
 
 from ihcscore.atomic import atomic_path, write_bytes
 from ihcscore.errors import DamagedResult, OutputError, ResultMismatch
@@ -16,7 +15,8 @@ from ihcscore.errors import DamagedResult, OutputError, ResultMismatch
 Key = tuple[int, int]
 """Row and column of a block."""
 
-Rows = dict[str, NDArray[Any]]
+Rows = dict[str, Any]
+"""Columns of a block's cells: NumPy arrays, and those of `ihcscore.letters` for bytes."""
 
 JOB = "job.json"
 ENDING = ".arrow"
@@ -29,7 +29,7 @@ class Part:
 
     Parameters
     ----------
-    rows : dict of str to ndarray of shape (n,)
+    rows : dict of str to array of shape (n,)
         As `ihcscore.blocks.measure_block` gives them.
     quality : dict of str to float
         As `ihcscore.quality.measure_quality` gives them.
@@ -120,7 +120,9 @@ class FolderParts:
     def put(self, key: Key, part: Part) -> None:
         """Write a part."""
         metadata = {QUALITY: json.dumps(part.quality).encode()}
-        table = pa.table({name: _arrow(values) for name, values in part.rows.items()}).replace_schema_metadata(metadata)
+        table = pa.table({name: pa.array(values) for name, values in part.rows.items()}).replace_schema_metadata(
+            metadata
+        )
         options = pa.ipc.IpcWriteOptions(compression="lz4")
         with (
             atomic_path(self._path(key)) as path,
@@ -168,16 +170,8 @@ class FolderParts:
         return self.folder / f"{key[0]:05d}_{key[1]:05d}{ENDING}"
 
 
-def _arrow(values: NDArray[Any]) -> pa.Array:
-    return pa.array(values, pa.binary()) if values.dtype == object else pa.array(values)
-
-
-def _plain(column: pa.ChunkedArray) -> NDArray[Any]:
-    if pa.types.is_binary(column.type):
-        out = np.empty(len(column), object)
-        out[:] = column.to_pylist()
-        return out
-    return np.asarray(column.to_numpy())
+def _plain(column: pa.ChunkedArray) -> Any:
+    return ArrowExtensionArray(column) if pa.types.is_large_binary(column.type) else column.to_numpy()
 
 
 def _differing(found: str, job: Mapping[str, Any]) -> str:

@@ -2,15 +2,18 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cache
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import shapely
 from numpy.typing import NDArray
-from pandas.api.extensions import ExtensionDtype
+from pandas.api.extensions import ExtensionArray
 
+from ihcscore.letters import BYTES, column_of, kept
+from ihcscore.outlines import boxes_of
 from ihcscore.parts import Key, Parts, Rows
 from ihcscore.schema import COLUMNS, area_column
 from ihcscore.tissue import TissueMap
@@ -37,7 +40,12 @@ class _Border:
     def of(cls, parts: Parts, key: Key) -> "_Border":
         rows = parts.get(key, COMPARED).rows
         at = np.flatnonzero(rows["bordering"])
-        return cls(key, at, {name: values[at] for name, values in rows.items()})
+        return cls(key, at, {name: np.asarray(values[at]) for name, values in rows.items()})
+
+    @cached_property
+    def boxes(self) -> NDArray[np.object_]:
+        """The nuclei's boxes as shapely polygons."""
+        return np.asarray(shapely.box(*boxes_of(self.rows["nucleus_wkb"]).T))
 
     def place(self, k: int) -> Place:
         return (*self.key, int(self.at[k]))
@@ -77,37 +85,41 @@ def settle(parts: Parts, tissue: TissueMap) -> Iterator[pd.DataFrame]:
 
 
 def _table(rows: Rows, keep: NDArray[np.bool_], tissue: TissueMap) -> pd.DataFrame:
-    kept: dict[str, Any] = {name: values[keep] for name, values in rows.items()}
-    kept["cell_id"] = cell_ids(kept["x_px"], kept["y_px"])
-    kept["in_artifact"] = tissue.outside_at(np.column_stack([kept["x_um"], kept["y_um"]]))
-    return pd.DataFrame({c.name: _series(kept[c.name], c.dtype) for c in COLUMNS})
+    some: Rows = {
+        name: values[keep] if isinstance(values, np.ndarray) else kept(values, keep) for name, values in rows.items()
+    }
+    some["cell_id"] = cell_ids(some["x_px"], some["y_px"])
+    some["in_artifact"] = tissue.outside_at(np.column_stack([some["x_um"], some["y_um"]]))
+    return pd.DataFrame({c.name: some[c.name] for c in COLUMNS})
 
 
 def empty_table() -> pd.DataFrame:
     """Give a cell table without rows."""
-    return pd.DataFrame({c.name: _series([], c.dtype) for c in COLUMNS})
+    return pd.DataFrame({c.name: pd.Series([], dtype=BYTES if c.dtype == "bytes" else c.dtype) for c in COLUMNS})
 
 
-def cell_ids(x_px: NDArray[np.float64], y_px: NDArray[np.float64]) -> list[str]:
+def cell_ids(x_px: NDArray[np.float64], y_px: NDArray[np.float64]) -> ExtensionArray:
     """Make UUIDs (version 8) of centroids: level-0 pixels x 1024, x before y.
 
     Examples
     --------
-    >>> cell_ids(np.array([1.0]), np.array([2.5]))
+    >>> list(cell_ids(np.array([1.0]), np.array([2.5])))
     ['00000000-0400-8000-8000-000000000a00']
     """
-    xs, ys = (np.rint(np.asarray(v) * 1024).astype(np.int64).tolist() for v in (x_px, y_px))
-    return [f"{x >> 16:08x}-{x & 0xFFFF:04x}-8000-8000-{y:012x}" for x, y in zip(xs, ys, strict=True)]
+    x, y = (np.rint(np.asarray(v) * 1024).astype(np.int64)[:, None] for v in (x_px, y_px))
+    letters = np.tile(np.frombuffer(b"00000000-0000-8000-8000-000000000000", np.uint8), (len(x), 1))
+    for first, values, digits in ((0, x >> 16, 8), (9, x, 4), (24, y, 12)):
+        letters[:, first : first + digits] = _hexadecimal(values, digits)
+    ids = column_of(letters.ravel(), np.arange(36, letters.size + 1, 36))
+    texts: ExtensionArray = pd.array(pa.array(ids).cast(pa.large_string()), dtype="str")
+    return texts
 
 
-def _series(values: Any, dtype: str) -> pd.Series:
-    return pd.Series(values, dtype=_parsed("object" if dtype == "bytes" else dtype))
-
-
-@cache
-def _parsed(dtype: str) -> ExtensionDtype | np.dtype[Any]:
-    """Give the type of a name, which pandas looks for in all its registers."""
-    return pd.api.types.pandas_dtype(dtype)
+def _hexadecimal(values: NDArray[np.int64], digits: int) -> NDArray[np.uint8]:
+    """Give the letters of the last hexadecimal digits of numbers of shape (n, 1)."""
+    shift = np.arange(4 * (digits - 1), -1, -4)
+    letters: NDArray[np.uint8] = np.frombuffer(b"0123456789abcdef", np.uint8)[(values >> shift) & 15]
+    return letters
 
 
 def _dropped(parts: Parts) -> dict[Key, list[int]]:
@@ -115,7 +127,7 @@ def _dropped(parts: Parts) -> dict[Key, list[int]]:
     rivals: dict[Place, list[Place]] = {}
     ranks: dict[Place, tuple[bool, float, Place]] = {}
     for one, other in _neighbours(parts):
-        for i, j in _same_nucleus(one.rows, other.rows):
+        for i, j in _same_nucleus(one, other):
             first, second = one.place(i), other.place(j)
             rivals.setdefault(first, []).append(second)
             rivals.setdefault(second, []).append(first)
@@ -144,20 +156,20 @@ def _neighbours(parts: Parts) -> Iterator[tuple[_Border, _Border]]:
                 yield borders[key], borders[other]
 
 
-def _same_nucleus(one: Rows, other: Rows) -> list[tuple[int, int]]:
+def _same_nucleus(one: _Border, other: _Border) -> list[tuple[int, int]]:
     """Pairs of rows of two blocks that are the same nucleus, one of them contested."""
-    if not (one["contested"].any() or other["contested"].any()):
+    mine, theirs = one.rows["nucleus_wkb"], other.rows["nucleus_wkb"]
+    if not (one.rows["contested"].any() or other.rows["contested"].any()):
         return []
-    mine, theirs = shapely.from_wkb(one["nucleus_wkb"]), shapely.from_wkb(other["nucleus_wkb"])
-    i, j = shapely.STRtree(theirs).query(mine)
-    contested = one["contested"][i] | other["contested"][j]
+    i, j = shapely.STRtree(other.boxes).query(one.boxes)
+    contested = one.rows["contested"][i] | other.rows["contested"][j]
     i, j = i[contested], j[contested]
-    same = one["nucleus_wkb"][i] == other["nucleus_wkb"][j]
+    same = mine[i] == theirs[j]
     # Mostly blocks agree: what both saw, and saw as two nuclei, are two.
-    both = set(one["nucleus_wkb"]) & set(other["nucleus_wkb"])
-    apart = np.array([a in both or b in both for a, b in _zip(one["nucleus_wkb"][i], other["nucleus_wkb"][j])], bool)
+    both = {*mine} & {*theirs}
+    apart = np.array([a in both or b in both for a, b in _zip(mine[i], theirs[j])], bool)
     differ = np.flatnonzero(~same & ~apart)
-    a, b = mine[i[differ]], theirs[j[differ]]
+    a, b = shapely.from_wkb(mine[i[differ]]), shapely.from_wkb(theirs[j[differ]])
     shared = shapely.area(shapely.intersection(a, b))
     same[differ] = shared > 0.5 * np.minimum(shapely.area(a), shapely.area(b))
     return list(_zip(i[same].tolist(), j[same].tolist()))

@@ -153,7 +153,7 @@ class ScoreTable:
         """
         if not len(cells):
             return
-        names, inverse = np.unique(cells[REGION_COLUMN].to_numpy(object).astype(str), return_inverse=True)
+        inverse, names = pd.factorize(cells[REGION_COLUMN].fillna(""), sort=True)
         parts = [name.split(SEPARATOR) for name in names]
         out = np.array([not self._excluded.isdisjoint(part) for part in parts], bool)[inverse]
         given = _cells(cells, self.assay, self.context, out, image)
@@ -290,7 +290,8 @@ def _cells(
     for k, name in reversed(list(enumerate(REASONS))):
         reason[reasons[name]] = k
     scored = reason < 0
-    part = cells[scored]
+    texts = (CLASS_COLUMN, REGION_COLUMN, CELL_TYPE_COLUMN)  # costly to copy, and read by now
+    part = cells[[name for name in needed_columns(assay) if name in cells.columns and name not in texts]][scored]
     side = assay.block_um / 2**HALVINGS
     at = np.floor(part[["y_um", "x_um"]].to_numpy() / side).astype(np.int64)
     at[:, 0] += image * IMAGE_ROWS

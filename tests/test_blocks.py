@@ -11,6 +11,7 @@ from conftest import discs
 from ihcscore import load_assay
 from ihcscore.blocks import Job, measure_block
 from ihcscore.context import look_at, settle_context
+from ihcscore.errors import AssayError
 from ihcscore.geometry import frame_for
 from ihcscore.io.slides.flat import ArraySlide
 from ihcscore.io.working import WorkingImage
@@ -165,6 +166,14 @@ def test_a_nucleus_that_one_block_splits_stands_either_way_but_not_both(places):
     assert whole.covers(shapely.Point(places[1], 50))
 
 
+def test_cells_that_would_grow_too_far_are_refused():
+    rgb = np.full((40, 40, 3), 240, np.uint8)
+    image = WorkingImage(ArraySlide(rgb, 0.25), frame_for(40, 40, mpp=0.25, working_mpp=0.25))
+    context = settle_context([look_at(ArraySlide(rgb, 0.25), ASSAY).survey], ASSAY)
+    with pytest.raises(AssayError, match=r"expansion_um: at most 27.5 at 0.25 um/px, found 40"):
+        Job.of(image, context, load_segmenter("watershed"), ASSAY.replace(expansion_um=40.0))
+
+
 def test_table_has_the_columns_of_the_schema(tissue):
     cells = cells_of(job_for(tissue[:200, :200], 1024))
     assert list(cells.columns) == [c.name for c in COLUMNS]
@@ -183,7 +192,7 @@ def test_an_image_without_nuclei_has_an_empty_table():
 
 
 def test_ids_are_uuids_of_the_place():
-    ids = cell_ids(np.array([0.0, 123456.75]), np.array([1.5, 98765.25]))
+    ids = list(cell_ids(np.array([0.0, 123456.75]), np.array([1.5, 98765.25])))
     assert len({len(i) for i in ids} | {36}) == 1
-    assert ids == cell_ids(np.array([0.0, 123456.75]), np.array([1.5, 98765.25]))
+    assert ids == list(cell_ids(np.array([0.0, 123456.75]), np.array([1.5, 98765.25])))
     assert len(set(ids)) == 2

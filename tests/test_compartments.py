@@ -1,5 +1,6 @@
 import cv2
 import numpy as np
+import pytest
 from conftest import discs, read_only
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -30,6 +31,18 @@ def test_neighbours_meet_halfway():
     cells = expand(nuclei, 20, 0.5)
     assert (cells[0, :10] == 1).all()
     assert (cells[0, 11:] == 2).all()
+
+
+def test_the_nearest_nucleus_is_found_as_far_as_cells_grow():
+    nuclei = np.zeros((260, 300), np.int32)
+    nuclei[120:126, 140:150], nuclei[10, 5] = 1, 2
+    cells = expand(nuclei, 55, 0.5)
+    away = [ndi.distance_transform_edt(nuclei != label) for label in (1, 2)]
+    clear = (np.abs(away[0] - away[1]) > 4) & (np.minimum(*away) < 108 / 1.03)
+    np.testing.assert_array_equal(cells[clear], np.where(away[0] < away[1], 1, 2)[clear])
+    assert (cells[np.minimum(*away) > 114] == 0).all()
+    with pytest.raises(ValueError, match="at most 110 pixels"):
+        expand(nuclei, 56, 0.5)
 
 
 def test_no_distance_leaves_the_nuclei():

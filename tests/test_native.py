@@ -14,14 +14,14 @@ from hypothesis.extra import numpy as hnp
 
 from ihcscore import native
 from ihcscore.errors import IhcscoreError
-from ihcscore.membrane.profiles import BEFORE, LONGEST, RAYS, SAMPLES, STEP_UM, read_profiles
+from ihcscore.membrane.profiles import BEFORE, LONGEST, RAYS, SAMPLES, STEP_UM, dab_levels, read_profiles
 from ihcscore.membrane.reader import settled
-from ihcscore.outlines import outlines, rings_of, trace
+from ihcscore.outlines import boxes_of, outlines, rings_of, trace
 from ihcscore.outputs.rings import ring_texts
 from ihcscore.segment.split import split
 from ihcscore.spans import Spans
 from ihcscore.stains.density import optical_density
-from ihcscore.stains.unmix import dab_of_light, unmix, unmix_light
+from ihcscore.stains.unmix import unmix, unmix_light
 from ihcscore.stains.vectors import StainMatrix
 
 SHAPES = st.tuples(st.integers(1, 9), st.integers(1, 9))
@@ -82,7 +82,8 @@ def test_a_library_of_other_sources_is_refused(monkeypatch, tmp_path):
 def test_each_way_to_unmix_gives_the_same_bytes(rgb):
     stains, light = StainMatrix((0.6, 0.7, 0.3), (0.3, 0.5, 0.8)), (240, 231, 250)
     whole = unmix_light(rgb, light, stains)
-    np.testing.assert_array_equal(dab_of_light(rgb, light, stains), whole[..., 1])
+    levels = np.rint(np.clip((whole[..., 1] + np.float32(0.2)) * np.float32(100), 0, 255))
+    np.testing.assert_array_equal(dab_levels(rgb, light, stains), levels)
     np.testing.assert_array_equal(unmix(optical_density(rgb, light, clip=False), stains), whole)
     np.testing.assert_allclose(whole, optical_density(rgb, light, clip=False) @ stains.inverse, atol=2e-6)
 
@@ -144,7 +145,7 @@ def test_an_ascent_has_a_bounded_reach():
 @given(st.integers(0, 2**32 - 1))
 def test_rays_are_read_as_they_lie(seed):
     rng = np.random.default_rng(seed)
-    dab = rng.random((30, 40)).astype(np.float32)
+    dab = rng.integers(0, 256, (30, 40)).astype(np.uint8)
     nuclei = rng.integers(0, 3, dab.shape).astype(np.int32)
     xy = np.rint(rng.uniform(0, 30, (2, 2)) * 32) / 32
     found = read_profiles(dab, nuclei, xy, range(2), 0.5)
@@ -154,7 +155,8 @@ def test_rays_are_read_as_they_lie(seed):
             steps = np.rint(32 * way[:, None] * np.arange(-BEFORE, LONGEST + SAMPLES)) / 32
             x, y = (xy[cell] - 0.5)[:, None] + steps
             near = nuclei[np.clip(np.floor(y + 0.5), 0, 29).astype(int), np.clip(np.floor(x + 0.5), 0, 39).astype(int)]
-            edge = (near[BEFORE : BEFORE + LONGEST] == cell + 1).sum()
+            own = near[BEFORE : BEFORE + LONGEST].reshape(-1, 7) == cell + 1
+            edge = own[np.logical_and.accumulate(own.any(axis=1))].sum()
             assert found.edge_um[cell, ray] == edge * STEP_UM
             seen = slice(edge, edge + SAMPLES)
             np.testing.assert_array_equal(found.other[cell, ray], (near[seen] > 0) & (near[seen] != cell + 1))
@@ -165,7 +167,7 @@ def test_rays_are_read_as_they_lie(seed):
                 for dx, share_x in ((0, 1 - right), (1, right)):
                     value = dab[np.clip(top + dy, 0, 29), np.clip(left + dx, 0, 39)]
                     expected = expected + share_x * share_y * value
-            np.testing.assert_allclose(found.od[cell, ray], expected, atol=1e-6)
+            np.testing.assert_array_equal(found.level[cell, ray], np.floor(expected + 0.5))
 
 
 @given(st.lists(st.lists(st.tuples(*(st.integers(-(10**9), 10**9),) * 2), min_size=1, max_size=4), max_size=4))
@@ -179,10 +181,13 @@ def test_rings_are_written_as_json_reads_them(rings):
 def test_outlines_are_read_as_they_were_written(labels):
     shapes = outlines(labels, 3)
     wkb = trace(Spans.of(labels, 3)).wkb((3, -2), 0.5)
-    there = np.flatnonzero([data is not None for data in wkb])
+    there = np.flatnonzero(~wkb.isna())
     xy, size = rings_of(wkb[there])
     simple = [k for k in there if shapes[k].geom_type == "Polygon" and not shapes[k].interiors]
     assert there[size > 0].tolist() == simple
+    np.testing.assert_array_equal(
+        boxes_of(wkb[there]), (shapely.bounds(shapes[there]) + np.array([3, -2, 3, -2])) * 0.5
+    )
     for k, ring in zip(simple, np.split(xy, np.cumsum(size[size > 0]))[:-1], strict=True):
         np.testing.assert_array_equal(ring, (shapely.get_coordinates(shapes[k]) + np.array([3, -2])) * 0.5)
 
@@ -196,12 +201,16 @@ def test_what_is_no_label_harms_nothing():
 
 
 @settings(max_examples=40, deadline=None)
-@given(hnp.arrays(np.float32, (2, 3, 4, SAMPLES // 2, RAYS // 4), elements=st.floats(-60, 60, width=32)))
-def test_what_is_chosen_along_a_ray_is_a_mean_weighted_by_a_softmax(proposals):
-    od, line, step = settled(proposals.reshape(2, 12, SAMPLES // 2, RAYS // 4))
+@given(
+    hnp.arrays(np.float32, (2, 3, 2, 4, SAMPLES // 4, RAYS // 4), elements=st.floats(-60, 60, width=32)),
+    hnp.arrays(np.float32, SAMPLES // 2, elements=st.floats(-9, 9, width=32)),
+)
+def test_what_is_chosen_along_a_ray_is_a_mean_weighted_by_a_softmax(proposals, prior):
+    od, line, step = settled(proposals.reshape(2, 24, SAMPLES // 4, RAYS // 4), prior)
     place, density, logit = (
-        proposals[:, k].astype(np.float64).transpose(0, 3, 1, 2).reshape(2, RAYS, -1) for k in range(3)
+        proposals[:, k].astype(np.float64).transpose(0, 4, 2, 3, 1).reshape(2, RAYS, -1) for k in range(3)
     )
+    place += prior
     weight = np.exp(place - place.max(axis=2, keepdims=True))
     weight /= weight.sum(axis=2, keepdims=True)
     np.testing.assert_allclose(step, (weight * 2 * np.arange(SAMPLES // 2)).sum(axis=2), rtol=1e-5, atol=1e-5)

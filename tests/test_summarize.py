@@ -48,6 +48,17 @@ def test_blocks_of_a_table_score_as_the_whole():
     assert whole.mean_dab_od == pytest.approx(parts.mean_dab_od, rel=1e-12)  # sums of floats, in another order
 
 
+def test_a_table_without_names_of_regions_is_scored_as_one_outside_of_all():
+    regions = RegionSet((Region("bad", "Ignore*", shapely.box(0, 0, 9, 9)),))
+    cells = cells_of(30)
+    (wanted,) = score_rows(cells, ASSAY, regions)
+    for missing in (np.full(30, np.nan), [None] * 30):
+        (row,) = score_rows(cells.assign(Region=pd.Series(missing, dtype=object)), ASSAY, regions)
+        assert (row.cells, row.excluded) == (wanted.cells, 0)
+    (row,) = score_rows(cells.assign(Region=["bad"] * 10 + [None] * 20), ASSAY, regions)
+    assert row.excluded == 10
+
+
 def test_each_cell_left_out_is_counted_once():
     cells = cells_of(8)
     cells["Region"] = ["bad", "", "bad", "", "", "", "", ""]

@@ -17,7 +17,7 @@ BEND_UM = 2.0
 """Two neighbouring rays' borders are one line if their distances from the centroid differ by no more."""
 ROUNDING = 1e-6
 """Shares of a perimeter are known to this."""
-BATCH_CELLS = 256
+BATCH_CELLS = 512
 """Cells worked on at once, so that their profiles stay in the processor's cache."""
 
 Rays = NDArray[np.float32]
@@ -49,7 +49,7 @@ class Borders:
 
 
 def measure_membranes(
-    dab: NDArray[np.float32],
+    dab: NDArray[np.uint8],
     nuclei: NDArray[np.int32],
     xy: NDArray[np.float64],
     mpp: float,
@@ -59,8 +59,8 @@ def measure_membranes(
 
     Parameters
     ----------
-    dab : ndarray of shape (M, N), dtype float32
-        DAB OD, not clipped. Not modified.
+    dab : ndarray of shape (M, N), dtype uint8
+        As `ihcscore.membrane.profiles.dab_levels` gives it. Not modified.
     nuclei : ndarray of shape (M, N), dtype int32
         Labels; nucleus i at row i - 1 of `xy`, and higher labels of others.
     xy : ndarray of shape (n, 2)
@@ -82,7 +82,7 @@ def measure_membranes(
 
 
 def find_borders(
-    dab: NDArray[np.float32],
+    dab: NDArray[np.uint8],
     nuclei: NDArray[np.int32],
     xy: NDArray[np.float64],
     cells: range,
@@ -115,7 +115,7 @@ def find_borders(
     found = read_membranes(profiles, texture)
     shape = found.od.shape
     stained, width, share = np.empty(shape, np.bool_), np.empty(shape, np.float32), np.empty(shape, np.float32)
-    seen = profiles.od, profiles.other.view(np.uint8), profiles.edge_um
+    seen = profiles.level, profiles.other.view(np.uint8), profiles.edge_um
     read = found.line, found.radius_um
     run("find_borders", len(cells), *seen, *read, LINE, STEP_UM, stained.view(np.uint8), width, share)
     return Borders(found.od, stained, found.radius_um, width, share)

@@ -13,24 +13,22 @@ from numpy.typing import NDArray
 
 from ihcscore.errors import WeightsError
 from ihcscore.inference import open_session
-from ihcscore.membrane.profiles import BEFORE, RAYS, SAMPLES, STEP_UM, Profiles
+from ihcscore.membrane.profiles import BEFORE, LOWEST_OD, RAYS, SAMPLES, STEP_UM, STEPS_PER_OD, Profiles
 from ihcscore.native import run
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession
 
 PACKAGED = "the packaged membrane weights"
-STEPS_PER_OD = 100
-"""Densities are rounded to this before the network sees them."""
 MIDDLE_OD, SCALE_OD = 0.1, 0.2
-LOWEST_OD, HIGHEST_OD = -0.2, 2.35
-"""Of what the network sees; denser DAB lets next to no light through."""
+"""What the network sees of densities is how far they lie from the former, in units of the latter."""
 AROUND = 2
 """Rays that are repeated at either end of what the network sees, for its convolutions."""
 RAYS_FILE, SLIDE_FILE, CARD_FILE = "membranes.onnx", "slide.onnx", "membranes.json"
-"""The network that reads rays; the one that makes biases for it of a slide's texture; what they are."""
+"""The network that reads rays; the one that gives what it needs to know of a slide by its texture; what they are."""
 BIASES = ("net.first.bias", "net.second.bias")
-"""Weights of the former that the latter gives. As weights, not as inputs: onnxruntime is 1.7 times as fast."""
+"""Weights of the former: what the latter gives first, before the `prior` of `settled`. As weights, not as inputs:
+onnxruntime is 1.7 times as fast."""
 
 
 @dataclass(frozen=True)
@@ -65,9 +63,9 @@ def seen(profiles: Profiles) -> NDArray[np.float32]:
     ndarray of shape (n, 2, 24, 36), dtype float32
         The rays go round: before the first and after the last stand two of those at the other end.
     """
-    out = np.empty((len(profiles.od), 2, SAMPLES, RAYS + 2 * AROUND), np.float32)
-    numbers = LOWEST_OD, HIGHEST_OD, STEPS_PER_OD, MIDDLE_OD, SCALE_OD, AROUND
-    run("seen_profiles", len(out), profiles.od, profiles.other.view(np.uint8), *numbers, out)
+    out = np.empty((len(profiles.level), 2, SAMPLES, RAYS + 2 * AROUND), np.float32)
+    shown = 1 / STEPS_PER_OD / SCALE_OD, (LOWEST_OD - MIDDLE_OD) / SCALE_OD
+    run("seen_profiles", len(out), profiles.level, profiles.other.view(np.uint8), *shown, AROUND, out)
     return out
 
 
@@ -89,20 +87,23 @@ def read_membranes(profiles: Profiles, texture: Sequence[float]) -> Reading:
     WeightsError
         If the packaged weights are missing or not those the package was built with.
     """
-    (proposals,) = _session(tuple(texture)).run(None, {"profiles": seen(profiles)})
-    od, line, step = settled(np.asarray(proposals, np.float32))
+    session, prior = _session(tuple(texture))
+    (proposals,) = session.run(None, {"profiles": seen(profiles)})
+    od, line, step = settled(np.asarray(proposals, np.float32), prior)
     radius = profiles.edge_um + np.float32(STEP_UM) * (step - BEFORE)
     return Reading(od, line, np.maximum(radius, np.float32(STEP_UM)))
 
 
-def settled(proposals: NDArray[np.float32]) -> NDArray[np.float32]:
+def settled(proposals: NDArray[np.float32], prior: NDArray[np.float32]) -> NDArray[np.float32]:
     """Choose between what the network proposes along each ray.
 
     Parameters
     ----------
-    proposals : ndarray of shape (n, 12, 12, 8), dtype float32
-        Logits of the place, densities and logits of the line of the first to fourth ray of each group of four, for
-        every second sample.
+    proposals : ndarray of shape (n, 24, 6, 8), dtype float32
+        Logits of the place, densities and logits of the line; of each, those for the first of two places; of these,
+        those of the first to fourth ray of a group. By pairs of places, every second sample, and groups of rays.
+    prior : ndarray of shape (12,), dtype float32
+        What is added to the logits of each place.
 
     Returns
     -------
@@ -110,7 +111,7 @@ def settled(proposals: NDArray[np.float32]) -> NDArray[np.float32]:
         Density, probability of a line, and the sample at which the border lies: means weighted by a softmax of places.
     """
     out = np.empty((3, len(proposals), RAYS), np.float32)
-    run("read_proposals", len(proposals), proposals, *out)
+    run("read_proposals", len(proposals), proposals, prior, *out)
     return out
 
 
@@ -140,7 +141,9 @@ def _packaged() -> tuple[bytes, bytes]:
 
 
 @lru_cache(maxsize=1)
-def _session(texture: tuple[float, ...]) -> "InferenceSession":
+def _session(texture: tuple[float, ...]) -> tuple["InferenceSession", NDArray[np.float32]]:
     rays, slide = _packaged()
-    biases = open_session(slide, PACKAGED).run(None, {"texture": np.array([texture], np.float32)})
-    return open_session(rays, PACKAGED, dict(zip(BIASES, map(np.asarray, biases), strict=True)))
+    *biases, prior = map(
+        np.asarray, open_session(slide, PACKAGED).run(None, {"texture": np.array([texture], np.float32)})
+    )
+    return open_session(rays, PACKAGED, dict(zip(BIASES, biases, strict=True))), prior

@@ -28,7 +28,7 @@ _F32S, _F64S = _array(np.float32), _array(np.float64)
 
 SIGNATURES: dict[str, tuple[Any, ...]] = {
     "transform": (_N, _F32S, _F32S, _F32S),
-    "stain_of_light": (_N, _U8S, _F32S, _F32S),
+    "levels_of_light": (_N, _U8S, _F32S, _F32, _F32, _U8S),
     "quantised_stains": (_N, _U8S, _F32S, _F32, _I32S, _U8S, _U8S),
     "find_spans": (_N, _N, _I32S, _I32, _N, _I32S, _I32S, _I32S, _I32S),
     "sort_spans": (_N, _I32S, _I32S, _I32S, _I32S, _N, _I64S, _I64S, _I64S, _I64S),
@@ -47,12 +47,12 @@ SIGNATURES: dict[str, tuple[Any, ...]] = {
     "highest": (_N, _I32S, _U8S, _N, _U8S),
     "renumber": (_N, _I32S, _N, _I32S),
     "trace": (_N, _I64S, _I64S, _I64S, _I64S, _I32, _I32, _F64S, _I64S, _I64S),
-    "read_profiles": (_N, _I32, _I32, _F32S, _I32S, _I32, _I32S, _I32S, _F32S, _U8S, _I32S),
-    "find_borders": (_N, _F32S, _U8S, _F32S, _F32S, _F32S, _F32, _F32, _U8S, _F32S, _F32S),
+    "read_profiles": (_N, _I32, _I32, _U8S, _I32S, _I32, _I32S, _I32S, _U8S, _U8S, _I32S),
+    "find_borders": (_N, _U8S, _U8S, _F32S, _F32S, _F32S, _F32, _F32, _U8S, _F32S, _F32S),
     "sum_up_borders": (_N, _F32S, _U8S, _F32S, _F32S, _F32S, _F32, _N, _F64S, _F32S),
     "ring_texts": (_N, _I64S, _I64S, _U8S, _I64S),
-    "seen_profiles": (_N, _F32S, _U8S, _F32, _F32, _F32, _F32, _F32, _N, _F32S),
-    "read_proposals": (_N, _F32S, _F32S, _F32S, _F32S),
+    "seen_profiles": (_N, _U8S, _U8S, _F32, _F32, _N, _F32S),
+    "read_proposals": (_N, _F32S, _F32S, _F32S, _F32S, _F32S),
 }
 """What each kernel takes; see the C files."""
 

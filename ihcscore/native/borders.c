@@ -4,23 +4,23 @@
 enum { ROOMY = 3, BESIDE = 4 };
 
 /* Width, in samples, of what stands out at a sample, at half its height over the lowest density beside it. */
-static int width_at(const float *od, int at) {
-    float across[2 * BESIDE + 1], lowest = INFINITY, middle = -INFINITY;
+static int width_at(const uint8_t *level, int at) {
+    int across[2 * BESIDE + 1], lowest = UINT8_MAX, middle = 0;
     for (int k = -BESIDE; k <= BESIDE; k++) {
         int sample = at + k < 0 ? 0 : at + k >= SAMPLES ? SAMPLES - 1 : at + k;
-        float value = across[k + BESIDE] = od[sample];
+        int value = across[k + BESIDE] = level[sample];
         if (value < lowest) lowest = value;
         if (k >= -1 && k <= 1 && value > middle) middle = value;
     }
     int width = 0;
-    for (int k = 0; k <= 2 * BESIDE; k++) width += across[k] >= (middle + lowest) / 2;
+    for (int k = 0; k <= 2 * BESIDE; k++) width += 2 * across[k] >= middle + lowest;
     return width;
 }
 
 /* Tell of each ray whether its border is a stained line, how wide that is, and for which part of the cell's perimeter it
    stands; a ray stands for none if another nucleus takes each of its first ROOMY samples outside.
-   od, other: (n, RAYS, SAMPLES); all else (n, RAYS). */
-EXPORT int64_t ihc_find_borders(int64_t n, const float *od, const uint8_t *other, const float *edge_um,
+   level, other: (n, RAYS, SAMPLES); all else (n, RAYS). */
+EXPORT int64_t ihc_find_borders(int64_t n, const uint8_t *level, const uint8_t *other, const float *edge_um,
                                 const float *line, const float *radius_um, float least_line, float step_um,
                                 uint8_t *stained, float *width_um, float *share) {
     for (int64_t cell = 0; cell < n; cell++) {
@@ -32,7 +32,7 @@ EXPORT int64_t ihc_find_borders(int64_t n, const float *od, const uint8_t *other
             for (int k = 0; k < ROOMY; k++) roomy |= !beside[k];
             int at = (int)rintf((radius_um[i] - edge_um[i]) / step_um) + BEFORE;
             stained[i] = roomy && line[i] >= least_line;
-            width_um[i] = step_um * (float)width_at(od + i * SAMPLES, at);
+            width_um[i] = step_um * (float)width_at(level + i * SAMPLES, at);
             share[i] = roomy ? radius_um[i] : 0;
             total += share[i];
         }
@@ -104,22 +104,34 @@ static inline float log_above(float x) {
            square * (1 / 11.0f + square * (1 / 13.0f)))))));
 }
 
-enum { GROUP = 4, PLACES = SAMPLES / 2, GROUPS = RAYS / GROUP, KIND = RAYS * PLACES };
+enum { PLACES = SAMPLES / 2, GROUP = 4, GROUPS = RAYS / GROUP, PAIR = 2, PAIRS = PLACES / PAIR };
+enum { PLACE, DENSITY, LINED, KINDS, PROPOSALS = KINDS * RAYS * PLACES };
 
-/* Choose for the rays of one cell that stand at one place in their groups. */
-static void settle(const float *place, float *od, float *line, float *step) {
-    float highest[GROUPS], total[GROUPS] = {0}, density[GROUPS] = {0}, logit[GROUPS] = {0}, at[GROUPS] = {0};
-    for (int j = 0; j < GROUPS; j++) highest[j] = place[j];
-    for (int k = 1; k < PLACES; k++)
-        for (int j = 0; j < GROUPS; j++) highest[j] = place[k * GROUPS + j] > highest[j] ? place[k * GROUPS + j] : highest[j];
+/* What is proposed of a kind for a place of the rays that stand at `ray` in their groups, one for each group. */
+static inline const float *proposed(const float *proposals, int kind, int place, int ray) {
+    return proposals + (((kind * PAIR + place % PAIR) * GROUP + ray) * PAIRS + place / PAIR) * GROUPS;
+}
+
+/* Choose for the rays of one cell that stand at `ray` in their groups. */
+static void settle(const float *proposals, const float *prior, int ray, float *od, float *line, float *step) {
+    float place[PLACES][GROUPS], highest[GROUPS], total[GROUPS] = {0}, density[GROUPS] = {0}, logit[GROUPS] = {0};
+    float at[GROUPS] = {0};
+    for (int j = 0; j < GROUPS; j++) highest[j] = -INFINITY;
     for (int k = 0; k < PLACES; k++)
         for (int j = 0; j < GROUPS; j++) {
-            float weight = exp_below(place[k * GROUPS + j] - highest[j]);
+            place[k][j] = proposed(proposals, PLACE, k, ray)[j] + prior[k];
+            highest[j] = place[k][j] > highest[j] ? place[k][j] : highest[j];
+        }
+    for (int k = 0; k < PLACES; k++) {
+        const float *dense = proposed(proposals, DENSITY, k, ray), *lined = proposed(proposals, LINED, k, ray);
+        for (int j = 0; j < GROUPS; j++) {
+            float weight = exp_below(place[k][j] - highest[j]);
             total[j] += weight;
-            density[j] += weight * place[KIND + k * GROUPS + j];
-            logit[j] += weight * place[2 * KIND + k * GROUPS + j];
+            density[j] += weight * dense[j];
+            logit[j] += weight * lined[j];
             at[j] += weight * (float)(2 * k);
         }
+    }
     for (int j = 0; j < GROUPS; j++) {
         float dense = 4 * (density[j] / total[j]), stained = logit[j] / total[j];
         float less = exp_below(stained < 0 ? stained : -stained);
@@ -130,10 +142,11 @@ static void settle(const float *place, float *od, float *line, float *step) {
     }
 }
 
-/* Every second sample of a ray proposes a place, a density and a line; a softmax of the places chooses between them.
-   proposals: (n, 3, GROUP, PLACES, GROUPS); od, line, step: (n, RAYS). */
-EXPORT int64_t ihc_read_proposals(int64_t n, const float *proposals, float *od, float *line, float *step) {
-    for (int64_t cell = 0; cell < n; cell++, proposals += 3 * KIND, od += RAYS, line += RAYS, step += RAYS)
-        for (int k = 0; k < GROUP; k++) settle(proposals + k * PLACES * GROUPS, od + k, line + k, step + k);
+/* Every second sample of a ray proposes a place, a density and a line; a softmax of the places, to which `prior` is
+   added, chooses between them. proposals: (n, KINDS, PAIR, GROUP, PAIRS, GROUPS); prior: (PLACES); all else (n, RAYS). */
+EXPORT int64_t ihc_read_proposals(int64_t n, const float *proposals, const float *prior, float *od, float *line,
+                                  float *step) {
+    for (int64_t cell = 0; cell < n; cell++, proposals += PROPOSALS, od += RAYS, line += RAYS, step += RAYS)
+        for (int ray = 0; ray < GROUP; ray++) settle(proposals, prior, ray, od + ray, line + ray, step + ray);
     return 0;
 }

@@ -9,10 +9,15 @@ EXPORT int64_t ihc_transform(int64_t n, const float *in, const float *rows, floa
     return 0;
 }
 
-/* One stain of each pixel; shares[c][level] are what each channel adds to it. */
-EXPORT int64_t ihc_stain_of_light(int64_t n, const uint8_t *rgb, const float *shares, float *out) {
-    for (int64_t i = 0; i < n; i++, rgb += 3)
-        out[i] = shares[rgb[0]] + shares[256 + rgb[1]] + shares[512 + rgb[2]];
+/* One stain of each pixel in whole steps from `lowest` to 255 steps more; shares[c][level] are what each channel adds
+   to it. */
+EXPORT int64_t ihc_levels_of_light(int64_t n, const uint8_t *rgb, const float *shares, float lowest, float steps_per_od,
+                                   uint8_t *out) {
+    for (int64_t i = 0; i < n; i++, rgb += 3) {
+        float od = shares[rgb[0]] + shares[256 + rgb[1]] + shares[512 + rgb[2]];
+        float level = (od - lowest) * steps_per_od;
+        out[i] = (uint8_t)(int32_t)rintf(level < 0 ? 0 : level > 255 ? 255 : level);
+    }
     return 0;
 }
 

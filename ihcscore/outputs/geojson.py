@@ -90,15 +90,15 @@ def write_geojson(path: Path, tables: Iterable[pd.DataFrame], place: Place = HER
     right, y down, pixel (0, 0) covering [0, 1) x [0, 1), rounded to 0.01 px. A cell that the image's border cuts
     carries the measurement ``Cut by border`` 1. A measurement that does not exist (no pixel) is left out.
     """
-    with atomic_path(path) as part, part.open("w", encoding="utf-8", newline="\n") as file:
-        file.write('{"type":"FeatureCollection","features":[\n')
+    with atomic_path(path) as part, part.open("wb") as file:
+        file.write(b'{"type":"FeatureCollection","features":[\n')
         begun = False
         for cells in tables:
             for start in range(0, len(cells), CHUNK):
-                file.write(",\n" if begun else "")
-                file.write(",\n".join(_features(cells.iloc[start : start + CHUNK], place)))
+                file.write(b",\n" if begun else b"")
+                file.write(",\n".join(_features(cells.iloc[start : start + CHUNK], place)).encode())
                 begun = True
-        file.write("\n]}\n")
+        file.write(b"\n]}\n")
 
 
 def _features(cells: pd.DataFrame, place: Place) -> list[str]:
@@ -124,13 +124,12 @@ def _features(cells: pd.DataFrame, place: Place) -> list[str]:
 
 
 def _geometries(wkb: pd.Series, place: Place) -> list[str]:
-    data = wkb.to_numpy(object)
-    xy, size = rings_of(data)
+    xy, size = rings_of(wkb)
     one_ring = size > 0
-    texts = np.empty(len(data), object)
+    texts = np.empty(len(wkb), object)
     rings = ring_texts(place(xy) if place != HERE else xy, size[one_ring])
     texts[one_ring] = [f'{{"type":"Polygon","coordinates":[{ring}]}}' for ring in rings]
-    others = shapely.transform(shapely.from_wkb(data[~one_ring]), lambda xy: np.round(place(xy), DECIMALS_PX))
+    others = shapely.transform(shapely.from_wkb(wkb[~one_ring].to_numpy()), lambda xy: np.round(place(xy), DECIMALS_PX))
     texts[~one_ring] = shapely.to_geojson(others)
     return list(texts)
 

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -62,7 +63,7 @@ def overlay(
     how = cv2.INTER_AREA if zoom < 1 else cv2.INTER_CUBIC
     picture[:] = rgb if zoom == 1 else cv2.resize(rgb, (width, height), interpolation=how)
     for name, color in colors.items():
-        rings = _rings(cells["nucleus_wkb"].to_numpy()[drawn == name], zoom)
+        rings = _rings(cells["nucleus_wkb"].array[drawn == name], zoom)
         cv2.polylines(picture, rings, True, color, max(1, round(zoom)), cv2.LINE_AA, SHIFT)
     drawn_regions = np.array([shapely.to_wkb(region.geometry) for region in regions.regions], object)
     outlines = _rings(drawn_regions, zoom)
@@ -95,10 +96,10 @@ def _fitted(rgb: NDArray[np.uint8]) -> tuple[int, int, float]:
     return height * times, width * times, float(times)
 
 
-def _rings(wkb: NDArray[np.object_], zoom: float) -> list[NDArray[np.int32]]:
+def _rings(wkb: Any, zoom: float) -> list[NDArray[np.int32]]:
     """Rings of polygons in OpenCV's drawing coordinates, where pixel centres are whole."""
     xy, size = rings_of(wkb)
-    boundary = shapely.get_rings(shapely.get_parts(shapely.from_wkb(wkb[size == 0])))
+    boundary = shapely.get_rings(shapely.get_parts(shapely.from_wkb(np.asarray(wkb[size == 0], object))))
     others, of = shapely.get_coordinates(boundary, return_index=True)
     fixed = np.rint((np.concatenate([xy, others]) * zoom - 0.5) * 2**SHIFT).astype(np.int32)
     stop = np.cumsum(np.concatenate([size[size > 0], np.bincount(of)]))

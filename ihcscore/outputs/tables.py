@@ -16,6 +16,7 @@ from ihcscore.atomic import atomic_path, write_bytes
 from ihcscore.celltable import block_ranges
 from ihcscore.errors import DamagedResult
 from ihcscore.intervals import BlockTallies, Sampling
+from ihcscore.letters import BYTES
 from ihcscore.quality import MEASURES, BlockQuality
 from ihcscore.rows import ScoreRow, flat, table_columns
 from ihcscore.schema import CLASS_COLUMN, COLUMNS, REGION_COLUMN, SCHEMA_VERSION, SCORED_COLUMNS, Column
@@ -23,9 +24,7 @@ from ihcscore.scores.tallies import TALLIES
 
 VERSION_KEY = b"ihcscore_schema_version"
 FEW_VALUES = ("block_row", "block_col", CLASS_COLUMN, REGION_COLUMN)
-PANDAS_TYPES: dict[str, Any] = {
-    c.name: "object" if c.dtype == "bytes" else c.dtype for c in (*COLUMNS, *SCORED_COLUMNS)
-}
+PANDAS_TYPES = {c.name: BYTES if c.dtype == "bytes" else c.dtype for c in (*COLUMNS, *SCORED_COLUMNS)}
 ARROW_TYPES = {
     "str": pa.string(),
     "bytes": pa.binary(),
@@ -139,7 +138,7 @@ def _opened(path: Path) -> Iterator[pq.ParquetFile]:
 
 
 def _frame(table: pa.Table) -> pd.DataFrame:
-    cells: pd.DataFrame = table.to_pandas()
+    cells: pd.DataFrame = table.to_pandas(types_mapper={pa.binary(): BYTES}.get)
     other = {name: PANDAS_TYPES[name] for name in cells.columns if cells[name].dtype != PANDAS_TYPES[name]}
     return cells.astype(other) if other else cells
 

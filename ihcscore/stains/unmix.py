@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ihcscore.native import run
-from ihcscore.stains.density import check_light, density_table, optical_density
+from ihcscore.stains.density import density_table, optical_density
 from ihcscore.stains.vectors import StainMatrix
 
 DAB = 1
@@ -76,14 +76,6 @@ def unmix_light(rgb: NDArray[np.uint8], background: ArrayLike, stains: StainMatr
     (1, 1, 3)
     """
     return unmix(optical_density(rgb, background, clip=False), stains)
-
-
-def dab_of_light(rgb: NDArray[np.uint8], background: ArrayLike, stains: StainMatrix) -> NDArray[np.float32]:
-    """Give the DAB alone of `unmix_light`, of shape (M, N): a third of its memory."""
-    check_light(rgb)
-    out = np.empty(rgb.shape[:2], np.float32)
-    run("stain_of_light", out.size, np.ascontiguousarray(rgb), shares_of_light(background, stains)[DAB], out)
-    return out
 
 
 def shares_of_light(background: ArrayLike, stains: StainMatrix) -> NDArray[np.float32]:

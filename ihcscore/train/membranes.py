@@ -32,7 +32,7 @@ from ihcscore import __version__
 from ihcscore.geometry import frame_for
 from ihcscore.io.slides.flat import ArraySlide
 from ihcscore.io.working import WorkingImage
-from ihcscore.membrane.profiles import BEFORE, RAYS, SAMPLES, STEP_UM, Profiles, read_profiles
+from ihcscore.membrane.profiles import BEFORE, RAYS, SAMPLES, STEP_UM, Profiles, dab_levels, read_profiles
 from ihcscore.membrane.reader import AROUND, CARD_FILE, RAYS_FILE, SLIDE_FILE, seen
 from ihcscore.phantom import Phantom, PhantomParameters, load_parameters, render
 from ihcscore.phantom.labels import centroids_px
@@ -73,9 +73,10 @@ LEAST_SPREAD = 1e-3
 AVERAGE = 0.998
 """Of the running mean of the weights, which is what is shipped."""
 
-WIDTH, SLIDE_WIDTH = 16, 24
-GROUP = 4
-"""Rays that are read together: the convolutions give something for every fourth one."""
+FIRST, SECOND, SLIDE_WIDTH = 16, 32, 24
+"""Channels of the convolutions and of what answers to the slide."""
+GROUP, PAIR = 4, 2
+"""Rays, and places along them, that are read together: the convolutions give something for every fourth and second."""
 BATCH = 64
 DEGREES = (0.02, 0.4, 0.7, 0.95)
 """Completeness that parts cells into five kinds. Half of the cells of a step are drawn evenly from them: of strongly
@@ -207,8 +208,7 @@ def _tile(seed: int, number: int) -> tuple[Cells, list[Place]]:
     else:
         nuclei = Network().segment(BlockPixels(rgb, matrix, background, frame.working_mpp))
     xy = np.column_stack(centroids_px(nuclei)) if nuclei.any() else np.zeros((0, 2))
-    dab = np.ascontiguousarray(stains[..., 1], np.float32)
-    profiles = read_profiles(dab, nuclei, xy, range(len(xy)), frame.working_mpp)
+    profiles = read_profiles(dab_levels(rgb, background, matrix), nuclei, xy, range(len(xy)), frame.working_mpp)
     places = look_closely(_tissue(rgb, stains), background, matrix)
     return _with_truth(phantom, profiles, frame.to_level0(xy)), places
 
@@ -292,33 +292,33 @@ class MembraneNet(nn.Module):
             nn.ReLU(),
             nn.Linear(SLIDE_WIDTH, SLIDE_WIDTH),
             nn.ReLU(),
-            nn.Linear(SLIDE_WIDTH, 2 * WIDTH),
+            nn.Linear(SLIDE_WIDTH, FIRST + SECOND),
         )
-        self.first = nn.Conv2d(2, WIDTH, (5, 4), 2, (2, 0))
-        self.second = nn.Conv2d(WIDTH, WIDTH, 3, (1, 2), (1, 0))
-        self.proposal = nn.Conv2d(WIDTH, 3 * GROUP, 1)
+        self.first = nn.Conv2d(2, FIRST, (5, 4), 2, (2, 0))
+        self.second = nn.Conv2d(FIRST, SECOND, 3, 2, (1, 0))
+        self.proposal = nn.Conv2d(SECOND, 3 * PAIR * GROUP, 1)
         self.prior = nn.Parameter(torch.zeros(SAMPLES // 2))
 
     def moved(self, texture: Tensor) -> tuple[Tensor, Tensor]:
-        """Give what textures add to the biases of the two convolutions, each of shape (n, 16)."""
+        """Give what textures add to the biases of the first two convolutions, of shapes (n, 16) and (n, 32)."""
         far = torch.clamp((texture - self.mean) / self.spread, -FARTHEST, FARTHEST)
         both = self.slide(far)
-        return both[:, :WIDTH], both[:, WIDTH:]
+        return both[:, :FIRST], both[:, FIRST:]
 
     def propose(self, around: Tensor, first: Tensor | None, second: Tensor | None) -> Tensor:
-        """Give what `ihcscore.membrane.reader.settled` takes, of rays that already go round."""
+        """Give the proposals that `ihcscore.membrane.reader.settled` takes, of rays that already go round."""
         y = self.first(around)
         y = functional.relu(y if first is None else y + first[:, :, None, None])
         y = self.second(y)
-        y = self.proposal(functional.relu(y if second is None else y + second[:, :, None, None]))
-        prior = torch.cat([self.prior.expand(GROUP, -1), self.prior.new_zeros(2 * GROUP, len(self.prior))])
-        return cast(Tensor, y + prior[..., None])
+        y = functional.relu(y if second is None else y + second[:, :, None, None])
+        return cast(Tensor, self.proposal(y))
 
     def read(self, x: Tensor, first: Tensor | None, second: Tensor | None) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Give density, logit of the line, sample, and the logits of the place."""
         y = self.propose(torch.cat([x[..., -AROUND:], x, x[..., :AROUND]], 3), first, second)
-        y = y.reshape(-1, 3, GROUP, SAMPLES // 2, RAYS // GROUP).permute(0, 1, 4, 2, 3).flatten(2, 3)
-        place = y[:, 0]
+        y = y.reshape(-1, 3, PAIR, GROUP, SAMPLES // 2 // PAIR, RAYS // GROUP).permute(0, 1, 5, 3, 4, 2)
+        y = y.flatten(4, 5).flatten(2, 3)
+        place = y[:, 0] + self.prior
         chosen = torch.softmax(place, 2)
         od = functional.softplus(4 * (chosen * y[:, 1]).sum(2)) / 4
         steps = 2.0 * torch.arange(SAMPLES // 2)
@@ -341,16 +341,16 @@ class _Rays(nn.Module):
 
 
 class _Slide(nn.Module):
-    """What gives these biases."""
+    """What gives these biases, and what is added to the logits of each place."""
 
     def __init__(self, net: MembraneNet) -> None:
         super().__init__()
         self.net = net
 
-    def forward(self, texture: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, texture: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         first, second = self.net.moved(texture)
         biases = cast(Tensor, self.net.first.bias), cast(Tensor, self.net.second.bias)
-        return first[0] + biases[0], second[0] + biases[1]
+        return first[0] + biases[0], second[0] + biases[1], torch.clone(self.net.prior)
 
 
 def loss(found: tuple[Tensor, Tensor, Tensor, Tensor], od: Tensor, line: Tensor, step: Tensor) -> Tensor:
@@ -414,7 +414,7 @@ def export(net: MembraneNet, folder: Path, about: dict[str, Any]) -> None:
     """Write a network as ONNX, and beside it what it is, as JSON."""
     rays, slide = folder / RAYS_FILE, folder / SLIDE_FILE
     _export(_Rays(net), torch.zeros(2, 2, SAMPLES, RAYS + 2 * AROUND), rays, "profiles", ("proposals",))
-    _export(_Slide(net), torch.zeros(1, len(TEXTURE)), slide, "texture", ("first", "second"))
+    _export(_Slide(net), torch.zeros(1, len(TEXTURE)), slide, "texture", ("first", "second", "prior"))
     facts = {"sha256": hashlib.sha256(rays.read_bytes() + slide.read_bytes()).hexdigest(), **about}
     (folder / CARD_FILE).write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
 

@@ -22,7 +22,7 @@ import shapely
 from skimage.data import immunohistochemistry
 
 from ihcscore import StainMatrix
-from ihcscore.stains.unmix import dab_of_light
+from ihcscore.stains.unmix import unmix_light
 
 PLACES = {
     "Tumor": [
@@ -103,7 +103,7 @@ def main():
     rgb = immunohistochemistry()
     with tempfile.TemporaryDirectory() as folder:
         cells, rows = typed(rgb, Path(folder))
-    gland = cv2.GaussianBlur(dab_of_light(rgb, 255, StainMatrix()), (0, 0), GLAND_PX) > GLAND_OD
+    gland = cv2.GaussianBlur(unmix_light(rgb, 255, StainMatrix())[..., 1], (0, 0), GLAND_PX) > GLAND_OD
     inside = gland[cells["y_px"].astype(int), cells["x_px"].astype(int)]
     tumor, stroma = ((cells["Cell type"] == name).to_numpy() for name in PLACES)
     print(f"{len(cells)} nuclei: of those in glands {tumor[inside].mean():.0%} are called tumor, ", end="")

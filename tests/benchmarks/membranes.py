@@ -1,7 +1,7 @@
 """Membranes on rendered fields: completeness of each cell, HER2 class of each field, cytoplasm told apart.
 
-    python tests/benchmarks/membranes.py [--fields 100] [--completeness-fields 12] [--hscore-fields 50]
-        [--cytoplasmic-fields 20] [--nuclei given|found] [--cytoplasm 0.03 0.12]
+    python tests/benchmarks/membranes.py [--fields 100] [--completeness-fields 24] [--first-field 24]
+        [--hscore-fields 50] [--cytoplasmic-fields 20] [--nuclei given|found] [--cytoplasm 0.03 0.12]
 
 Completeness is that of the border that light shows (stained on the cell's own side or the neighbour's). The HER2
 fields are drawn so that their class is known: 0 (no stain, or faint in a few cells), 1+ (faint, a third
@@ -75,7 +75,8 @@ def h_score_errors(seeds, membrane_from, how):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--fields", type=int, default=100)
-    parser.add_argument("--completeness-fields", type=int, default=12)
+    parser.add_argument("--completeness-fields", type=int, default=24)
+    parser.add_argument("--first-field", type=int, default=24, help="seed of the first of them: 0 to 23 were looked at")
     parser.add_argument("--hscore-fields", type=int, default=50)
     parser.add_argument("--cytoplasmic-fields", type=int, default=20)
     parser.add_argument("--nuclei", choices=("given", "found"), default="found")
@@ -102,7 +103,8 @@ def main():
                 side = round(512 * 0.5 / mpp)
                 drawn = {"completeness": (share, share), "marker_od": (od, od)}
                 drawn |= {"positive_share": (1, 1), "mpp": mpp, "size_px": (side, side)}
-                fields = errors(dataclasses.replace(base, **drawn), range(given.completeness_fields), given.nuclei)
+                seeds = range(given.first_field, given.first_field + given.completeness_fields)
+                fields = errors(dataclasses.replace(base, **drawn), seeds, given.nuclei)
                 wrong.append([100 * np.abs(found - true).mean() for found, true in zip(*fields, strict=True)])
                 found, true = map(np.concatenate, fields)
                 print(

@@ -24,11 +24,11 @@ def out(tmp_path_factory):
 
 def read(folder, seen, texture):
     """Read cells of one slide with what was exported."""
-    biases = open_session((folder / SLIDE_FILE).read_bytes(), "slide").run(None, {"texture": texture[None]})
+    *biases, prior = open_session((folder / SLIDE_FILE).read_bytes(), "slide").run(None, {"texture": texture[None]})
     weights = dict(zip(BIASES, biases, strict=True))
     around = np.concatenate([seen[..., -AROUND:], seen, seen[..., :AROUND]], axis=3)
     (proposals,) = open_session((folder / RAYS_FILE).read_bytes(), "rays", weights).run(None, {"profiles": around})
-    return settled(proposals)
+    return settled(proposals, prior)
 
 
 def right(folder, cells):
