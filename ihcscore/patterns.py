@@ -1,11 +1,11 @@
-"""How complete and how intense a cell's membrane is stained, at any threshold, from its measured deciles."""
+"""How complete and how intense a cell's membrane is stained, at any threshold, from what was measured along it."""
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from ihcscore.assay import Assay
-from ihcscore.schema import PATTERN_NAMES, RIDGE_DECILES, ridge_column
+from ihcscore.schema import COMPLETENESS_COLUMN, PATTERN_NAMES, RIDGE_DECILES, ridge_column
 
 STAINED_SHARE = 0.15
 """Share of the perimeter below which a membrane counts as not stained."""
@@ -15,25 +15,29 @@ Values = NDArray[np.float64]
 
 def is_measured(cells: pd.DataFrame) -> bool:
     """Tell whether a table has membranes: one whose stains changed after measuring has not."""
-    return ridge_column(50) in cells.columns
+    return COMPLETENESS_COLUMN in cells.columns
 
 
 def completeness(cells: pd.DataFrame, threshold: float) -> Values:
-    """Give the share of each cell's perimeter whose membrane has at least some DAB OD.
+    """Give the share of each cell's perimeter that shows a stained line of at least some DAB OD.
 
     Parameters
     ----------
     cells : DataFrame
         Cell table. Not modified.
     threshold : float
-        OD.
+        OD; positive.
 
     Returns
     -------
     ndarray of shape (n,), dtype float64
-        Linear between deciles; NaN where the membrane could not be looked for.
+        Linear between the deciles of the line; NaN where the membrane could not be looked for.
     """
-    deciles = _deciles(cells)
+    return np.asarray(cells[COMPLETENESS_COLUMN].to_numpy(np.float64) * _denser(_deciles(cells), threshold))
+
+
+def _denser(deciles: Values, threshold: float) -> Values:
+    """Give the share of each cell's line that has at least some OD."""
     below = (deciles < threshold).sum(axis=1) - 1
     at = np.clip(below, 0, len(RIDGE_DECILES) - 2)
     rows = np.arange(len(deciles))
@@ -42,12 +46,13 @@ def completeness(cells: pd.DataFrame, threshold: float) -> Values:
     share = 1 - (at + np.clip(inside, 0, 1)) / (len(RIDGE_DECILES) - 1)
     share[below < 0] = 1
     share[below == len(RIDGE_DECILES) - 1] = 0
-    return np.where(np.isnan(deciles).any(axis=1), np.nan, share)
+    return np.asarray(share)
 
 
 def intensity(cells: pd.DataFrame, threshold: float) -> Values:
-    """Give the mean DAB OD of the part of the membrane that has at least `threshold`; NaN where there is none."""
-    deciles, share = _deciles(cells), completeness(cells, threshold)
+    """Give the mean DAB OD of the part of the line that has at least `threshold`; NaN where there is none."""
+    deciles = _deciles(cells)
+    share = _denser(deciles, threshold)
     middles = (deciles[:, 1:] + deciles[:, :-1]) / 2
     steps = np.arange(1, len(RIDGE_DECILES)) / (len(RIDGE_DECILES) - 1)
     weights = np.clip(steps - (1 - share[:, None]), 0, steps[0])

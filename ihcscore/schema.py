@@ -6,7 +6,7 @@ Names follow QuPath where it measures the same. Positions and outlines are in le
 
 from dataclasses import dataclass
 
-SCHEMA_VERSION = 6
+SCHEMA_VERSION = 7
 COMPARTMENTS = ("Nucleus", "Cytoplasm", "Membrane", "Cell")
 STAINS = ("Hematoxylin", "DAB")
 CHANNELS = ("Red", "Green", "Blue")
@@ -133,13 +133,14 @@ def _measurements(compartment: str) -> list[Column]:
 
 
 RIDGE_MEAN_COLUMN = "Membrane: Ridge OD mean"
+COMPLETENESS_COLUMN = "Membrane: Completeness"
 LINEAR_COLUMN = "Membrane: Linear share"
 THICKNESS_COLUMN = "Membrane: Thickness µm"
 RIDGE_DECILES = tuple(range(0, 101, 10))
 
 
 def ridge_column(percent: int) -> str:
-    """Name the column of a decile of the membrane's density along the perimeter.
+    """Name the column of a decile of the membrane's density along the stained part of the perimeter.
 
     Examples
     --------
@@ -153,10 +154,9 @@ def _membranes() -> list[Column]:
     where = "DAB of the membrane, as the network reads it along rays out of the nucleus"
     return [
         Column(RIDGE_MEAN_COLUMN, "float32", "OD", f"{where}: mean along the perimeter, stained or not"),
+        Column(COMPLETENESS_COLUMN, "float32", "share", "perimeter where a stained line shows, faint ones too"),
         *(
-            Column(
-                ridge_column(p), "float32", "OD", f"on {p} % of the perimeter it is at most this; 0 where no line shows"
-            )
+            Column(ridge_column(p), "float32", "OD", f"on {p} % of that part it is at most this; 0 if there is none")
             for p in RIDGE_DECILES
         ),
         Column(LINEAR_COLUMN, "float32", "share", "stained perimeter that goes on beside it as a line, not a granule"),

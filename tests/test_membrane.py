@@ -17,7 +17,7 @@ from ihcscore.patterns import completeness, intensity, membrane_patterns
 from ihcscore.phantom import load_parameters, render
 from ihcscore.phantom.labels import centroids_px
 from ihcscore.pipeline import rescore
-from ihcscore.schema import MEMBRANE_COLUMNS, RIDGE_DECILES, ridge_column
+from ihcscore.schema import COMPLETENESS_COLUMN, MEMBRANE_COLUMNS, RIDGE_DECILES, RIDGE_MEAN_COLUMN, ridge_column
 from ihcscore.stains.texture import describe
 
 MPP = 0.5
@@ -106,35 +106,56 @@ def test_no_cells_no_rows():
     assert len(RIDGE_DECILES) <= RAYS
 
 
-def deciles(*values):
-    found = {ridge_column(p): [float(v)] for p, v in zip(RIDGE_DECILES, values, strict=True)}
-    return pd.DataFrame(found)
+def line(share, *deciles):
+    found = {ridge_column(p): [float(v)] for p, v in zip(RIDGE_DECILES, deciles, strict=True)}
+    return pd.DataFrame(found | {COMPLETENESS_COLUMN: [share]})
 
 
-def test_completeness_is_linear_between_deciles():
-    cells = deciles(*np.linspace(0, 1, 11))
-    assert completeness(cells, 0.25)[0] == pytest.approx(0.75)
-    assert completeness(cells, 0.3)[0] == pytest.approx(0.7)
-    assert completeness(cells, -1)[0] == 1
+def test_completeness_is_linear_between_the_deciles_of_the_line():
+    cells = line(0.8, *np.linspace(0.1, 1.1, 11))
+    assert completeness(cells, 0.05)[0] == pytest.approx(0.8)
+    assert completeness(cells, 0.35)[0] == pytest.approx(0.6)
+    assert completeness(cells, 0.4)[0] == pytest.approx(0.56)
     assert completeness(cells, 2)[0] == 0
-    assert intensity(cells, 0.5)[0] == pytest.approx(0.75)
+    assert intensity(cells, 0.05)[0] == pytest.approx(0.6)
+    assert intensity(cells, 0.6)[0] == pytest.approx(0.85)
     assert np.isnan(intensity(cells, 2)[0])
+
+
+def test_a_border_is_summed_up_as_its_rays_say():
+    dab, nuclei = ring(0.6)
+    at = (dab, nuclei, np.array([[50.0, 50.0]]))
+    rays, cells = find_borders(*at, range(1), MPP, texture()), table(measure_membranes(*at, MPP, texture()))
+    stained, od, share = (values[0] for values in (rays.stained, rays.od, rays.share))
+    assert 0 < stained.sum() < RAYS
+    assert cells[COMPLETENESS_COLUMN][0] == pytest.approx(share[stained].sum())
+    assert cells[RIDGE_MEAN_COLUMN][0] == pytest.approx((share * od).sum())
+    assert cells[ridge_column(0)][0] == od[stained].min()
+    assert cells[ridge_column(100)][0] == od[stained].max()
+    for threshold in (0.3, 0.5, 0.7, 0.9):
+        denser = share[stained & (od >= threshold)].sum()
+        assert completeness(cells, threshold)[0] == pytest.approx(denser, abs=0.1 * float(share[stained].sum()))
 
 
 @pytest.mark.parametrize(
     ("stained", "od", "pattern"),
     [
         (0, 0.0, "None"),
-        (1, 0.2, "None"),
-        (3, 0.2, "Faint incomplete"),
-        (3, 0.6, "Other"),
-        (9, 0.2, "Complete"),
-        (9, 0.6, "Complete"),
-        (9, 1.2, "Complete intense"),
+        (0.1499, 0.2, "None"),
+        (0.15, 0.2, "Faint incomplete"),
+        (0.1501, 1.2, "Other"),
+        (0.6999, 0.2, "Faint incomplete"),
+        (0.6999, 0.45, "Other"),
+        (0.7, 0.2, "Complete"),
+        (0.7001, 0.6, "Complete"),
+        (1, 0.0999, "None"),
+        (1, 0.1, "Complete"),
+        (0.7, 1.1, "Complete intense"),
+        (0.9, 1.0999, "Complete"),
     ],
 )
 def test_patterns(stained, od, pattern):
-    cells = deciles(*[0] * (11 - stained), *[od] * stained)
+    cells = line(stained, *[od] * len(RIDGE_DECILES))
     assert membrane_patterns(cells, ASSAY).tolist() == [pattern]
 
 

@@ -9,14 +9,21 @@ from numpy.typing import NDArray
 from ihcscore.membrane.profiles import RAYS, STEP_UM, read_profiles
 from ihcscore.membrane.reader import read_membranes
 from ihcscore.native import run
-from ihcscore.schema import LINEAR_COLUMN, RIDGE_DECILES, RIDGE_MEAN_COLUMN, THICKNESS_COLUMN, ridge_column
+from ihcscore.schema import (
+    COMPLETENESS_COLUMN,
+    LINEAR_COLUMN,
+    RIDGE_DECILES,
+    RIDGE_MEAN_COLUMN,
+    THICKNESS_COLUMN,
+    ridge_column,
+)
 
 LINE = 0.65
 """Probability from which a border counts as a stained line."""
 BEND_UM = 2.0
 """Two neighbouring rays' borders are one line if their distances from the centroid differ by no more."""
 ROUNDING = 1e-6
-"""Shares of a perimeter are known to this."""
+"""Shares of a border are known to this."""
 BATCH_CELLS = 512
 """Cells worked on at once, so that their profiles stay in the processor's cache."""
 
@@ -122,7 +129,8 @@ def find_borders(
 
 
 def _columns(borders: Borders) -> dict[str, Rays]:
-    names = [RIDGE_MEAN_COLUMN, LINEAR_COLUMN, THICKNESS_COLUMN, *map(ridge_column, RIDGE_DECILES)]
+    names = [RIDGE_MEAN_COLUMN, COMPLETENESS_COLUMN, LINEAR_COLUMN, THICKNESS_COLUMN]
+    names += map(ridge_column, RIDGE_DECILES)
     below = np.array(RIDGE_DECILES) / 100 - ROUNDING
     out = np.empty((len(borders.od), len(names)), np.float32)
     rays = borders.od, borders.stained.view(np.uint8), borders.radius_um, borders.width_um, borders.share

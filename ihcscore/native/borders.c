@@ -41,28 +41,25 @@ EXPORT int64_t ihc_find_borders(int64_t n, const uint8_t *level, const uint8_t *
     return 0;
 }
 
-/* Sum up the rays of each cell: mean density, share of the stained perimeter that goes on beside it, mean width of what
-   is stained, and the densities below which the shares `below` of the perimeter lie, where what is not stained has 0.
-   A ray goes on in a neighbour that is stained at a distance that differs by no more than bend_um. out: (n, 3 + count);
-   NaN where there is nothing to tell. */
+/* Sum up the rays of each cell: mean density, stained share of the perimeter, share of that which goes on beside it, mean
+   width of what is stained, and the densities below which the shares `below` of the stained perimeter lie, 0 if there is
+   none. A ray goes on in a neighbour that is stained at a distance that differs by no more than bend_um.
+   out: (n, 4 + count); NaN where there is nothing to tell. */
 EXPORT int64_t ihc_sum_up_borders(int64_t n, const float *od, const uint8_t *stained, const float *radius_um,
                                   const float *width_um, const float *share, float bend_um, int64_t count,
                                   const double *below, float *out) {
-    for (int64_t cell = 0; cell < n; cell++, out += 3 + count) {
+    for (int64_t cell = 0; cell < n; cell++, out += 4 + count) {
         int64_t first = cell * RAYS;
         double mean = 0, linear = 0, lined = 0, width = 0, room = 0;
         int number = 0, order[RAYS];
-        float seen[RAYS];
         for (int k = 0; k < RAYS; k++) {
             int64_t i = first + k;
-            seen[k] = stained[i] ? od[i] : 0;
-            int at = k; /* insertion keeps equal ones in their order */
-            for (; at && seen[order[at - 1]] > seen[k]; at--) order[at] = order[at - 1];
-            order[at] = k;
             mean += (double)share[i] * od[i];
             room += share[i];
             if (!stained[i]) continue;
-            number++;
+            int at = number++; /* insertion keeps equal ones in their order */
+            for (; at && od[first + order[at - 1]] > od[i]; at--) order[at] = order[at - 1];
+            order[at] = k;
             width += width_um[i];
             lined += share[i];
             for (int turn = 1; turn < RAYS; turn += RAYS - 2) {
@@ -73,12 +70,13 @@ EXPORT int64_t ihc_sum_up_borders(int64_t n, const float *od, const uint8_t *sta
             }
         }
         out[0] = room > 0 ? (float)mean : NAN;
-        out[1] = room > 0 && lined > 0 ? (float)(linear / lined) : NAN;
-        out[2] = room > 0 && number ? (float)(width / number) : NAN;
-        double sum = share[first + order[0]];
+        out[1] = room > 0 ? (float)(lined / room) : NAN;
+        out[2] = lined > 0 ? (float)(linear / lined) : NAN;
+        out[3] = lined > 0 ? (float)(width / number) : NAN;
+        double sum = number ? share[first + order[0]] : 0;
         for (int64_t k = 0, at = 0; k < count; k++) {
-            while (at < RAYS - 1 && sum < below[k]) sum += share[first + order[++at]];
-            out[3 + k] = room > 0 ? seen[order[at]] : NAN;
+            while (at < number - 1 && sum < below[k] * lined) sum += share[first + order[++at]];
+            out[4 + k] = number ? od[first + order[at]] : room > 0 ? 0 : NAN;
         }
     }
     return 0;

@@ -19,6 +19,7 @@ from ihcscore.schema import (
     CELL_TYPES,
     CLASS_COLUMN,
     COMPARTMENTS,
+    COMPLETENESS_COLUMN,
     RIDGE_MEAN_COLUMN,
     SCORED_COLUMN,
     STAINS,
@@ -31,6 +32,7 @@ MEASUREMENTS = (
     "Nucleus: Circularity",
     *(stain_column(name, stain, "mean") for name in COMPARTMENTS for stain in STAINS),
     RIDGE_MEAN_COLUMN,
+    COMPLETENESS_COLUMN,
     SCORED_COLUMN,
 )
 """What goes along with the outlines; the rest is in the cell table, under the same id."""
