@@ -105,13 +105,13 @@ class Network:
     """
 
     name: str = "network"
-    version: str = "2"
+    version: str = "3"
     weights: Path | None = None
     largest_object_um: float = 40.0
     influence_um: float = 20.0
     inside: float = 0.5
     peak: float = 0.35
-    depth: float = 0.12
+    depth: float = 0.15
     smooth_um: float = 0.75
     grow_um: float = 0.5
     smallest_um2: float = 10.0

@@ -11,7 +11,7 @@ import cv2
 from ihcscore import __version__
 from ihcscore.train.tiles import PER_SHARD, make_shards
 
-SHIPPED_TILES, SHIPPED_STEPS, SHIPPED_SEED = 12000, 12000, 6
+SHIPPED_TILES, SHIPPED_STEPS, SHIPPED_SEED = 24000, 30000, 8
 LIBRARIES = ("torch", "numpy", "opencv-python-headless")
 
 

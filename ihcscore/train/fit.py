@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -18,6 +19,8 @@ from ihcscore.train.tiles import Tiles
 CROP = 160
 MARGIN = 16
 """Pixels along a crop's border that count for nothing: what decides them lies outside."""
+ZOOM, ZOOMED_SHARE = 1.25, 0.5
+"""Half of the crops are enlarged or reduced, by so much at most."""
 WARM_UP = 200
 AVERAGE = 0.999
 """Of the running mean of the weights, which is what is shipped."""
@@ -55,27 +58,33 @@ class Schedule:
 def load_tiles(paths: Sequence[Path]) -> Tiles:
     """Read shards into memory."""
     parts = [np.load(path) for path in paths]
-    return Tiles(np.concatenate([part["rgb"] for part in parts]), np.concatenate([part["height"] for part in parts]))
+    return Tiles(*(np.concatenate([part[name] for part in parts]) for name in ("rgb", "height", "weight")))
 
 
 def crops(rng: np.random.Generator, tiles: Tiles, count: int) -> tuple[Tensor, Tensor]:
-    """Draw crops, turned, mirrored and tinted at random.
+    """Draw crops, turned, mirrored, zoomed and tinted at random.
 
     Returns
     -------
     light : Tensor of shape (count, 3, CROP, CROP)
+        0 to 1.
     height : Tensor of shape (count, CROP, CROP)
         0 to 1.
     """
     light = np.empty((count, CROP, CROP, 3), np.uint8)
     height = np.empty((count, CROP, CROP), np.uint8)
+    numbers = np.repeat(np.arange(len(tiles.weight)), tiles.weight)
     for k in range(count):
-        n = rng.integers(len(tiles.rgb))
-        row, column = rng.integers(0, tiles.rgb.shape[1] - CROP + 1, 2)
-        window = (slice(row, row + CROP), slice(column, column + CROP))
+        n = numbers[rng.integers(len(numbers))]
+        zoom = ZOOM ** rng.uniform(-1, 1) if rng.random() < ZOOMED_SHARE else 1.0
+        side = round(CROP * zoom)
+        row, column = rng.integers(0, tiles.rgb.shape[1] - side + 1, 2)
+        window = (slice(row, row + side), slice(column, column + side))
         turns, mirrored = int(rng.integers(4)), bool(rng.integers(2))
-        for source, target in ((tiles.rgb[n], light), (tiles.height[n], height)):
-            part = np.rot90(source[window], turns)
+        smooth = cv2.INTER_AREA if side > CROP else cv2.INTER_LINEAR
+        for source, target, how in ((tiles.rgb[n], light, smooth), (tiles.height[n], height, cv2.INTER_NEAREST)):
+            zoomed = source[window] if side == CROP else cv2.resize(source[window], (CROP, CROP), interpolation=how)
+            part = np.rot90(zoomed, turns)
             target[k] = part[::-1] if mirrored else part
         light[k] = _tint(rng, light[k])
     return (

@@ -1,6 +1,6 @@
 """Train the network that reads membranes along rays, on phantoms alone.
 
-    python -m ihcscore.train.membranes [--out DIR] [--tiles 10000] [--steps 90000] [--seed 12]
+    python -m ihcscore.train.membranes [--out DIR] [--tiles 15000] [--steps 90000] [--seed 12]
 
 Writes ``membranes.onnx``, ``slide.onnx`` and ``membranes.json``, which ship in ``ihcscore/membrane/weights``.
 """
@@ -65,7 +65,7 @@ PARTS, MIXED = 3, 2
 """Further textures of each tile: of a part of it, of a part of it among unstained tissue."""
 TISSUE_OD, TISSUE_SHARE = 0.1, 0.15
 """A place is tissue if more than this share of it is stained."""
-TEXTURE_NOISE = 0.3
+TEXTURE_NOISE = 0.2
 """Noise added to textures, in standard deviations: one tile's must not be known by heart."""
 FARTHEST = 2.5
 """Standard deviations from the mean at which a texture is cut off: the network is not asked about what it never saw."""
@@ -73,7 +73,7 @@ LEAST_SPREAD = 1e-3
 AVERAGE = 0.998
 """Of the running mean of the weights, which is what is shipped."""
 
-FIRST, SECOND, SLIDE_WIDTH = 16, 32, 24
+FIRST, SECOND, SLIDE_WIDTH = 16, 64, 24
 """Channels of the convolutions and of what answers to the slide."""
 GROUP, PAIR = 4, 2
 """Rays, and places along them, that are read together: the convolutions give something for every fourth and second."""
@@ -300,7 +300,7 @@ class MembraneNet(nn.Module):
         self.prior = nn.Parameter(torch.zeros(SAMPLES // 2))
 
     def moved(self, texture: Tensor) -> tuple[Tensor, Tensor]:
-        """Give what textures add to the biases of the first two convolutions, of shapes (n, 16) and (n, 32)."""
+        """Give what textures add to the biases of the first two convolutions, of shapes (n, 16) and (n, 64)."""
         far = torch.clamp((texture - self.mean) / self.spread, -FARTHEST, FARTHEST)
         both = self.slide(far)
         return both[:, :FIRST], both[:, FIRST:]
@@ -439,7 +439,7 @@ def main(arguments: list[str] | None = None) -> None:
     """Render, read, train, write."""
     parser = argparse.ArgumentParser(prog="python -m ihcscore.train.membranes", description=__doc__.splitlines()[0])
     parser.add_argument("--out", type=Path, default=Path("ihcscore-train"), help="folder of cells and weights")
-    parser.add_argument("--tiles", type=int, default=10_000, help=f"rounded up to {PER_SHARD}")
+    parser.add_argument("--tiles", type=int, default=15_000, help=f"rounded up to {PER_SHARD}")
     parser.add_argument("--steps", type=int, default=90_000)
     parser.add_argument("--seed", type=int, default=12)
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="processes that render")

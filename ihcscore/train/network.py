@@ -7,7 +7,7 @@ OUTPUTS = 2
 """Inside a nucleus; height of the nucleus's hill."""
 UNSHUFFLE = 4
 """Pixels are taken in squares of this side, at whose size the convolutions run: their count decides the time."""
-WIDTH, DEEP_WIDTH = 32, 80
+WIDTH, DEEP_WIDTH = 48, 96
 """Channels, in multiples of 16: at a quarter and an eighth of the resolution."""
 DEEP_BLOCKS = 4
 STRIDE = 2 * UNSHUFFLE

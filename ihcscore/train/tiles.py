@@ -16,7 +16,7 @@ from ihcscore.io.working import WorkingImage
 from ihcscore.phantom import render
 from ihcscore.phantom.labels import centroids_px
 from ihcscore.segment.given import sample_labels
-from ihcscore.train.variety import SIDE, WORKING_MPP, training_parameters
+from ihcscore.train.variety import SIDE, WORKING_MPP, training_parameters, weight
 
 PER_SHARD = 100
 CENTRE_SHARE = 0.3
@@ -33,10 +33,13 @@ class Tiles:
         The light, white at 255: divided by the slide's background as the segmenter does.
     height : ndarray of shape (n, SIDE, SIDE), dtype uint8
         See `heights`.
+    weight : ndarray of shape (n,), dtype uint8
+        How many times as often as others each is drawn; see `ihcscore.train.variety.weight`.
     """
 
     rgb: NDArray[np.uint8]
     height: NDArray[np.uint8]
+    weight: NDArray[np.uint8]
 
 
 def heights(labels: NDArray[np.int32]) -> NDArray[np.uint8]:
@@ -86,7 +89,7 @@ def _depth(labels: NDArray[np.int32]) -> NDArray[np.float32]:
     return np.asarray(cv2.distanceTransform(fine, cv2.DIST_L2, 5)[1::2, 1::2], np.float32)
 
 
-def training_tile(seed: int, number: int) -> tuple[NDArray[np.uint8], NDArray[np.int32]]:
+def training_tile(seed: int, number: int) -> tuple[NDArray[np.uint8], NDArray[np.int32], int]:
     """Render one tile.
 
     Parameters
@@ -99,9 +102,11 @@ def training_tile(seed: int, number: int) -> tuple[NDArray[np.uint8], NDArray[np
     rgb : ndarray of shape (SIDE, SIDE, 3), dtype uint8
         White is 255 or, for a third of the tiles, what the scanner gives: a slide of which nobody knows the background.
     nuclei : ndarray of shape (SIDE, SIDE), dtype int32
+    weight : int
     """
     rng = np.random.default_rng([seed, number])
-    phantom = render(training_parameters(rng), int(rng.integers(2**62)))
+    parameters = training_parameters(rng)
+    phantom = render(parameters, int(rng.integers(2**62)))
     size = phantom.nuclei.shape
     frame = frame_for(size[1], size[0], mpp=phantom.parameters.mpp, working_mpp=WORKING_MPP)
     rgb = WorkingImage(ArraySlide(phantom.rgb, frame.mpp), frame).read((0, 0, *frame.shape))
@@ -111,7 +116,7 @@ def training_tile(seed: int, number: int) -> tuple[NDArray[np.uint8], NDArray[np
         rgb = np.clip(np.rint(rgb * (255 / light)), 0, 255).astype(np.uint8)
     short = [max(0, SIDE - n) for n in rgb.shape[:2]]
     rgb = np.pad(rgb, ((0, short[0]), (0, short[1]), (0, 0)), mode="edge")[:SIDE, :SIDE]
-    return rgb, np.pad(nuclei, ((0, short[0]), (0, short[1])))[:SIDE, :SIDE]
+    return rgb, np.pad(nuclei, ((0, short[0]), (0, short[1])))[:SIDE, :SIDE], weight(parameters)
 
 
 def make_shard(folder: Path, seed: int, shard: int) -> Path:
@@ -120,11 +125,12 @@ def make_shard(folder: Path, seed: int, shard: int) -> Path:
     if not path.exists():
         rgb = np.zeros((PER_SHARD, SIDE, SIDE, 3), np.uint8)
         height = np.zeros((PER_SHARD, SIDE, SIDE), np.uint8)
+        weights = np.zeros(PER_SHARD, np.uint8)
         for k in range(PER_SHARD):
-            rgb[k], nuclei = training_tile(seed, shard * PER_SHARD + k)
+            rgb[k], nuclei, weights[k] = training_tile(seed, shard * PER_SHARD + k)
             height[k] = heights(nuclei)
         part = path.with_suffix(".part.npz")
-        np.savez(part, rgb=rgb, height=height)
+        np.savez(part, rgb=rgb, height=height, weight=weights)
         part.replace(path)
     return path
 

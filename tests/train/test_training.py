@@ -2,6 +2,7 @@
 
 import json
 
+import cv2
 import numpy as np
 import onnx
 import onnxruntime
@@ -14,9 +15,10 @@ from ihcscore.segment.network import Network
 from ihcscore.train import network, tiles
 from ihcscore.train.__main__ import main
 from ihcscore.train.export import export
-from ihcscore.train.fit import Run, Schedule, load_tiles
+from ihcscore.train.fit import CROP, Run, Schedule, crops, load_tiles
 from ihcscore.train.integers import MOST_WEIGHT, fold
-from ihcscore.train.tiles import SIDE, heights, training_tile
+from ihcscore.train.tiles import SIDE, Tiles, heights, training_tile
+from ihcscore.train.variety import DENSE_WEIGHT, training_parameters
 
 
 @pytest.fixture(scope="module")
@@ -120,13 +122,34 @@ def test_nothing_farther_than_the_margin_matters():
 
 
 def test_tiles_are_the_same_again_and_differ_from_each_other():
-    rgb, nuclei = training_tile(3, 5)
-    again, _ = training_tile(3, 5)
+    rgb, nuclei, weight = training_tile(3, 5)
+    again, *_ = training_tile(3, 5)
+    assert weight in (1, DENSE_WEIGHT)
     assert rgb.shape == (SIDE, SIDE, 3)
     assert nuclei.shape == (SIDE, SIDE)
     np.testing.assert_array_equal(rgb, again)
     assert not np.array_equal(rgb, training_tile(3, 6)[0])
     assert not np.array_equal(rgb, training_tile(4, 5)[0])
+
+
+def test_tiles_are_drawn_by_their_weight():
+    shades = np.array([0, 60, 120, 180], np.uint8)[:, None, None]
+    flat = np.broadcast_to(shades, (4, SIDE, SIDE))
+    tiles = Tiles(np.repeat(flat[..., None], 3, axis=3), np.array(flat), np.array([1, 0, 3, 1], np.uint8))
+    _, height = crops(np.random.default_rng(1), tiles, 1000)
+    seen = (height[:, 0, 0] * 255).round()
+    assert (seen == 60).sum() == 0
+    assert (seen == 120).float().mean() == pytest.approx(0.6, abs=0.05)
+
+
+def test_a_stain_that_leaks_into_nuclei_does_not_hide_them():
+    seen = [training_parameters(np.random.default_rng(number)) for number in range(300)]
+    assert {drawn.marker for drawn in seen} == {"nuclear", "membranous", "cytoplasmic", "negative"}
+    stained = [drawn for drawn in seen if drawn.marker in ("membranous", "cytoplasmic")]
+    assert len(stained) == pytest.approx(0.52 * 300, abs=25)
+    leaks = [drawn for drawn in stained if drawn.nucleus_leak[0] > 0.35]
+    assert leaks
+    assert all(drawn.marker_od[0] <= 0.6 and drawn.hematoxylin_in_positive[0] >= 0.5 for drawn in leaks)
 
 
 def test_every_nucleus_is_one_hill():
@@ -136,6 +159,20 @@ def test_every_nucleus_is_one_hill():
     tops = np.zeros(phantom.nuclei.max() + 1)
     np.maximum.at(tops, phantom.nuclei.ravel(), hill.ravel())
     assert tops[1:].min() > 100
+
+
+def test_a_crop_and_its_heights_are_cut_turned_and_zoomed_alike():
+    discs = np.zeros((SIDE, SIDE), np.uint8)
+    for x in range(20, SIDE, 40):
+        for y in range(15, SIDE, 30):
+            cv2.circle(discs, (x, y), 8, 255, -1)
+    white = Tiles(np.repeat(255 - discs[None, ..., None], 3, axis=3), discs[None], np.ones(1, np.uint8))
+    light, height = crops(np.random.default_rng(3), white, 40)
+    assert light.shape == (40, 3, CROP, CROP)
+    agree = ((light.mean(1) < 0.5) == (height > 0)).float().mean((1, 2))
+    assert agree.min() > 0.97
+    sizes = [np.median(cv2.connectedComponentsWithStats(h.numpy().astype(np.uint8))[2][1:, 4]) for h in height]
+    assert min(sizes) < 0.75 * 197 < 1.3 * 197 < max(sizes)
 
 
 def test_an_interrupted_run_goes_on(tmp_path):
