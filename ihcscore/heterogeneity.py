@@ -74,6 +74,26 @@ def heterogeneity(blocks: BlockTallies) -> dict[str, float]:
     return found
 
 
+def between(parts: Values) -> dict[str, float]:
+    """Tell how the H-score varies from region to region.
+
+    Parameters
+    ----------
+    parts : ndarray of shape (n, len(TALLIES)), dtype float64
+        Tallies of each region, or of each image where several are pooled.
+
+    Returns
+    -------
+    dict of str to float
+        ``h_region_sd``, the standard deviation of the H-scores of parts with 20 cells or more (n - 1 in the
+        denominator; its square is the variance from region to region, in which chance within each has a share).
+        Nothing where fewer than two have as many.
+    """
+    enough = Tallies(parts).cells >= FEWEST_CELLS
+    scores = h_scores(Tallies(parts[enough]))
+    return {"h_region_sd": float(scores.std(ddof=1))} if len(scores) > 1 else {}
+
+
 def _alike(away: Values, one: NDArray[np.intp], other: NDArray[np.intp]) -> float:
     """Give what changes of Moran's I when scores change places."""
     return float(away[one] @ away[other])

@@ -87,7 +87,7 @@ class ScoreRow:
     band : Band or None
         Sensitivity of the assay's first score.
     heterogeneity : mapping of str to float
-        As `ihcscore.heterogeneity.heterogeneity` gives it.
+        As `ihcscore.heterogeneity.heterogeneity` gives it; of several regions or images together, `between` too.
     patterns : mapping of str to float
         Share of cells of each membrane pattern, where membranes were judged.
     unmeasurable : int

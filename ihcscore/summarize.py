@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from ihcscore.assay import Assay
 from ihcscore.context import SlideContext
-from ihcscore.heterogeneity import heterogeneity, hotspots
+from ihcscore.heterogeneity import between, heterogeneity, hotspots
 from ihcscore.intervals import HALVINGS, BlockTallies, Interval, Sampling, interval, sampling
 from ihcscore.regions import SEPARATOR, RegionSet
 from ihcscore.rows import ALL, OK, UNSCORABLE, WHOLE, ScoreRow, ScoreValue
@@ -84,6 +84,12 @@ class _Scope:
         if not self.at:
             return BlockTallies(np.zeros((0, 2), np.int64), np.zeros((0, len(TALLIES))), side_um)
         return BlockTallies(np.concatenate(self.at), np.concatenate(self.values), side_um).coarser(1)
+
+    def by_image(self) -> NDArray[np.float64]:
+        """Give the tallies of each image that has cells here."""
+        values = np.concatenate([np.zeros((0, len(TALLIES))), *self.values])
+        image = np.concatenate([np.zeros(0, np.int64), *(at[:, 0] // IMAGE_ROWS for at in self.at)])
+        return np.array([values[image == n].sum(axis=0) for n in np.unique(image)]).reshape(-1, len(TALLIES))
 
 
 @dataclass(frozen=True)
@@ -198,8 +204,20 @@ class ScoreTable:
             area = area_mm2 if members is None else self.regions.area_mm2(members)
             for population in populations:
                 if population == wanted or (k, population) in self._scopes:
-                    rows.append(replace(self._row(self._scope(k, population)), area_mm2=area))
+                    row = self._row(self._scope(k, population))
+                    differ = between(self._parts(k, population))
+                    rows.append(replace(row, area_mm2=area, heterogeneity={**row.heterogeneity, **differ}))
         return rows + self._hotspots()
+
+    def _parts(self, k: int, population: str) -> NDArray[np.float64]:
+        """Give the tallies of each region of an area, and of each image of the whole."""
+        members = self._areas[k][2]
+        if members is None:
+            return self._scope(k, population).by_image()
+        single = {(name,) for name in members}
+        alone = [n for n, (_, _, inside) in enumerate(self._areas) if inside in single]
+        scopes = [self._scopes[n, population] for n in alone if (n, population) in self._scopes]
+        return np.concatenate([np.zeros((0, len(TALLIES))), *(scope.by_image() for scope in scopes)])
 
     @property
     def _fine_um(self) -> float:

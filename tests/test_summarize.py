@@ -6,7 +6,7 @@ import pytest
 import shapely
 
 from ihcscore import load_assay
-from ihcscore.heterogeneity import heterogeneity, hotspots
+from ihcscore.heterogeneity import between, heterogeneity, hotspots
 from ihcscore.intervals import BlockTallies
 from ihcscore.io.regions import Region
 from ihcscore.regions import RegionSet
@@ -117,6 +117,24 @@ def test_the_band_moves_thresholds_and_says_what_dominates():
         assert end == pytest.approx(100 * sum((od >= t + shift).mean() for t in ASSAY.thresholds))
     (still,) = score_rows(cells_of(), ASSAY.replace(band_od=0.0))
     assert still.band.low == still.band.high == still.h_score
+
+
+def of_class(name, n, **changes):
+    return cells_of(n, Classification=np.full(n, name, object), **changes)
+
+
+def test_regions_of_a_class_and_pooled_images_say_how_they_differ():
+    regions = RegionSet(tuple(Region(name, "Tumor", shapely.box(0, 0, 9, 9)) for name in ("a", "b", "few")))
+    cells = pd.concat(
+        [of_class("1+", 100, Region="a"), of_class("3+", 50, Region="b"), of_class("Negative", 19, Region="few")]
+    )
+    rows = {row.region: row for row in score_rows(cells, ASSAY, regions)}
+    assert rows["all Tumor"].heterogeneity["h_region_sd"] == pytest.approx(np.std([100, 300], ddof=1))
+    assert all("h_region_sd" not in rows[name].heterogeneity for name in ("image", "a", "b", "few"))
+    (pooled,) = pool([of_class("1+", 30), of_class("2+", 90)], ASSAY, None, group="g", region="pooled")
+    assert pooled.heterogeneity["h_region_sd"] == pytest.approx(np.std([100, 200], ddof=1))
+    assert "h_region_sd" in table_columns([pooled])
+    assert between(np.zeros((0, len(TALLIES)))) == {}
 
 
 def test_pooled_images_do_not_touch():
