@@ -212,7 +212,7 @@ class ScoreTable:
     def _parts(self, k: int, population: str) -> NDArray[np.float64]:
         """Give the tallies of each region of an area, and of each image of the whole."""
         members = self._areas[k][2]
-        if members is None:
+        if members is None or len(members) == 1:
             return self._scope(k, population).by_image()
         single = {(name,) for name in members}
         alone = [n for n, (_, _, inside) in enumerate(self._areas) if inside in single]
