@@ -17,13 +17,14 @@ from ihcscore.io.working import WorkingImage
 from ihcscore.maps import maps_of, seen
 from ihcscore.measure import CellPixels, measure_shapes, measure_stains
 from ihcscore.membrane import measure_membranes
-from ihcscore.membrane.profiles import REACH_UM, dab_levels
+from ihcscore.membrane.profiles import REACH_UM
 from ihcscore.native import run
 from ihcscore.outlines import trace
 from ihcscore.parts import Part, Rows
 from ihcscore.quality import JUDGED, measure_quality
 from ihcscore.segment.base import BlockPixels, MapSegmenter, Segmenter
 from ihcscore.spans import Spans
+from ihcscore.stains.levels import both_levels
 
 CONTESTED_PX = 12
 """How far outside its core a block still reports nuclei, in case the neighbour sees them differently."""
@@ -147,17 +148,20 @@ def _measured(job: Job, block: Block) -> tuple[NDArray[np.uint8], Rows]:
 
 def _nuclei(job: Job, block: Block) -> tuple[NDArray[np.uint8], NDArray[np.int32]]:
     """Give the light and the nuclei's labels in a block's window."""
-    background = np.asarray(job.context.background, np.float64)
     if isinstance(job.segmenter, MapSegmenter):
         read = seen(block.window, job.image.frame.shape, job.segmenter)
         light = job.image.read(read)
-        maps = maps_of(light, read, block.window, background, job.segmenter)
+        maps = maps_of(light, read, block.window, np.asarray(job.context.background, np.float64), job.segmenter)
         (y0, x0, y1, x1), (top, left, _, _) = block.window, read
-        return light[y0 - top : y1 - top, x0 - left : x1 - left], job.segmenter.nuclei(maps)
-    rgb = job.image.read(block.window)
-    return rgb, job.segmenter.segment(
-        BlockPixels(rgb, job.context.stains, background, job.image.frame.working_mpp, block.window[:2])
-    )
+        pixels = _pixels(job, block, np.ascontiguousarray(light[y0 - top : y1 - top, x0 - left : x1 - left]))
+        return pixels.rgb, job.segmenter.nuclei(maps, pixels)
+    pixels = _pixels(job, block, job.image.read(block.window))
+    return pixels.rgb, job.segmenter.segment(pixels)
+
+
+def _pixels(job: Job, block: Block, rgb: NDArray[np.uint8]) -> BlockPixels:
+    background = np.asarray(job.context.background, np.float64)
+    return BlockPixels(rgb, job.context.stains, background, job.image.frame.working_mpp, block.window[:2])
 
 
 def _around(spans: Spans, margin: int, shape: tuple[int, ...]) -> tuple[slice, slice]:
@@ -206,9 +210,9 @@ def _measure(
     columns: Rows = dict(measure_stains(pixels, spans.areas, *light, mpp))
     of_nuclei, of_cells = trace(spans), trace(pixels.cells)
     columns |= measure_shapes(spans, of_nuclei, mpp)
-    dab = dab_levels(rgb, job.context.background, job.context.stains)
+    levels = both_levels(rgb, job.context.background, job.context.stains)
     at = xy - np.array(origin[::-1], np.float64)
-    columns |= measure_membranes(dab, nuclei, at, mpp, job.texture)
+    columns |= measure_membranes(levels, nuclei, at, mpp, job.texture)
 
     place = (float(origin[1]), float(origin[0])), job.image.frame.scale
     return columns | {"nucleus_wkb": of_nuclei.wkb(*place), "cell_wkb": of_cells.wkb(*place)}

@@ -14,13 +14,14 @@ from hypothesis.extra import numpy as hnp
 
 from ihcscore import native
 from ihcscore.errors import IhcscoreError
-from ihcscore.membrane.profiles import BEFORE, LONGEST, RAYS, SAMPLES, STEP_UM, dab_levels, read_profiles
+from ihcscore.membrane.profiles import BEFORE, LONGEST, RAYS, SAMPLES, STEP_UM, read_profiles
 from ihcscore.membrane.reader import settled
 from ihcscore.outlines import boxes_of, outlines, rings_of, trace
 from ihcscore.outputs.rings import ring_texts
-from ihcscore.segment.split import split
+from ihcscore.segment.split import Stained, split
 from ihcscore.spans import Spans
 from ihcscore.stains.density import optical_density
+from ihcscore.stains.levels import dab_levels
 from ihcscore.stains.unmix import unmix, unmix_light
 from ihcscore.stains.vectors import StainMatrix
 
@@ -97,32 +98,50 @@ def top_of(level, y, x):
     return (y, x) if best[1] == (y, x) else top_of(level, *best[1])
 
 
-def hills_of(height, mask, depth):
-    """Hills by the rule: each joins the higher one behind its highest saddle, if that is not too deep, four times."""
+def hills_of(height, mask, depth, stained=None):
+    """Hills by the rule: those that stain parts are kept apart once the others are one with the lesser depth."""
     level = np.maximum(height, 1).astype(int) * mask
     tops = {(y, x): top_of(level, y, x) for y, x in np.argwhere(mask).tolist()}
     summits = sorted(set(tops.values()))
     hill = {pixel: summits.index(top) for pixel, top in tops.items()}
     rank = [(level[top], -k) for k, top in enumerate(summits)]  # among equals the first is the higher
-    for _ in range(4):
-        joins = {}
-        for dy, dx in ((0, 1), (1, 0)):
-            for (y, x), one in hill.items():
-                other = hill.get((y + dy, x + dx), one)
-                low, high = sorted((one, other), key=rank.__getitem__)
-                saddle = min(level[y, x], level[y + dy, x + dx]) if one != other else 0
-                if one != other and rank[low][0] - saddle < depth:
-                    way = saddle, rank[high][0], high
-                    if low not in joins or way[:2] > joins[low][:2]:
-                        joins[low] = way
-        for pixel, number in hill.items():
-            while number in joins:
-                number = joins[number][2]
-            hill[pixel] = number
+    borders = [
+        (pixel, (pixel[0] + dy, pixel[1] + dx), min(level[pixel], level[pixel[0] + dy, pixel[1] + dx]))
+        for dy, dx in ((0, 1), (1, 0))
+        for pixel in hill
+        if (pixel[0] + dy, pixel[1] + dx) in hill
+    ]
+    if stained and stained.depth < depth:
+        merge_hills(hill, borders, rank, stained.depth)
+        pairs = {}
+        for one, other, saddle in borders:
+            pairs.setdefault(tuple(sorted((hill[one], hill[other]))), []).append((saddle, one, other))
+        borders = []
+        for pair, ways in sorted(pairs.items()):
+            both = np.mean([int(stained.plane[one]) + int(stained.plane[other]) for _, one, other in ways]) / 2
+            if both < max(int(stained.plane[summits[k]]) for k in pair) + stained.denser:
+                borders += [(one, other, saddle) for saddle, one, other in ways]
+    merge_hills(hill, borders, rank, depth)
     out = np.zeros(height.shape, np.int32)
     for pixel, number in hill.items():
         out[pixel] = number + 1
     return out
+
+
+def merge_hills(hill, borders, rank, depth):
+    """Let each hill join the higher one behind its highest saddle, if that is not too deep, four times."""
+    for _ in range(4):
+        joins = {}
+        for pixel, beside, saddle in borders:
+            low, high = sorted((hill[pixel], hill[beside]), key=rank.__getitem__)
+            if low != high and rank[low][0] - saddle < depth:
+                way = saddle, rank[high][0], high
+                if low not in joins or way[:2] > joins[low][:2]:
+                    joins[low] = way
+        for pixel, number in hill.items():
+            while number in joins:
+                number = joins[number][2]
+            hill[pixel] = number
 
 
 @settings(max_examples=100, deadline=None)
@@ -133,6 +152,9 @@ def test_hills_are_those_of_the_rule(data):
     mask = data.draw(hnp.arrays(bool, shape))
     depth = data.draw(st.integers(1, 12))
     np.testing.assert_array_equal(split(height, mask, depth), hills_of(height, mask, depth))
+    plane = data.draw(hnp.arrays(np.uint8, shape, elements=st.integers(0, 9)))
+    stained = Stained(plane, data.draw(st.integers(1, 4)), data.draw(st.integers(0, 3)))
+    np.testing.assert_array_equal(split(height, mask, depth, stained), hills_of(height, mask, depth, stained))
 
 
 def test_an_ascent_has_a_bounded_reach():
@@ -145,10 +167,10 @@ def test_an_ascent_has_a_bounded_reach():
 @given(st.integers(0, 2**32 - 1))
 def test_rays_are_read_as_they_lie(seed):
     rng = np.random.default_rng(seed)
-    dab = rng.integers(0, 256, (30, 40)).astype(np.uint8)
-    nuclei = rng.integers(0, 3, dab.shape).astype(np.int32)
+    levels = rng.integers(0, 256, (2, 30, 40)).astype(np.uint8)
+    nuclei = rng.integers(0, 3, levels.shape[1:]).astype(np.int32)
     xy = np.rint(rng.uniform(0, 30, (2, 2)) * 32) / 32
-    found = read_profiles(dab, nuclei, xy, range(2), 0.5)
+    found = read_profiles(levels, nuclei, xy, range(2), 0.5)
     for cell in range(2):
         for ray in range(0, RAYS, 5):
             way = np.array([np.cos(2 * np.pi * ray / RAYS), np.sin(2 * np.pi * ray / RAYS)])
@@ -165,9 +187,9 @@ def test_rays_are_read_as_they_lie(seed):
             expected = 0
             for dy, share_y in ((0, 1 - below), (1, below)):
                 for dx, share_x in ((0, 1 - right), (1, right)):
-                    value = dab[np.clip(top + dy, 0, 29), np.clip(left + dx, 0, 39)]
+                    value = levels[:, np.clip(top + dy, 0, 29), np.clip(left + dx, 0, 39)]
                     expected = expected + share_x * share_y * value
-            np.testing.assert_array_equal(found.level[cell, ray], np.floor(expected + 0.5))
+            np.testing.assert_array_equal(found.level[:, cell, ray], np.floor(expected + 0.5))
 
 
 @given(st.lists(st.lists(st.tuples(*(st.integers(-(10**9), 10**9),) * 2), min_size=1, max_size=4), max_size=4))

@@ -18,7 +18,7 @@ from ihcscore.schema import (
     ridge_column,
 )
 
-LINE = 0.65
+LINE = 0.7
 """Probability from which a border counts as a stained line."""
 BEND_UM = 2.0
 """Two neighbouring rays' borders are one line if their distances from the centroid differ by no more."""
@@ -56,7 +56,7 @@ class Borders:
 
 
 def measure_membranes(
-    dab: NDArray[np.uint8],
+    levels: NDArray[np.uint8],
     nuclei: NDArray[np.int32],
     xy: NDArray[np.float64],
     mpp: float,
@@ -66,8 +66,8 @@ def measure_membranes(
 
     Parameters
     ----------
-    dab : ndarray of shape (M, N), dtype uint8
-        As `ihcscore.membrane.profiles.dab_levels` gives it. Not modified.
+    levels : ndarray of shape (2, M, N), dtype uint8
+        DAB and luma, as `ihcscore.stains.levels.both_levels` gives them. Not modified.
     nuclei : ndarray of shape (M, N), dtype int32
         Labels; nucleus i at row i - 1 of `xy`, and higher labels of others.
     xy : ndarray of shape (n, 2)
@@ -84,12 +84,12 @@ def measure_membranes(
     """
     starts = range(0, len(xy), BATCH_CELLS) or range(1)
     batches = (range(k, min(k + BATCH_CELLS, len(xy))) for k in starts)
-    parts = [_columns(find_borders(dab, nuclei, xy, cells, mpp, texture)) for cells in batches]
+    parts = [_columns(find_borders(levels, nuclei, xy, cells, mpp, texture)) for cells in batches]
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
 
 def find_borders(
-    dab: NDArray[np.uint8],
+    levels: NDArray[np.uint8],
     nuclei: NDArray[np.int32],
     xy: NDArray[np.float64],
     cells: range,
@@ -100,7 +100,7 @@ def find_borders(
 
     Parameters
     ----------
-    dab, nuclei, xy, mpp, texture
+    levels, nuclei, xy, mpp, texture
         As of `measure_membranes`.
     cells : range
         Rows of `xy`.
@@ -118,11 +118,11 @@ def find_borders(
     if not len(cells):
         empty = np.zeros((0, RAYS), np.float32)
         return Borders(empty, empty.astype(np.bool_), empty, empty, empty)
-    profiles = read_profiles(dab, nuclei, xy, cells, mpp)
+    profiles = read_profiles(levels, nuclei, xy, cells, mpp)
     found = read_membranes(profiles, texture)
     shape = found.od.shape
     stained, width, share = np.empty(shape, np.bool_), np.empty(shape, np.float32), np.empty(shape, np.float32)
-    seen = profiles.level, profiles.other.view(np.uint8), profiles.edge_um
+    seen = profiles.level[0], profiles.other.view(np.uint8), profiles.edge_um
     read = found.line, found.radius_um
     run("find_borders", len(cells), *seen, *read, LINE, STEP_UM, stained.view(np.uint8), width, share)
     return Borders(found.od, stained, found.radius_um, width, share)

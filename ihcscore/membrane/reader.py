@@ -13,15 +13,18 @@ from numpy.typing import NDArray
 
 from ihcscore.errors import WeightsError
 from ihcscore.inference import open_session
-from ihcscore.membrane.profiles import BEFORE, LOWEST_OD, RAYS, SAMPLES, STEP_UM, STEPS_PER_OD, Profiles
+from ihcscore.membrane.profiles import BEFORE, RAYS, SAMPLES, STEP_UM, Profiles
 from ihcscore.native import run
+from ihcscore.stains.levels import LOWEST_LUMA_OD, LOWEST_OD, LUMA_STEPS_PER_OD, STEPS_PER_OD
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession
 
 PACKAGED = "the packaged membrane weights"
-MIDDLE_OD, SCALE_OD = 0.1, 0.2
-"""What the network sees of densities is how far they lie from the former, in units of the latter."""
+MIDDLE_OD, SCALE_OD = np.array([0.1, 0.06]), np.array([0.2, 0.12])
+"""What the network sees of DAB and luma is how far they lie from the former, in units of the latter."""
+PLANES = 3
+"""What it sees: DAB where no other nucleus lies, luma, and where another nucleus lies."""
 AROUND = 2
 """Rays that are repeated at either end of what the network sees, for its convolutions."""
 RAYS_FILE, SLIDE_FILE, CARD_FILE = "membranes.onnx", "slide.onnx", "membranes.json"
@@ -51,7 +54,7 @@ class Reading:
 
 
 def seen(profiles: Profiles) -> NDArray[np.float32]:
-    """Give what the network sees: density where no other nucleus lies, and where one does.
+    """Give what the network sees: DAB where no other nucleus lies, luma, and where another nucleus lies.
 
     Parameters
     ----------
@@ -60,11 +63,12 @@ def seen(profiles: Profiles) -> NDArray[np.float32]:
 
     Returns
     -------
-    ndarray of shape (n, 2, 24, 36), dtype float32
+    ndarray of shape (n, 3, 24, 36), dtype float32
         The rays go round: before the first and after the last stand two of those at the other end.
     """
-    out = np.empty((len(profiles.level), 2, SAMPLES, RAYS + 2 * AROUND), np.float32)
-    shown = 1 / STEPS_PER_OD / SCALE_OD, (LOWEST_OD - MIDDLE_OD) / SCALE_OD
+    out = np.empty((len(profiles.other), PLANES, SAMPLES, RAYS + 2 * AROUND), np.float32)
+    step, lowest = 1 / np.array([STEPS_PER_OD, LUMA_STEPS_PER_OD]), np.array([LOWEST_OD, LOWEST_LUMA_OD])
+    shown = (step / SCALE_OD).astype(np.float32), ((lowest - MIDDLE_OD) / SCALE_OD).astype(np.float32)
     run("seen_profiles", len(out), profiles.level, profiles.other.view(np.uint8), *shown, AROUND, out)
     return out
 

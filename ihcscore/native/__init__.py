@@ -42,7 +42,7 @@ SIGNATURES: dict[str, tuple[Any, ...]] = {
         *(_I64S, _I64S, _F64S, _F64S, _F64S),
     ),
     "local_mean": (_N, _N, _U8S, _N, _U8S, _N, _I32, _U8S),
-    "hills": (_N, _N, _U8S, _U8S, _I32, _U8S, _U8S, _I32S),
+    "hills": (_N, _N, _U8S, _U8S, _I32, _U8S, _I32, _I32, _U8S, _U8S, _I32S),
     "sizes": (_N, _N, _I32S, _N, _I64S, _I64S, _I64S),
     "highest": (_N, _I32S, _U8S, _N, _U8S),
     "renumber": (_N, _I32S, _N, _I32S),
@@ -51,7 +51,7 @@ SIGNATURES: dict[str, tuple[Any, ...]] = {
     "find_borders": (_N, _U8S, _U8S, _F32S, _F32S, _F32S, _F32, _F32, _U8S, _F32S, _F32S),
     "sum_up_borders": (_N, _F32S, _U8S, _F32S, _F32S, _F32S, _F32, _N, _F64S, _F32S),
     "ring_texts": (_N, _I64S, _I64S, _U8S, _I64S),
-    "seen_profiles": (_N, _U8S, _U8S, _F32, _F32, _N, _F32S),
+    "seen_profiles": (_N, _U8S, _U8S, _F32S, _F32S, _N, _F32S),
     "read_proposals": (_N, _F32S, _F32S, _F32S, _F32S, _F32S),
 }
 """What each kernel takes; see the C files."""

@@ -4,9 +4,14 @@
 enum { STEPS = 32, ROUNDS = 4, DOUBLINGS = 5, HEIGHTS = 256 };
 enum { ABOVE, LEFT, RIGHT, BELOW, ITSELF, SOLVED = 8, OUTSIDE = 255 };
 
+/* Between two pixels of two hills: the lower of their heights, and their stain added up. */
 typedef struct {
-    int32_t one, other, saddle;
+    int32_t one, other, saddle, stain;
 } Border;
+
+typedef struct {
+    uint8_t height, stain;
+} Summit;
 
 typedef struct {
     Border *of;
@@ -75,8 +80,8 @@ static int add_border(Borders *borders, Border border) {
 }
 
 /* Add the borders between the pixels of a row and those `step` pixels on; differs: room for a row, and 8 more. */
-static int add_borders(int64_t columns, int64_t step, const uint8_t *height, const int32_t *hill, uint8_t *differs,
-                       Borders *borders) {
+static int add_borders(int64_t columns, int64_t step, const uint8_t *height, const uint8_t *stain, const int32_t *hill,
+                       uint8_t *differs, Borders *borders) {
     for (int64_t x = 0; x < columns; x++) {
         int32_t one = hill[x], other = hill[x + step];
         differs[x] = (one != other) & (one != 0) & (other != 0);
@@ -88,21 +93,24 @@ static int add_borders(int64_t columns, int64_t step, const uint8_t *height, con
         for (int64_t x = begin; some && x < begin + 8; x++) { /* rarely */
             if (!differs[x]) continue;
             int here = height[x] ? height[x] : 1, there = height[x + step] ? height[x + step] : 1;
-            if (add_border(borders, (Border){hill[x], hill[x + step], here < there ? here : there})) return NO_MEMORY;
+            int saddle = here < there ? here : there, both = stain[x] + stain[x + step];
+            if (add_border(borders, (Border){hill[x], hill[x + step], saddle, both})) return NO_MEMORY;
         }
     }
     return 0;
 }
 
 /* All borders between hills, those side by side first. */
-static int borders_of(int64_t rows, int64_t columns, const uint8_t *height, const int32_t *hill, Borders *borders) {
+static int borders_of(int64_t rows, int64_t columns, const uint8_t *height, const uint8_t *stain, const int32_t *hill,
+                      Borders *borders) {
     Borders down = {NULL, 0, 0};
     uint8_t *differs = malloc((size_t)columns + 8);
     int failed = differs ? 0 : NO_MEMORY;
     for (int64_t y = 0; y < rows && !failed; y++) {
         int64_t i = y * columns;
-        failed = add_borders(columns - 1, 1, height + i, hill + i, differs, borders);
-        if (y < rows - 1 && !failed) failed = add_borders(columns, columns, height + i, hill + i, differs, &down);
+        failed = add_borders(columns - 1, 1, height + i, stain + i, hill + i, differs, borders);
+        if (y < rows - 1 && !failed)
+            failed = add_borders(columns, columns, height + i, stain + i, hill + i, differs, &down);
     }
     for (int64_t k = 0; k < down.count && !failed; k++) failed = add_border(borders, down.of[k]);
     free(differs);
@@ -111,15 +119,15 @@ static int borders_of(int64_t rows, int64_t columns, const uint8_t *height, cons
 }
 
 /* Each round, a hill joins the higher one behind its highest saddle, if that is no deeper than `depth` below the lower
-   summit; `number` becomes the highest hill it is one with. */
-static void merge(int64_t borders, Border *border, int32_t hills, const uint8_t *summit, int depth, int32_t *number,
+   summit; `number` becomes the highest hill it is one with. `border` is overwritten. */
+static void merge(int64_t borders, Border *border, int32_t hills, const Summit *summit, int depth, int32_t *number,
                   int32_t *parent, int32_t *spare, int32_t *best) {
     for (int32_t k = 0; k < hills; k++) number[k] = k;
     for (int round = 0; round < ROUNDS; round++) {
         int64_t kept = 0;
         for (int64_t b = 0; b < borders; b++) {
             Border at = border[b];
-            int lower = summit[at.one] < summit[at.other] ? summit[at.one] : summit[at.other];
+            int one = summit[at.one].height, other = summit[at.other].height, lower = one < other ? one : other;
             if (at.one != at.other && lower - at.saddle < depth) border[kept++] = at;
         }
         borders = kept;
@@ -130,7 +138,7 @@ static void merge(int64_t borders, Border *border, int32_t hills, const uint8_t 
         }
         for (int64_t b = 0; b < borders; b++) {
             Border at = border[b];
-            int one = summit[at.one], other = summit[at.other];
+            int one = summit[at.one].height, other = summit[at.other].height;
             int first = one > other || (one == other && at.one < at.other);
             int32_t low = first ? at.other : at.one, high = first ? at.one : at.other;
             int32_t rank = at.saddle * HEIGHTS + (first ? one : other);
@@ -151,13 +159,50 @@ static void merge(int64_t borders, Border *border, int32_t hills, const uint8_t 
     }
 }
 
+static int by_pair(const void *a, const void *b) {
+    const Border *one = a, *other = b;
+    if (one->one != other->one) return one->one < other->one ? -1 : 1;
+    if (one->other != other->other) return one->other < other->other ? -1 : 1;
+    if (one->saddle != other->saddle) return one->saddle < other->saddle ? -1 : 1;
+    return (one->stain > other->stain) - (one->stain < other->stain);
+}
+
+/* Sort the borders by the pairs of hills they part now, by `number`, and drop those inside of a hill and those of pairs
+   whose border is on the mean denser stained by `denser` or more than both summits are. */
+static void drop_stained(Borders *borders, const int32_t *number, const Summit *summit, int denser) {
+    int64_t kept = 0;
+    Border *border = borders->of;
+    for (int64_t b = 0; b < borders->count; b++) {
+        int32_t one = number[border[b].one], other = number[border[b].other];
+        if (one == other) continue;
+        border[kept++] = (Border){one < other ? one : other, one < other ? other : one, border[b].saddle, border[b].stain};
+    }
+    borders->count = kept;
+    if (!kept) return;
+    qsort(border, (size_t)kept, sizeof *border, by_pair);
+    kept = 0;
+    for (int64_t begin = 0, end; begin < borders->count; begin = end) {
+        Border first = border[begin];
+        int64_t stain = 0;
+        for (end = begin; end < borders->count; end++) {
+            if (border[end].one != first.one || border[end].other != first.other) break;
+            stain += border[end].stain;
+        }
+        int one = summit[first.one].stain, other = summit[first.other].stain;
+        if (stain >= 2 * (end - begin) * ((one > other ? one : other) + denser)) continue;
+        memmove(border + kept, border + begin, (size_t)(end - begin) * sizeof *border);
+        kept += end - begin;
+    }
+    borders->count = kept;
+}
+
 /* Number the summits in raster order and give every pixel of the mask its hill; gives one more than the last number.
-   padded: three padded rows; summit: their heights, in an array for the caller to free. */
-static int32_t hills_of(int64_t rows, int64_t columns, const uint8_t *height, const uint8_t *mask, uint8_t *padded,
-                        uint8_t *way, int32_t *hill, uint8_t **summit) {
+   padded: three padded rows; summit: an array for the caller to free. */
+static int32_t hills_of(int64_t rows, int64_t columns, const uint8_t *height, const uint8_t *mask, const uint8_t *stain,
+                        uint8_t *padded, uint8_t *way, int32_t *hill, Summit **summit) {
     int64_t stride = columns + 2, room = 1 << 12, step[4] = {-columns, -1, 1, columns};
     int32_t hills = 1;
-    if (!(*summit = calloc((size_t)room, 1))) return NO_MEMORY;
+    if (!(*summit = calloc((size_t)room, sizeof **summit))) return NO_MEMORY;
     memset(padded + 2 * stride, 0, (size_t)stride);
     pad_row(0, rows, columns, height, mask, padded);
     for (int64_t y = 0; y < rows; y++) {
@@ -168,11 +213,11 @@ static int32_t hills_of(int64_t rows, int64_t columns, const uint8_t *height, co
         memset(hill + y * columns, 0, (size_t)columns * sizeof *hill);
         for (uint8_t *top = row; (top = memchr(top, ITSELF, (size_t)(row + columns - top))); top++) {
             if (hills == room) {
-                uint8_t *more = realloc(*summit, (size_t)(room *= 2));
+                Summit *more = realloc(*summit, (size_t)(room *= 2) * sizeof *more);
                 if (!more) return NO_MEMORY;
                 *summit = more;
             }
-            (*summit)[hills] = here[top - row + 1];
+            (*summit)[hills] = (Summit){here[top - row + 1], stain[top - way]};
             hill[top - way] = hills++;
         }
     }
@@ -180,22 +225,34 @@ static int32_t hills_of(int64_t rows, int64_t columns, const uint8_t *height, co
     return hills;
 }
 
-/* Label the hills where the mask is; gives one more than the highest number. padded: (3, columns + 2), way: (rows,
-   columns), both overwritten. */
+/* Label the hills where the mask is; gives one more than the highest number. If `stained_depth` is less than `depth`,
+   hills whose border is denser stained than both summits by `denser` are one only below the former. padded: (3, columns
+   + 2), way: (rows, columns), both overwritten. */
 EXPORT int64_t ihc_hills(int64_t rows, int64_t columns, const uint8_t *height, const uint8_t *mask, int32_t depth,
-                         uint8_t *padded, uint8_t *way, int32_t *hill) {
-    uint8_t *summit = NULL;
+                         const uint8_t *stain, int32_t stained_depth, int32_t denser, uint8_t *padded, uint8_t *way,
+                         int32_t *hill) {
+    Summit *summit = NULL;
     Borders borders = {NULL, 0, 0};
-    int32_t *tables = NULL, hills = hills_of(rows, columns, height, mask, padded, way, hill, &summit);
-    int failed = hills < 0 ? NO_MEMORY : borders_of(rows, columns, height, hill, &borders);
-    if (!failed && !(tables = malloc((size_t)hills * 4 * sizeof *tables))) failed = NO_MEMORY;
+    Border *copy = NULL;
+    int32_t *tables = NULL, hills = hills_of(rows, columns, height, mask, stain, padded, way, hill, &summit);
+    int failed = hills < 0 ? NO_MEMORY : borders_of(rows, columns, height, stain, hill, &borders);
+    if (!failed && !(tables = malloc((size_t)hills * 5 * sizeof *tables))) failed = NO_MEMORY;
+    if (!failed && !(copy = malloc(((size_t)borders.count + 1) * sizeof *copy))) failed = NO_MEMORY;
     if (!failed) {
-        int32_t *parent = tables + hills, *spare = parent + hills, *best = spare + hills;
-        merge(borders.count, borders.of, hills, summit, depth, tables, parent, spare, best);
-        for (int64_t i = 0; i < rows * columns; i++) hill[i] = tables[hill[i]];
+        int32_t *first = tables, *then = first + hills, *parent = then + hills, *spare = parent + hills;
+        int32_t *best = spare + hills;
+        for (int32_t k = 0; k < hills; k++) first[k] = k;
+        if (stained_depth < depth) {
+            if (borders.count) memcpy(copy, borders.of, (size_t)borders.count * sizeof *copy);
+            merge(borders.count, copy, hills, summit, stained_depth, first, parent, spare, best);
+            drop_stained(&borders, first, summit, denser);
+        }
+        merge(borders.count, borders.of, hills, summit, depth, then, parent, spare, best);
+        for (int64_t i = 0; i < rows * columns; i++) hill[i] = then[first[hill[i]]];
     }
     free(summit);
     free(borders.of);
+    free(copy);
     free(tables);
     return failed ? NO_MEMORY : hills;
 }

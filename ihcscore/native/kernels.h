@@ -15,8 +15,8 @@
 #endif
 
 /* The rays out of a nucleus, as in ihcscore.membrane.profiles: their number, the samples of each, how many of these lie
-   in the nucleus. */
-enum { RAYS = 32, SAMPLES = 24, BEFORE = 2 };
+   in the nucleus, and the planes that are read along them. */
+enum { RAYS = 32, SAMPLES = 24, BEFORE = 2, PLANES = 2 };
 
 /* What a kernel that needs memory returns when there is none. */
 #define NO_MEMORY (-1)

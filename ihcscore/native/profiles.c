@@ -5,20 +5,22 @@ enum { LONGEST = 28, STRETCH = 7, FRACTION = 32, FRACTION_BITS = 5 };
 _Static_assert(LONGEST % STRETCH == 0, "a ray is followed in whole stretches");
 enum { LENGTH = BEFORE + LONGEST + SAMPLES, PIXELS = RAYS * SAMPLES };
 
+/* levels: (PLANES, rows, columns); what is read of each plane lies `apart`. */
 typedef struct {
     int32_t rows, columns;
-    const uint8_t *dab;
+    const uint8_t *levels;
     const int32_t *labels;
+    int64_t apart;
 } Image;
 
 static inline int32_t clamped(int32_t at, int32_t length) {
     return at < 0 ? 0 : at >= length ? length - 1 : at;
 }
 
-/* What is read of the rays of a cell: at each sample a pixel and the one to its right, the same in the row below, how far
-   right and below of the former it lies in 1/32 px, and the label of the nearest pixel. */
+/* What is read of the rays of a cell: at each sample a pixel of each plane and the one to its right, the same in the row
+   below, how far right and below of the former it lies in 1/32 px, and the label of the nearest pixel. */
 typedef struct {
-    uint16_t upper[PIXELS], lower[PIXELS];
+    uint16_t upper[PLANES][PIXELS], lower[PLANES][PIXELS];
     int16_t right[PIXELS], below[PIXELS];
     int32_t label[PIXELS];
 } Samples;
@@ -57,9 +59,9 @@ static inline int32_t steps_within(const Image *image, int32_t own, int32_t x, i
 
 /* Read the rays of a cell that lie inside of the image, from (x, y) on. First all that has to be looked up, then what
    follows from it: a processor waits if it needs many small numbers as one large one right after they were written. */
-static void read_inner_rays(const Image *image, int32_t own, int32_t x, int32_t y, const int32_t *steps, uint8_t *dab,
+static void read_inner_rays(const Image *image, int32_t own, int32_t x, int32_t y, const int32_t *steps, uint8_t *level,
                             uint8_t *other, int32_t *edge) {
-    int32_t columns = image->columns;
+    int32_t columns = image->columns, plane = image->rows * columns;
     Samples of;
     for (int ray = 0; ray < RAYS; ray++) {
         const int32_t *across = steps + ray * LENGTH, *down = across + RAYS * LENGTH;
@@ -73,21 +75,24 @@ static void read_inner_rays(const Image *image, int32_t own, int32_t x, int32_t 
         }
         for (int k = 0; k < SAMPLES; k++) {
             int32_t i = ray * SAMPLES + k;
-            of.upper[i] = pair(image->dab + corner[k]);
-            of.lower[i] = pair(image->dab + corner[k] + columns);
+            for (int p = 0; p < PLANES; p++) {
+                of.upper[p][i] = pair(image->levels + p * plane + corner[k]);
+                of.lower[p][i] = pair(image->levels + p * plane + corner[k] + columns);
+            }
             of.label[i] = image->labels[nearest[k]];
         }
     }
     for (int i = 0; i < PIXELS; i++) other[i] = (of.label[i] != 0) & (of.label[i] != own);
-    for (int i = 0; i < PIXELS; i++)
-        dab[i] = between(of.upper[i] & 255, of.upper[i] >> 8, of.lower[i] & 255, of.lower[i] >> 8, of.right[i],
-                         of.below[i]);
+    for (int p = 0; p < PLANES; p++, level += image->apart)
+        for (int i = 0; i < PIXELS; i++)
+            level[i] = between(of.upper[p][i] & 255, of.upper[p][i] >> 8, of.lower[p][i] & 255, of.lower[p][i] >> 8,
+                               of.right[i], of.below[i]);
 }
 
 /* Read a ray that may leave the image: how many steps lie in the nucleus, and what lies from BEFORE steps before that
    on. Beyond the image, it goes on as at its edge. */
 static int32_t read_ray(const Image *image, int32_t own, int32_t x, int32_t y, const int32_t *across,
-                        const int32_t *down, uint8_t *dab, uint8_t *other) {
+                        const int32_t *down, uint8_t *level, uint8_t *other) {
     int32_t columns = image->columns, rows = image->rows, within = 0;
     const int32_t *labels = image->labels;
     for (int first = BEFORE, found = 1; found && first < BEFORE + LONGEST; first += STRETCH, within += found) {
@@ -107,21 +112,25 @@ static int32_t read_ray(const Image *image, int32_t own, int32_t x, int32_t y, c
         int32_t column = clamped((at_x + FRACTION / 2) >> FRACTION_BITS, columns);
         int32_t row = clamped((at_y + FRACTION / 2) >> FRACTION_BITS, rows), label = labels[row * columns + column];
         other[k] = (label != 0) & (label != own);
-        const uint8_t *upper = image->dab + top * columns, *lower = image->dab + bottom * columns;
-        dab[k] = between(upper[left], upper[right], lower[left], lower[right], at_x & (FRACTION - 1),
-                         at_y & (FRACTION - 1));
+        for (int p = 0; p < PLANES; p++) {
+            const uint8_t *upper = image->levels + (p * rows + top) * columns;
+            const uint8_t *lower = image->levels + (p * rows + bottom) * columns;
+            level[p * image->apart + k] = between(upper[left], upper[right], lower[left], lower[right],
+                                                  at_x & (FRACTION - 1), at_y & (FRACTION - 1));
+        }
     }
     return within;
 }
 
-/* Read levels of DAB and labels along the rays of n cells, whose own labels are first_label, first_label + 1, ...
+/* Read planes of levels and labels along the rays of n cells, whose own labels are first_label, first_label + 1, ...
    middle: (n, 2) as x, y; steps: (2, RAYS, LENGTH); both in 1/32 px. Beyond the image, it goes on as at its edge.
+   levels: (PLANES, rows, columns) and less than 2**31 of them; level: (PLANES, n, RAYS, SAMPLES).
    A ray leaves its nucleus after as many steps as lie in it before it leaves it for a whole stretch; level and other
    begin BEFORE steps before that. */
-EXPORT int64_t ihc_read_profiles(int64_t n, int32_t rows, int32_t columns, const uint8_t *dab, const int32_t *labels,
+EXPORT int64_t ihc_read_profiles(int64_t n, int32_t rows, int32_t columns, const uint8_t *levels, const int32_t *labels,
                                  int32_t first_label, const int32_t *middle, const int32_t *steps, uint8_t *level,
                                  uint8_t *other, int32_t *edge) {
-    const Image image = {rows, columns, dab, labels};
+    const Image image = {rows, columns, levels, labels, n * PIXELS};
     int32_t reach = 2;
     for (int k = 0; k < 2 * RAYS * LENGTH; k++)
         if (abs(steps[k]) / FRACTION + 2 > reach) reach = abs(steps[k]) / FRACTION + 2;
@@ -141,23 +150,23 @@ EXPORT int64_t ihc_read_profiles(int64_t n, int32_t rows, int32_t columns, const
     return 0;
 }
 
-/* What the network sees of profiles: (n, 2, SAMPLES, around + RAYS + around), levels times `scale` plus `offset` where
-   no other nucleus lies, and where one does. Rays go round: before the first come the last ones. */
-EXPORT int64_t ihc_seen_profiles(int64_t n, const uint8_t *level, const uint8_t *other, float scale, float offset,
-                                 int64_t around, float *out) {
-    int64_t columns = RAYS + 2 * around;
-    for (int64_t cell = 0; cell < n; cell++, level += PIXELS, other += PIXELS, out += 2 * SAMPLES * columns) {
-        float density[PIXELS], there[PIXELS];
-        for (int i = 0; i < PIXELS; i++) {
-            there[i] = other[i];
-            density[i] = ((float)level[i] * scale + offset) * (1 - there[i]);
-        }
-        for (int k = 0; k < SAMPLES; k++)
-            for (int ray = 0; ray < RAYS; ray++) {
-                out[k * columns + around + ray] = density[ray * SAMPLES + k];
-                out[(SAMPLES + k) * columns + around + ray] = there[ray * SAMPLES + k];
-            }
-        for (float *line = out; line < out + 2 * SAMPLES * columns; line += columns)
+/* What the network sees of profiles: (n, PLANES + 1, SAMPLES, around + RAYS + around), levels of each plane times its
+   scale plus its offset, the first where no other nucleus lies alone, and last where one does. Rays go round: before the
+   first come the last ones. */
+EXPORT int64_t ihc_seen_profiles(int64_t n, const uint8_t *level, const uint8_t *other, const float *scale,
+                                 const float *offset, int64_t around, float *out) {
+    int64_t columns = RAYS + 2 * around, size = (PLANES + 1) * SAMPLES * columns;
+    for (int64_t cell = 0; cell < n; cell++, level += PIXELS, other += PIXELS, out += size) {
+        float values[PLANES + 1][PIXELS];
+        for (int p = 0; p < PLANES; p++)
+            for (int i = 0; i < PIXELS; i++) values[p][i] = (float)level[p * n * PIXELS + i] * scale[p] + offset[p];
+        for (int i = 0; i < PIXELS; i++) values[PLANES][i] = other[i];
+        for (int i = 0; i < PIXELS; i++) values[0][i] *= 1 - values[PLANES][i];
+        for (int p = 0; p < PLANES + 1; p++)
+            for (int k = 0; k < SAMPLES; k++)
+                for (int ray = 0; ray < RAYS; ray++)
+                    out[(p * SAMPLES + k) * columns + around + ray] = values[p][ray * SAMPLES + k];
+        for (float *line = out; line < out + size; line += columns)
             for (int64_t k = 0; k < around; k++) {
                 line[k] = line[k + RAYS];
                 line[RAYS + around + k] = line[around + k];

@@ -115,9 +115,9 @@ class MapSegmenter(Segmenter, Protocol):
         """
         ...
 
-    def nuclei(self, maps: PixelMaps) -> NDArray[np.int32]:
-        """Label the nuclei that maps show; the rest is as in `segment`.
+    def nuclei(self, maps: PixelMaps, block: BlockPixels) -> NDArray[np.int32]:
+        """Label the nuclei that the maps of a block's pixels show; the rest is as in `segment`.
 
-        A pixel of the maps farther than `influence_um` from a nucleus does not change it.
+        A pixel of either farther than `influence_um` from a nucleus does not change it.
         """
         ...

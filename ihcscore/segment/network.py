@@ -18,7 +18,8 @@ from ihcscore.native import run
 from ihcscore.segment.base import BlockPixels, PixelMaps
 from ihcscore.segment.shapes import Sizes, diagonals, nuclei_of
 from ihcscore.segment.signal import disc
-from ihcscore.segment.split import split
+from ihcscore.segment.split import Stained, split
+from ihcscore.stains.levels import STEPS_PER_OD, dab_levels
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession
@@ -38,6 +39,8 @@ LIMITS = {
     "inside": (LEVEL, 1),
     "peak": (LEVEL, 1),
     "depth": (LEVEL, 1),
+    "stained_depth": (LEVEL, 1),
+    "stained_od": (0, 2),
     "smooth_um": (0.1, 10),
     "grow_um": (0, 10),
     "smallest_um2": (0.25, 1000),
@@ -65,16 +68,19 @@ class Network:
     largest_object_um : float
         What has a box with a longer diagonal is dropped: no nucleus returned is longer.
     influence_um : float
-        How far from a nucleus a change of the *maps* can change it; the maps of a pixel depend on the light no farther
-        than `margin_px` away, and are made on canonical tiles, whatever the window.
+        How far from a nucleus a change of the *maps* or of DAB can change it; the maps of a pixel depend on the light
+        no farther than `margin_px` away, and are made on canonical tiles, whatever the window.
     inside : float
         Least probability of a pixel of a nucleus.
     peak : float
         Least height of a nucleus's summit, 0 to 1.
     depth : float
         A waist that is lower than the lower of two summits by this much separates two nuclei.
+    stained_depth, stained_od : float
+        So does one that is lower by the former, if DAB along it is denser than on both summits by the latter: that is
+        stained cytoplasm between two nuclei, where the network is less sure than between nuclei that are stained.
     smooth_um : float
-        Standard deviation of the Gaussian over the height.
+        Standard deviation of the Gaussian over the height, and over DAB.
     grow_um : float
         Outlines are moved outwards by this, to where annotators draw them.
     smallest_um2 : float
@@ -105,13 +111,15 @@ class Network:
     """
 
     name: str = "network"
-    version: str = "3"
+    version: str = "4"
     weights: Path | None = None
     largest_object_um: float = 40.0
     influence_um: float = 20.0
     inside: float = 0.5
     peak: float = 0.35
     depth: float = 0.15
+    stained_depth: float = 0.02
+    stained_od: float = 0.04
     smooth_um: float = 0.75
     grow_um: float = 0.5
     smallest_um2: float = 10.0
@@ -183,15 +191,17 @@ class Network:
             return np.zeros(shape, np.int32)
         margin = self.margin_px
         rgb = np.asarray(cv2.copyMakeBorder(block.rgb, margin, margin, margin, margin, cv2.BORDER_REFLECT), np.uint8)
-        return self.nuclei(self.maps(rgb, block.background)[margin:-margin, margin:-margin])
+        return self.nuclei(self.maps(rgb, block.background)[margin:-margin, margin:-margin], block)
 
-    def nuclei(self, maps: PixelMaps) -> NDArray[np.int32]:
-        """Label the nuclei that maps show; see `segment`."""
-        height = cv2.GaussianBlur(np.ascontiguousarray(maps[..., HEIGHT]), (0, 0), self.smooth_um / self.mpp)
+    def nuclei(self, maps: PixelMaps, block: BlockPixels) -> NDArray[np.int32]:
+        """Label the nuclei that the maps of a block's pixels show; see `segment`."""
+        height = self._smooth(np.ascontiguousarray(maps[..., HEIGHT]))
+        dab = self._smooth(dab_levels(block.rgb, block.background, block.stains))
         mask = (maps[..., INSIDE] >= round(255 * self.inside)).view(np.uint8)
         if self.grow_um > 0:
             mask = np.asarray(cv2.dilate(mask, disc(round(self.grow_um / self.mpp))), np.uint8)
-        labels = split(np.asarray(height, np.uint8), mask.view(np.bool_), max(1, round(255 * self.depth)))
+        stained = Stained(dab, max(1, round(255 * self.stained_depth)), round(STEPS_PER_OD * self.stained_od))
+        labels = split(height, mask.view(np.bool_), max(1, round(255 * self.depth)), stained)
         sizes = Sizes.of(labels)
         highest = np.empty(len(sizes.areas), np.uint8)
         run("highest", labels.size, labels, height, len(highest), highest)
@@ -199,6 +209,9 @@ class Network:
         wanted &= diagonals(sizes.boxes) * self.mpp <= self.largest_object_um
         wanted &= highest >= round(255 * self.peak)
         return nuclei_of(labels, sizes, wanted)
+
+    def _smooth(self, plane: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        return np.asarray(cv2.GaussianBlur(plane, (0, 0), self.smooth_um / self.mpp), np.uint8)
 
 
 @dataclass(frozen=True)

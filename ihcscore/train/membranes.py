@@ -1,6 +1,6 @@
 """Train the network that reads membranes along rays, on phantoms alone.
 
-    python -m ihcscore.train.membranes [--out DIR] [--tiles 15000] [--steps 90000] [--seed 12]
+    python -m ihcscore.train.membranes [--out DIR] [--tiles 17600] [--steps 120000] [--seed 12]
 
 Writes ``membranes.onnx``, ``slide.onnx`` and ``membranes.json``, which ship in ``ihcscore/membrane/weights``.
 """
@@ -9,6 +9,7 @@ import argparse
 import dataclasses
 import hashlib
 import importlib.metadata
+import itertools
 import json
 import os
 import sys
@@ -32,14 +33,15 @@ from ihcscore import __version__
 from ihcscore.geometry import frame_for
 from ihcscore.io.slides.flat import ArraySlide
 from ihcscore.io.working import WorkingImage
-from ihcscore.membrane.profiles import BEFORE, RAYS, SAMPLES, STEP_UM, Profiles, dab_levels, read_profiles
-from ihcscore.membrane.reader import AROUND, CARD_FILE, RAYS_FILE, SLIDE_FILE, seen
+from ihcscore.membrane.profiles import BEFORE, RAYS, SAMPLES, STEP_UM, Profiles, read_profiles
+from ihcscore.membrane.reader import AROUND, CARD_FILE, PLANES, RAYS_FILE, SLIDE_FILE, seen
 from ihcscore.phantom import Phantom, PhantomParameters, load_parameters, render
 from ihcscore.phantom.labels import centroids_px
 from ihcscore.phantom.optics import shifted
 from ihcscore.segment.base import BlockPixels
 from ihcscore.segment.given import sample_labels
 from ihcscore.segment.network import Network
+from ihcscore.stains.levels import both_levels
 from ihcscore.stains.texture import PLACE_PX, TEXTURE, Place, look_closely, summary
 from ihcscore.stains.unmix import unmix_light
 from ihcscore.stains.vectors import StainMatrix
@@ -55,7 +57,9 @@ BLUR_UM, SHARPEN = (0.18, 0.65), (0.0, 0.7, 1.2)
 """Wider than the presets: how sharp a slide is decides how dense its membranes look. Most it is sharpened, one of
 three."""
 STAIN_ERROR_DEG, LIGHT_ERROR = 1.5, 0.015
-"""Stain vectors and background are known about as well as this."""
+"""Stain vectors and background are known about as well as this,"""
+DEFAULT_LIGHT, DEFAULT_LIGHT_SHARE = 255.0, 0.5
+"""but in half of the tiles the background is taken for white, as assays do by default."""
 FINE_UM = 0.25
 """Step at which the truth is read along a ray."""
 
@@ -82,11 +86,22 @@ DEGREES = (0.02, 0.4, 0.7, 0.95)
 """Completeness that parts cells into five kinds. Half of the cells of a step are drawn evenly from them: of strongly
 stained cells almost half are complete and one in seventy has a tenth of its border stained, and what is rare is taken
 for what is common."""
-RATE = 6e-3
 OD_FLOOR = 0.15
 """Errors of density count relative to it plus this."""
-WEIGHTS = (4.0, 1.0, 0.3)
-"""Of density, line and place in the loss."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Stage:
+    """A part of the training: its share of the steps, its first learning rate, and the weights of the loss's parts."""
+
+    share: float
+    rate: float
+    weights: tuple[float, float, float, float]
+
+
+STAGES = (Stage(0.75, 6e-3, (4.0, 1.0, 0.3, 12.0)), Stage(0.25, 2e-3, (4.0, 2.0, 0.3, 12.0)))
+"""Weights of density, line, place and the cell's mean density. The cells' densities make scores right to within what a
+slide shows; lines lose a little by it, and get it back at the end."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -95,7 +110,7 @@ class Cells:
 
     Parameters
     ----------
-    seen : ndarray of shape (n, 2, 24, 32), dtype float16
+    seen : ndarray of shape (n, 3, 24, 32), dtype float16
         See `ihcscore.membrane.reader.seen`; without the rays that stand there twice.
     texture : ndarray of shape (n, t), dtype float32
         See `ihcscore.stains.texture`: of the cell's tile, or of parts of it, alone or among unstained tissue.
@@ -193,7 +208,10 @@ def _tile(seed: int, number: int) -> tuple[Cells, list[Place]]:
     """Render a tile and look at its places; the cells' textures are still missing."""
     rng = np.random.default_rng([seed, number])
     phantom = render(tile_parameters(rng), int(rng.integers(2**62)))
-    background = np.clip(phantom.background * (1 + LIGHT_ERROR * rng.uniform(-1, 1, 3)), 1, 255)
+    if rng.random() < DEFAULT_LIGHT_SHARE:
+        background = np.full(3, DEFAULT_LIGHT)
+    else:
+        background = np.clip(phantom.background * (1 + LIGHT_ERROR * rng.uniform(-1, 1, 3)), 1, 255)
     turned = [
         shifted(rng, vector, STAIN_ERROR_DEG * rng.random())
         for vector in (phantom.stains.hematoxylin, phantom.stains.dab)
@@ -208,7 +226,8 @@ def _tile(seed: int, number: int) -> tuple[Cells, list[Place]]:
     else:
         nuclei = Network().segment(BlockPixels(rgb, matrix, background, frame.working_mpp))
     xy = np.column_stack(centroids_px(nuclei)) if nuclei.any() else np.zeros((0, 2))
-    profiles = read_profiles(dab_levels(rgb, background, matrix), nuclei, xy, range(len(xy)), frame.working_mpp)
+    levels = both_levels(rgb, background, matrix)
+    profiles = read_profiles(levels, nuclei, xy, range(len(xy)), frame.working_mpp)
     places = look_closely(_tissue(rgb, stains), background, matrix)
     return _with_truth(phantom, profiles, frame.to_level0(xy)), places
 
@@ -268,6 +287,23 @@ def _joined(parts: Sequence[Cells]) -> Cells:
     return Cells(*(np.concatenate([getattr(p, f.name) for p in parts]) for f in dataclasses.fields(Cells)))
 
 
+def read_cells(paths: Sequence[Path]) -> Cells:
+    """Read what `make_shard` wrote; memory for one copy is taken, 5 kB for each cell."""
+
+    def joined(name: str) -> NDArray[Any]:
+        parts = (np.load(path)[name] for path in paths)
+        first = next(parts)
+        out = np.empty((number, *first.shape[1:]), first.dtype)
+        start = 0
+        for part in itertools.chain([first], parts):
+            out[start : start + len(part)] = part
+            start += len(part)
+        return out
+
+    number = sum(len(np.load(path)["od"]) for path in paths)
+    return Cells(*(joined(f.name) for f in dataclasses.fields(Cells)))
+
+
 class MembraneNet(nn.Module):
     """Say where along each ray the border lies, and what it is like there.
 
@@ -294,7 +330,7 @@ class MembraneNet(nn.Module):
             nn.ReLU(),
             nn.Linear(SLIDE_WIDTH, FIRST + SECOND),
         )
-        self.first = nn.Conv2d(2, FIRST, (5, 4), 2, (2, 0))
+        self.first = nn.Conv2d(PLANES, FIRST, (5, 4), 2, (2, 0))
         self.second = nn.Conv2d(FIRST, SECOND, 3, 2, (1, 0))
         self.proposal = nn.Conv2d(SECOND, 3 * PAIR * GROUP, 1)
         self.prior = nn.Parameter(torch.zeros(SAMPLES // 2))
@@ -353,34 +389,55 @@ class _Slide(nn.Module):
         return first[0] + biases[0], second[0] + biases[1], torch.clone(self.net.prior)
 
 
-def loss(found: tuple[Tensor, Tensor, Tensor, Tensor], od: Tensor, line: Tensor, step: Tensor) -> Tensor:
-    """Add up the errors of density, line and place over the rays that meet a membrane."""
+def loss(
+    found: tuple[Tensor, Tensor, Tensor, Tensor], od: Tensor, line: Tensor, step: Tensor, weights: Sequence[float]
+) -> Tensor:
+    """Add up the errors of density, line and place over the rays that meet a membrane, and of each cell's density."""
     ok = torch.isfinite(od)
+    means = (torch.where(ok, values, 0).sum(1) / ok.sum(1).clamp(min=1) for values in (found[0], od))
     density, logit, _, place = (value[ok] for value in found)
-    wrong = ((density - od[ok]) ** 2 / (OD_FLOOR + density.detach())).mean()
     crossed = functional.binary_cross_entropy_with_logits(logit, line[ok].clamp(0, 1))
     at = (step[ok] / 2).round().long().clamp(0, SAMPLES // 2 - 1)
-    parts = (wrong, crossed, functional.cross_entropy(place, at))
-    return torch.stack([weight * part for weight, part in zip(WEIGHTS, parts, strict=True)]).sum()
+    parts = (_apart(density, od[ok]), crossed, functional.cross_entropy(place, at), _apart(*means))
+    return torch.stack([weight * part for weight, part in zip(weights, parts, strict=True)]).sum()
+
+
+def _apart(found: Tensor, true: Tensor) -> Tensor:
+    return ((found - true) ** 2 / (OD_FLOOR + found.detach())).mean()
 
 
 def fit(cells: Cells, steps: int, seed: int, report: Callable[[str], None]) -> MembraneNet:
-    """Train on random cells along a cosine of falling rates; give the running mean of the weights."""
+    """Train on random cells in `STAGES`, each along a cosine of falling rates; give the running mean of the weights."""
     torch.manual_seed(seed)
     rng = np.random.default_rng(seed)
-    kinds = _kinds(cells)
     textures = torch.from_numpy(cells.texture)
     net = MembraneNet(textures.mean(0), textures.std(0) + LEAST_SPREAD)
+    for stage in STAGES:
+        net = _train(net, cells, stage, max(1, round(stage.share * steps)), rng, report)
+    return net.eval()
+
+
+def _train(
+    net: MembraneNet,
+    cells: Cells,
+    stage: Stage,
+    steps: int,
+    rng: np.random.Generator,
+    report: Callable[[str], None],
+) -> MembraneNet:
+    kinds = _kinds(cells)
+    textures = torch.from_numpy(cells.texture)
     mean = AveragedModel(net, avg_fn=_towards)
-    optimizer = torch.optim.AdamW(net.parameters(), RATE, weight_decay=1e-4)
+    optimizer = torch.optim.AdamW(net.parameters(), stage.rate, weight_decay=1e-4)
     recent = []
     for step in range(steps):
         for group in optimizer.param_groups:
-            group["lr"] = RATE * (0.5 * (1 + float(np.cos(np.pi * step / steps))) + 0.002)
+            group["lr"] = stage.rate * (0.5 * (1 + float(np.cos(np.pi * step / steps))) + 0.002)
         rows = np.append(rng.integers(0, len(cells.od), BATCH // 2), _evenly(rng, kinds, BATCH // 2))
-        truth = (torch.from_numpy(values[rows]) for values in (cells.od, cells.line, cells.step))
+        od, line, place = (torch.from_numpy(values[rows]) for values in (cells.od, cells.line, cells.step))
         blurred = textures[rows] + TEXTURE_NOISE * net.spread * torch.randn(BATCH, textures.shape[1])
-        value = loss(net(torch.from_numpy(cells.seen[rows].astype(np.float32)), blurred), *truth)
+        found = net(torch.from_numpy(cells.seen[rows].astype(np.float32)), blurred)
+        value = loss(found, od, line, place, stage.weights)
         optimizer.zero_grad(set_to_none=True)
         value.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
@@ -388,7 +445,7 @@ def fit(cells: Cells, steps: int, seed: int, report: Callable[[str], None]) -> M
         recent.append(float(value.detach()))
         if (step + 1) % 1000 == 0:
             report(f"step {step + 1} of {steps}, loss {np.mean(recent[-1000:]):.4f}")
-    return cast(MembraneNet, mean.module).eval()
+    return cast(MembraneNet, mean.module)
 
 
 def _kinds(cells: Cells) -> list[NDArray[np.intp]]:
@@ -413,7 +470,7 @@ def _towards(mean: Tensor, now: Tensor, steps: Tensor | int) -> Tensor:
 def export(net: MembraneNet, folder: Path, about: dict[str, Any]) -> None:
     """Write a network as ONNX, and beside it what it is, as JSON."""
     rays, slide = folder / RAYS_FILE, folder / SLIDE_FILE
-    _export(_Rays(net), torch.zeros(2, 2, SAMPLES, RAYS + 2 * AROUND), rays, "profiles", ("proposals",))
+    _export(_Rays(net), torch.zeros(2, PLANES, SAMPLES, RAYS + 2 * AROUND), rays, "profiles", ("proposals",))
     _export(_Slide(net), torch.zeros(1, len(TEXTURE)), slide, "texture", ("first", "second", "prior"))
     facts = {"sha256": hashlib.sha256(rays.read_bytes() + slide.read_bytes()).hexdigest(), **about}
     (folder / CARD_FILE).write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
@@ -439,8 +496,8 @@ def main(arguments: list[str] | None = None) -> None:
     """Render, read, train, write."""
     parser = argparse.ArgumentParser(prog="python -m ihcscore.train.membranes", description=__doc__.splitlines()[0])
     parser.add_argument("--out", type=Path, default=Path("ihcscore-train"), help="folder of cells and weights")
-    parser.add_argument("--tiles", type=int, default=15_000, help=f"rounded up to {PER_SHARD}")
-    parser.add_argument("--steps", type=int, default=90_000)
+    parser.add_argument("--tiles", type=int, default=17_600, help=f"rounded up to {PER_SHARD}")
+    parser.add_argument("--steps", type=int, default=120_000)
     parser.add_argument("--seed", type=int, default=12)
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="processes that render")
     parser.add_argument("--threads", type=int, default=1, help="threads that train")
@@ -453,7 +510,7 @@ def main(arguments: list[str] | None = None) -> None:
         for path in pool.map(make_shard, [folder] * shards, [given.seed] * shards, range(shards)):
             paths.append(path)
             _say(f"{len(paths)} of {shards} shards of cells")
-    cells = _joined([Cells(**np.load(path)) for path in paths])
+    cells = read_cells(paths)
     torch.set_num_threads(given.threads)
     began = time.monotonic()
     net = fit(cells, given.steps, given.seed, _say)

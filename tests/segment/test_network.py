@@ -36,6 +36,10 @@ def maps_of(hills):
     return maps
 
 
+def unstained():
+    return block(np.full((80, 120, 3), 255, np.uint8))
+
+
 @pytest.mark.parametrize("marker", ["nuclear", "membranous", "cytoplasmic", "negative"])
 def test_nuclei_of_every_marker_are_found(marker):
     phantom = render(load_parameters(marker), 21)
@@ -54,19 +58,31 @@ def test_the_size_of_the_shipped_file_and_its_record():
 
 def test_touching_hills_are_split_where_the_waist_is_deep_enough():
     apart, one = maps_of([(40, 40, 12), (40, 58, 12)]), maps_of([(40, 40, 12), (40, 43, 12)])
-    assert Network().nuclei(apart).max() == 2
-    assert Network().nuclei(one).max() == 1
-    assert Network(depth=0.9).nuclei(apart).max() == 1
+    assert Network().nuclei(apart, unstained()).max() == 2
+    assert Network().nuclei(one, unstained()).max() == 1
+    assert Network(depth=0.9).nuclei(apart, unstained()).max() == 1
+
+
+def test_stain_between_two_hills_parts_them_at_a_lower_waist():
+    maps = maps_of([(40, 40, 12), (40, 47, 12)])
+    brown = np.full((80, 120, 3), 255, np.uint8)
+    brown[30:50, 42:46] = (163, 90, 60)
+    assert Network().nuclei(maps, unstained()).max() == 1
+    assert Network().nuclei(maps, block(brown)).max() == 2
+    assert Network(stained_od=1.5).nuclei(maps, block(brown)).max() == 1
+    assert Network(stained_depth=0.3).nuclei(maps, block(brown)).max() == 1
+    everywhere = np.broadcast_to(brown[40, 43], brown.shape)
+    assert Network().nuclei(maps, block(everywhere)).max() == 1
 
 
 def test_what_is_too_small_too_long_or_too_low_is_left_out():
     maps = maps_of([(40, 40, 12)])
-    assert Network().nuclei(maps).max() == 1
-    assert Network(smallest_um2=200).nuclei(maps).max() == 0
-    assert Network(largest_object_um=10).nuclei(maps).max() == 0
+    assert Network().nuclei(maps, unstained()).max() == 1
+    assert Network(smallest_um2=200).nuclei(maps, unstained()).max() == 0
+    assert Network(largest_object_um=10).nuclei(maps, unstained()).max() == 0
     low = maps // np.array([1, 4], np.uint8)
-    assert Network().nuclei(low).max() == 0
-    assert Network(peak=0.1, depth=0.02).nuclei(low).max() == 1
+    assert Network().nuclei(low, unstained()).max() == 0
+    assert Network(peak=0.1, depth=0.02).nuclei(low, unstained()).max() == 1
 
 
 def test_threads_change_no_byte(monkeypatch):
@@ -172,7 +188,7 @@ def test_every_parameter_has_limits_that_hold(name):
             Network(**{name: value})
     hills = maps_of([(40, 40, 12), (40, 80, 12)])
     for value in (low, high):
-        assert Network(**{name: value}).nuclei(hills).shape == (80, 120)
+        assert Network(**{name: value}).nuclei(hills, unstained()).shape == (80, 120)
 
 
 def with_facts(tmp_path, **changed):

@@ -13,7 +13,7 @@ from scipy import ndimage as ndi
 
 from ihcscore.segment.base import BlockPixels, Segmenter
 from ihcscore.segment.shapes import Sizes, nuclei_of
-from ihcscore.segment.split import split
+from ihcscore.segment.split import Stained, split
 from ihcscore.segment.watershed import Watershed
 from ihcscore.stains.unmix import mix
 from ihcscore.stains.vectors import StainMatrix
@@ -322,6 +322,12 @@ def test_split_names_what_is_wrong() -> None:
         split(height, np.ones((2, 3), bool), 1)
     with pytest.raises(ValueError, match="1 or more, found 0"):
         split(height, height > 0, 0)
+    with pytest.raises(ValueError, match="1 or more, found 2 and 0"):
+        split(height, height > 0, 2, Stained(height, 0, 1))
+    with pytest.raises(ValueError, match="0 or more, found -1"):
+        split(height, height > 0, 2, Stained(height, 1, -1))
+    with pytest.raises(ValueError, match="one shape"):
+        split(height, height > 0, 2, Stained(height[:2], 1, 1))
 
 
 # --- misuse

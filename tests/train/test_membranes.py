@@ -10,7 +10,7 @@ import torch
 
 from ihcscore.inference import open_session
 from ihcscore.membrane.profiles import RAYS, SAMPLES
-from ihcscore.membrane.reader import AROUND, BIASES, CARD_FILE, RAYS_FILE, SLIDE_FILE, settled
+from ihcscore.membrane.reader import AROUND, BIASES, CARD_FILE, PLANES, RAYS_FILE, SLIDE_FILE, settled
 from ihcscore.stains.texture import TEXTURE
 from ihcscore.train.membranes import MembraneNet, export, main, training_cells
 
@@ -59,7 +59,7 @@ def test_the_packaged_network_reads_tiles_it_has_not_seen():
 def test_turning_a_cell_turns_its_rays():
     torch.manual_seed(0)
     net = MembraneNet(torch.zeros(3), torch.ones(3)).eval()
-    x, texture = torch.rand(2, 2, SAMPLES, RAYS), torch.rand(1, 3)
+    x, texture = torch.rand(2, PLANES, SAMPLES, RAYS), torch.rand(1, 3)
     with torch.no_grad():
         for before, after in zip(net(x, texture), net(torch.roll(x, 8, 3), texture), strict=True):
             torch.testing.assert_close(torch.roll(before, 8, 1), after)
@@ -69,7 +69,7 @@ def test_what_is_exported_reads_as_what_was_trained(tmp_path):
     torch.manual_seed(1)
     net = MembraneNet(torch.randn(len(TEXTURE)), torch.rand(len(TEXTURE)) + 0.5).eval()
     export(net, tmp_path, {})
-    x, texture = torch.randn(5, 2, SAMPLES, RAYS), torch.randn(1, len(TEXTURE))
+    x, texture = torch.randn(5, PLANES, SAMPLES, RAYS), torch.randn(1, len(TEXTURE))
     with torch.no_grad():
         od, line, step, _ = net(x, texture)
     found = read(tmp_path, x.numpy(), texture.numpy()[0])
