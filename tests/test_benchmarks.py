@@ -18,7 +18,10 @@ def run(name, *arguments):
 
 
 def test_phantom_h_scores():
-    assert json.loads(run("phantom_hscore.py", "--seeds", 2))["tiles"] == 2
+    found = json.loads(run("phantom_hscore.py", "--seeds", 2, "--first", 7))
+    assert found["tiles"] == 2
+    middle, low, high = found["end_to_end"]["median"]
+    assert low < middle < high == found["end_to_end"]["worst"]
 
 
 def test_phantom_nuclei(tmp_path):

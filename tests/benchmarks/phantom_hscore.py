@@ -1,11 +1,12 @@
 """H-score on the frozen phantoms: with the true nuclei given, and found end to end.
 
-python tests/benchmarks/phantom_hscore.py [--marker nuclear] [--seeds 60] [--segmenter network] [--background auto]
-    [--stains estimate] [--own-light] [--parameters FILE] [--json FILE]
+python tests/benchmarks/phantom_hscore.py [--marker nuclear] [--seeds 60] [--first 0] [--segmenter network]
+    [--background auto] [--stains estimate] [--own-light] [--parameters FILE] [--json FILE]
 
 Each marker is scored in its own compartment. Truth is relative to the light of the glass; the assay's own background of
 255 is taken unless ``--background auto`` (the glass of the tile) or ``--own-light`` (the phantom's own, and its stain
-vectors).
+vectors). Behind the median and the 95th percentile stand their 95 % intervals over the phantoms (bootstrap): three of
+60 make the 95th percentile.
 """
 
 import argparse
@@ -13,6 +14,7 @@ import json
 from pathlib import Path
 
 import numpy as np
+from scipy import stats
 
 from ihcscore import load_assay, score_image
 from ihcscore.phantom import load_parameters, render
@@ -50,14 +52,22 @@ def measure(seed, parameters, assay, own_light):
     }
 
 
+def percentile(values, percent):
+    def of(sample, axis):
+        return np.percentile(sample, percent, axis=axis)
+
+    found = stats.bootstrap((values,), of, n_resamples=4000, method="percentile", rng=np.random.default_rng(0))
+    return [float(of(values, None)), *map(float, found.confidence_interval)]
+
+
 def summary(rows):
     def errors(key):
         return np.abs([row[key] - row["true"] for row in rows])
 
     def spread(values):
         return {
-            "median": float(np.median(values)),
-            "p95": float(np.percentile(values, 95)),
+            "median": percentile(values, 50),
+            "p95": percentile(values, 95),
             "worst": float(np.max(values)),
         }
 
@@ -78,6 +88,7 @@ def summary(rows):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, default=60)
+    parser.add_argument("--first", type=int, default=0, help="first seed; the frozen tiles begin at 0")
     parser.add_argument("--segmenter", default="network")
     parser.add_argument("--background", default="default")
     parser.add_argument("--marker", default="nuclear", choices=COMPARTMENT)
@@ -90,7 +101,10 @@ def main():
     if options.background != "default":
         assay = assay.replace(background=options.background)
     parameters = load_parameters(options.parameters or FOLDER / f"{options.marker}_benchmark.toml")
-    rows = [measure(seed, parameters, assay, options.own_light) for seed in range(options.seeds)]
+    rows = [
+        measure(seed, parameters, assay, options.own_light)
+        for seed in range(options.first, options.first + options.seeds)
+    ]
     result = {**summary(rows), "rows": rows}
     print(json.dumps({key: value for key, value in result.items() if key != "rows"}, indent=1))
     if options.json:

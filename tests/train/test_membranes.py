@@ -11,8 +11,9 @@ import torch
 from ihcscore.inference import open_session
 from ihcscore.membrane.profiles import RAYS, SAMPLES
 from ihcscore.membrane.reader import AROUND, BIASES, CARD_FILE, PLANES, RAYS_FILE, SLIDE_FILE, settled
+from ihcscore.phantom import load_parameters
 from ihcscore.stains.texture import TEXTURE
-from ihcscore.train.membranes import MembraneNet, export, main, training_cells
+from ihcscore.train.membranes import TYPICAL_SHARE, MembraneNet, export, main, tile_parameters, training_cells
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +46,7 @@ def right(folder, cells):
 def test_a_short_training_learns_its_tiles(out):
     data = b"".join((out / name).read_bytes() for name in (RAYS_FILE, SLIDE_FILE))
     assert json.loads((out / CARD_FILE).read_text())["sha256"] == hashlib.sha256(data).hexdigest()
-    density, line = right(out, training_cells(12, range(12)))
+    density, line = right(out, training_cells(13, range(12)))
     assert density > 0.85
     assert line > 0.65
 
@@ -54,6 +55,14 @@ def test_the_packaged_network_reads_tiles_it_has_not_seen():
     density, line = right(files("ihcscore.membrane") / "weights", training_cells(99, range(12)))
     assert density > 0.85
     assert line > 0.7
+
+
+def test_a_share_of_the_tiles_is_stained_as_the_presets_are():
+    rng = np.random.default_rng(3)
+    tiles = [tile_parameters(rng) for _ in range(1000)]
+    marker = ("marker_od", "marker_spread", "positive_share", "cytoplasm_um", "cytoplasm_leak", "completeness")
+    typical = [all(getattr(t, name) == getattr(load_parameters(t.marker), name) for name in marker) for t in tiles]
+    assert np.mean(typical) == pytest.approx(TYPICAL_SHARE, abs=0.05)
 
 
 def test_turning_a_cell_turns_its_rays():
