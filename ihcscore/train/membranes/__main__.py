@@ -1,0 +1,65 @@
+"""``python -m ihcscore.train.membranes``: render phantoms, read their cells, train, export.
+
+Writes ``membranes.onnx``, ``slide.onnx`` and ``membranes.json``, which ship in ``ihcscore/membrane/weights``.
+"""
+
+import argparse
+import importlib.metadata
+import os
+import sys
+from pathlib import Path
+
+from ihcscore import __version__
+from ihcscore.membrane.reader import RAYS_FILE, SLIDE_FILE
+from ihcscore.train.membranes.cells import PER_SHARD, make_shards, read_cells
+
+SHIPPED_TILES, SHIPPED_STEPS, SHIPPED_SEED = 35_200, 135_000, 13
+LIBRARIES = ("torch", "numpy")
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command."""
+    parser = argparse.ArgumentParser(prog="python -m ihcscore.train.membranes", description=__doc__.splitlines()[0])
+    parser.add_argument("--out", type=Path, default=Path("ihcscore-train"), help="folder of cells, checkpoint, weights")
+    parser.add_argument("--tiles", type=int, default=SHIPPED_TILES, help=f"rounded up to {PER_SHARD}")
+    parser.add_argument("--steps", type=int, default=SHIPPED_STEPS)
+    parser.add_argument("--seed", type=int, default=SHIPPED_SEED)
+    parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="processes that render")
+    parser.add_argument("--threads", type=int, default=1, help="threads that train")
+    options = parser.parse_args(arguments)
+    if min(options.tiles, options.steps, options.workers, options.threads) < 1:
+        parser.error("tiles, steps, workers and threads must be 1 or more")
+    try:
+        import torch
+
+        from ihcscore.train.membranes.fit import Run
+        from ihcscore.train.membranes.net import export
+    except ImportError as error:
+        sys.exit(f"training needs {error.name}: pip install 'ihcscore[train]'")
+    torch.set_num_threads(options.threads)
+    shards = -(-options.tiles // PER_SHARD)
+    paths = []
+    for path in make_shards(options.out / "cells", options.seed, shards, options.workers):
+        paths.append(path)
+        _say(f"{len(paths)} of {shards} shards of cells")
+    cells = read_cells(paths)
+    run = Run(cells, options.steps, options.seed, options.out / "membranes.pt")
+    net = run.fit(_say)
+    about = {
+        "seed": options.seed,
+        "tiles": shards * PER_SHARD,
+        "cells": len(cells.od),
+        "steps": options.steps,
+        "hours": round(run.seconds / 3600, 2),
+        "versions": {"ihcscore": __version__, **{name: importlib.metadata.version(name) for name in LIBRARIES}},
+    }
+    export(net, options.out, about)
+    _say(", ".join(f"{name}: {(options.out / name).stat().st_size / 1e3:.0f} kB" for name in (RAYS_FILE, SLIDE_FILE)))
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    main()
