@@ -47,9 +47,11 @@ from ihcscore.results import (
     ImageFolder,
     RunReport,
     check_digest,
+    context_of,
     discard_parts,
     discard_result,
     file_sha256,
+    foreign_files,
     parameters_digest,
     pooled_rows,
     results_in,
@@ -331,6 +333,12 @@ class _Run:
         folder = self.out / item.name
         if (folder / SUMMARY).exists() and self._stays(item, folder, shared):
             return
+        foreign = foreign_files(folder)
+        if foreign:
+            raise ResultMismatch(
+                f"{item.path.name}: its folder {item.name} holds {', '.join(foreign)} of something else: "
+                "choose another folder for the results"
+            )
         with closing(self._open(item)) as slide:
             source = _Source.of(item, slide, self)
             self._refuse_second_name(item, source.sha256)
@@ -477,7 +485,7 @@ class _Run:
             "input file": given["sha256"] != sha256,
             "pixel size": mpp is not None and result.summary["image"]["mpp"] != mpp,
             "group": result.row.group != item.group,
-            "background or stains of its group": shared is not None and result.summary["context"] != shared.to_dict(),
+            "background or stains of its group": shared is not None and context_of(result).light != shared.light,
         }
         return ", ".join(name for name, different in differs.items() if different)
 

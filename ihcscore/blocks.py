@@ -74,7 +74,7 @@ class Job:
     def texture(self) -> tuple[float, ...]:
         """The context's texture; nothing can be measured before it is settled."""
         if self.context.texture is None:
-            raise ValueError("the context has no texture: settle it with ihcscore.context.with_texture")
+            raise ValueError("the context has no texture: settle it with ihcscore.context.look_closely_at")
         return self.context.texture
 
     @property

@@ -19,15 +19,20 @@ from ihcscore.io.working import WorkingImage
 from ihcscore.stains.background import FALLBACK, Glass, find_glass
 from ihcscore.stains.density import ends
 from ihcscore.stains.estimate import StainEstimate, estimate_stains
+from ihcscore.stains.plane import Plane, find_plane
 from ihcscore.stains.texture import PLACE_PX, TEXTURE, describe
 from ihcscore.stains.vectors import StainMatrix
-from ihcscore.tissue import TISSUE, UNSCANNED, TissueMap, coarse_image, map_tissue
+from ihcscore.tissue import TissueMap, coarse_image, map_tissue
 
 SAMPLE_PIXELS = 100_000
 PLACES = 64
 """Places of the tissue of each image that are looked at closely."""
+TRIED = 4
+"""So many times as many are read at most to find them."""
 MOST_PLACES = 192
-"""Places that the texture of a group is taken from, or one of each image if it has more images."""
+"""Places that the stains of a group are estimated from, or one of each image if it has more images."""
+STAINED_LIGHT, STAINED_SHARE = 195, 0.15
+"""A place is tissue if a larger share of its pixels is darker than this, in one channel."""
 UNKNOWN_GLASS = (245.0, 245.0, 245.0)
 """Where an image has no glass to tell its tissue from."""
 
@@ -50,12 +55,12 @@ class SlideContext:
         What the colours look like: the status of the stain estimate.
     warnings : tuple of str
         What the user should know.
-    plane : tuple of 3 float, optional
-        Normal of the plane in which the stained colours lie, as they are and not as `stains` has them; None where they
-        do not look like two stains.
+    plane : tuple of 4 float, optional
+        Where the stained colours lie, as they are and not as `stains` has them (`ihcscore.stains.plane`); None where
+        they do not look like two stains, and until it is settled.
     texture : tuple of float, optional
         How dense and how sharp the DAB's lines and grains are, as `ihcscore.stains.texture.describe` says; None until
-        it is settled, from the tissue of one image or of several that belong together.
+        it is settled. Both are an image's own, whatever it shares with others.
     """
 
     background: tuple[float, float, float]
@@ -64,8 +69,13 @@ class SlideContext:
     stains_origin: str
     appearance: str = ""
     warnings: tuple[str, ...] = ()
-    plane: tuple[float, float, float] | None = None
+    plane: Plane | None = None
     texture: tuple[float, ...] | None = None
+
+    @property
+    def light(self) -> tuple[tuple[float, float, float], StainMatrix]:
+        """Background and vectors: what densities mean, and what images of a group share."""
+        return self.background, self.stains
 
     def to_dict(self) -> dict[str, Any]:
         """Give the fields as plain values."""
@@ -106,14 +116,14 @@ class SlideContext:
         )
 
 
-def _plane(values: Any) -> tuple[float, float, float] | None:
+def _plane(values: Any) -> Plane | None:
     if values is None:
         return None
     try:
-        x, y, z = (float(v) for v in values)
+        x, y, z, distance = (float(v) for v in (*values, 0.0)[: max(4, len(values))])  # until 0.15 it had no distance
     except (TypeError, ValueError):
-        raise ValueError(f"plane must be three numbers, found {values!r}") from None
-    return x, y, z
+        raise ValueError(f"plane must be four numbers, found {values!r}") from None
+    return x, y, z, distance
 
 
 def _texture(values: Any) -> tuple[float, ...] | None:
@@ -162,7 +172,7 @@ class Survey:
     glass : Glass
         Its glass, if it has any and the background depends on it.
     pixels : ndarray of shape (1, n, 3), dtype uint8
-        About 100,000 of its pixels, evenly spread.
+        Pixels that its stains are estimated from.
     places : tuple of ndarray of shape (M, N, 3), dtype uint8
         Small places of its tissue, at the working pixel size.
     """
@@ -175,8 +185,7 @@ class Survey:
         """Keep as few places as one of so many images needs: groups of any size then take little memory and time."""
         if not self.places:
             return self
-        chosen = np.linspace(0, len(self.places) - 1, max(1, MOST_PLACES // images)).astype(int)
-        return replace(self, places=tuple(self.places[k] for k in np.unique(chosen)))
+        return _seen(self.glass, self.places[: max(1, MOST_PLACES // images)])
 
 
 @dataclass(frozen=True)
@@ -210,21 +219,19 @@ def look_at(slide: Slide, assay: Assay) -> Look:
     Returns
     -------
     Look
-        Up to 64 places of its tissue are read at the working pixel size. For an image in memory, glass and sample are
-        those of all its pixels; for a slide, of its coarse image and of those places.
+        Up to 64 places of its tissue are read at the working pixel size. The glass of an image in memory is looked for
+        in all its pixels, that of a slide in its coarse image.
     """
     coarse, um = coarse_image(slide)
-    if isinstance(slide, ArraySlide):
-        glass = find_glass(slide.rgb)
-        tissue = map_tissue(coarse, um, glass.background or UNKNOWN_GLASS)
-        seen = replace(survey(slide.rgb, assay, glass), places=_places(slide, tissue))
-        return Look(seen, tissue, coarse)
-    glass = _glass_of(coarse)
+    glass = find_glass(slide.rgb) if isinstance(slide, ArraySlide) else _glass_of(coarse)
     tissue = map_tissue(coarse, um, glass.background or UNKNOWN_GLASS)
     wanted = glass if assay.background == "auto" else Glass(None, 0.0)
-    places = _places(slide, tissue)
+    return Look(_seen(wanted, tuple(_places(slide, tissue))), tissue, coarse)
+
+
+def _seen(glass: Glass, places: tuple[NDArray[np.uint8], ...]) -> Survey:
     pixels = np.concatenate([place.reshape(-1, 3) for place in places]) if places else np.zeros((0, 3), np.uint8)
-    return Look(Survey(wanted, pixels[None], places), tissue, coarse)
+    return Survey(glass, pixels[None], places)
 
 
 def _glass_of(coarse: NDArray[np.uint8]) -> Glass:
@@ -235,22 +242,41 @@ def _glass_of(coarse: NDArray[np.uint8]) -> Glass:
     return found if found.background is not None else find_glass(coarse)
 
 
-def _places(slide: Slide, tissue: TissueMap) -> tuple[NDArray[np.uint8], ...]:
-    """Read small places of the tissue, evenly spread, at the working pixel size."""
-    width, height = slide.dimensions
-    frame = frame_for(width, height, mpp=slide.mpp)
+def _places(slide: Slide, tissue: TissueMap) -> list[NDArray[np.uint8]]:
+    """Read small places of the tissue at the working pixel size: the first that are stained, in an order of their own.
+
+    The order is by chance, but the same for all slides, and whether a place is stained is told from its own pixels: the
+    coarse image, which a file's pyramid decides, only spares looking at glass.
+    """
+    frame = frame_for(*slide.dimensions, mpp=slide.mpp)
     image = WorkingImage(slide, frame)
-    rows, cols = np.nonzero(tissue.codes == TISSUE)
-    if not len(rows):
-        rows, cols = np.nonzero(tissue.codes != UNSCANNED)
-    chosen = np.unique(np.linspace(0, len(rows) - 1, PLACES).astype(int))
-    places = []
-    for k in chosen.tolist() if len(rows) else ():
-        y, x = (int((at + 0.5) * tissue.um / frame.working_mpp) for at in (rows[k], cols[k]))
-        y0, x0 = (max(0, min(at - PLACE_PX // 2, s - PLACE_PX)) for at, s in zip((y, x), frame.shape, strict=True))
-        y1, x1 = min(y0 + PLACE_PX, frame.shape[0]), min(x0 + PLACE_PX, frame.shape[1])
-        places.append(image.read((y0, x0, y1, x1)))
-    return tuple(places)
+    rows, cols = (np.arange(0, max(1, length - PLACE_PX + 1), PLACE_PX) for length in frame.shape)
+    boxes = np.stack(np.meshgrid(rows, cols, indexing="ij"), axis=-1).reshape(-1, 2)
+    order = np.argsort(_rank(boxes // PLACE_PX), kind="stable")
+    likely = tissue.any_in(boxes * np.float64(frame.working_mpp), PLACE_PX * frame.working_mpp)
+    chosen = boxes[order][likely[order]] if likely.any() else boxes[order]
+    kept, left = list[NDArray[np.uint8]](), list[NDArray[np.uint8]]()
+    for y, x in chosen[: TRIED * PLACES].tolist():
+        place = image.read((y, x, min(y + PLACE_PX, frame.shape[0]), min(x + PLACE_PX, frame.shape[1])))
+        stained = (ends(place)[0] < STAINED_LIGHT).mean() > STAINED_SHARE
+        (kept if stained else left).append(place)
+        if len(kept) == PLACES:
+            break
+    return kept or left[:PLACES]
+
+
+def _rank(places: NDArray[np.integer]) -> NDArray[np.uint64]:
+    """Mix the bits of rows and columns, shape (n, 2), as SplitMix64 does [1]_.
+
+    References
+    ----------
+    .. [1] Steele, Lea, Flood, OOPSLA 2014, 453-472.
+    """
+    z = (places[:, 0].astype(np.uint64) << np.uint64(32)) + places[:, 1].astype(np.uint64)
+    z = (z + np.uint64(1)) * np.uint64(0x9E3779B97F4A7C15)
+    z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return np.asarray(z ^ (z >> np.uint64(31)), np.uint64)
 
 
 def survey(rgb: NDArray[np.uint8], assay: Assay, glass: Glass | None = None) -> Survey:
@@ -295,29 +321,30 @@ def settle_context(surveys: Sequence[Survey], assay: Assay) -> SlideContext:
     background, origin, notes = _settle_background([each.glass for each in surveys], assay.background)
     estimate = estimate_stains(np.concatenate([each.pixels for each in surveys], axis=1), background)
     stains, stains_origin, more = _settle_stains(estimate, assay.stains)
-    context = SlideContext(background, origin, stains, stains_origin, estimate.status, (*notes, *more), estimate.plane)
-    return with_texture(context, surveys)
+    return SlideContext(background, origin, stains, stains_origin, estimate.status, (*notes, *more))
 
 
-def with_texture(context: SlideContext, surveys: Sequence[Survey]) -> SlideContext:
-    """Add the texture of the stain to a context that lacks it.
+def look_closely_at(survey: Survey, context: SlideContext) -> SlideContext:
+    """Add to a context what it lacks of an image: its texture, and the plane of its stains.
 
     Parameters
     ----------
+    survey : Survey
+        Of the image.
     context : SlideContext
-    surveys : sequence of Survey
-        Of one image, or of those that share the context, in any order.
+        Its own, or one that it shares with others.
 
     Returns
     -------
     SlideContext
-        `context` itself if it has a texture or if there is no place to look at.
     """
-    places = [place for each in surveys for place in each.places]
-    if context.texture is not None or not places:
-        return context
-    places.sort(key=lambda place: place.tobytes())  # sums of floats depend on the order
-    return replace(context, texture=describe(places, context.background, context.stains))
+    places = list(survey.places)
+    if context.texture is None and places:
+        texture = describe(places, context.background, context.stains)
+        context = replace(context, texture=texture)
+    if context.plane is None and places:
+        context = replace(context, plane=find_plane(survey.pixels, context.background))
+    return context
 
 
 def _settle_background(

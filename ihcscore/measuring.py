@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 import ihcscore
 from ihcscore.assay import MEASURED_FIELDS, Assay
 from ihcscore.blocks import CONTESTED_PX, Job
-from ihcscore.context import Look, SlideContext, look_at, settle_context, with_texture
+from ihcscore.context import Look, SlideContext, look_at, look_closely_at, settle_context
 from ihcscore.geometry import Frame, frame_for, um_to_px
 from ihcscore.grid import Block
 from ihcscore.io.nuclei import read_nuclei
@@ -158,7 +158,7 @@ def prepare(
         If a segmenter does not exist, or the slide cannot be read.
     """
     look = look or look_at(slide, assay)
-    settled = with_texture(context, [look.survey]) if context else settle_context([look.survey], assay)
+    settled = look_closely_at(look.survey, context or settle_context([look.survey], assay))
     segmenter, frame = _segmenter(assay, nuclei, slide)
     job = Job.of(WorkingImage(slide, frame), settled, segmenter, assay)
     keys = tuple((b.row, b.col) for b in job.grid if _matters(job, look, b, within))

@@ -8,9 +8,13 @@ from ihcscore.assay import Assay
 from ihcscore.classify import scored_channels, scored_od
 from ihcscore.rows import ScoreRow
 from ihcscore.schema import measured_column, saturated_column
+from ihcscore.stains.plane import Plane
 
 LEAST = 0.02
 """Share of a cell's density outside the plane from which it is off: what noise leaves of a cell's mean is below."""
+LIGHT_OD = 0.5
+"""Paler cells count as if they were as dense as this: what blur and JPEG do to their colour does not get less with
+their density."""
 SATURATED = 0.02
 """With a larger share of saturated pixels, the color is that of the darkest grey levels, and tells nothing."""
 WORTH_A_WARNING = 0.05
@@ -18,11 +22,9 @@ WORTH_A_WARNING = 0.05
 AND_SO_ON = "are off-colour (pigment, red cells, another chromogen?): see off_color"
 """How every warning ends."""
 
-Plane = tuple[float, float, float]
-
 
 def off_plane(cells: pd.DataFrame, assay: Assay, plane: Plane | None) -> NDArray[np.float64]:
-    """Give the share of each cell's optical density that lies outside the plane of the slide's stains.
+    """Give how far beside the plane of the slide's stains each cell's optical density lies, relative to its length.
 
     Parameters
     ----------
@@ -30,31 +32,30 @@ def off_plane(cells: pd.DataFrame, assay: Assay, plane: Plane | None) -> NDArray
         Cell table. Not modified.
     assay : Assay
         What is scored.
-    plane : tuple of 3 float, optional
-        Normal of the plane (`ihcscore.context.SlideContext`).
+    plane : tuple of 4 float, optional
+        See `ihcscore.stains.plane`.
 
     Returns
     -------
     ndarray of shape (n,), dtype float64
-        NaN where it cannot be told: no plane, no pixel, pixels that are saturated, or a table of another background
-        than was measured.
+        Cells of less than 0.5 OD count as if they had as much. NaN where it cannot be told: no plane, no pixel, pixels
+        that are saturated, or a table of another background than was measured.
 
     Notes
     -----
-    Whatever hematoxylin and DAB are laid over each other, the optical density stays in the plane of their vectors.
-    Noise takes single pixels out of it, but not the mean of a cell.
+    Whatever hematoxylin and DAB are laid over each other, the optical density stays in one plane. Noise takes single
+    pixels out of it, but not the mean of a cell.
     """
     names = [name.capitalize() for name in assay.compartment]
-    out = np.full(len(cells), np.nan)
     if plane is None or any(saturated_column(name) not in cells.columns for name in names):
-        return out
+        return np.full(len(cells), np.nan)
     area = np.array([cells[measured_column(name)].to_numpy(np.float64) for name in names])
     dark = np.array([cells[saturated_column(name)].to_numpy(np.float64) for name in names])
     clear = np.where(area > 0, area * dark, 0).sum(axis=0) <= SATURATED * area.sum(axis=0)
     od = scored_channels(cells, assay.compartment)
     length = np.linalg.norm(od, axis=1)
-    np.divide(od @ np.asarray(plane), length, out=out, where=clear & (length > 0))
-    return out
+    beside = od @ np.array(plane[:3]) - plane[3]
+    return np.where(clear & (length > 0), beside / np.maximum(length, LIGHT_OD), np.nan)
 
 
 def off_color(cells: pd.DataFrame, assay: Assay, outside: NDArray[np.float64]) -> NDArray[np.bool_]:

@@ -20,7 +20,7 @@ from ihcscore.errors import IhcscoreError, InputError
 from ihcscore.io.slides.base import Slide
 from ihcscore.io.slides.flat import ArraySlide
 from ihcscore.measuring import measure, prepare
-from ihcscore.offcolor import Plane, off_color, off_plane
+from ihcscore.offcolor import off_color, off_plane
 from ihcscore.parts import MemoryParts
 from ihcscore.patterns import is_measured, membrane_patterns
 from ihcscore.quality import BlockQuality
@@ -36,6 +36,7 @@ from ihcscore.schema import (
     SCHEMA_VERSION,
     SCORED_COLUMN,
 )
+from ihcscore.stains.plane import Plane
 from ihcscore.stains.vectors import StainMatrix
 from ihcscore.summarize import NO_REGIONS, score_rows
 from ihcscore.workers import Serial
@@ -236,8 +237,8 @@ def classed_tables(
         Gives the table from its beginning; called twice where types of cells depend on their neighbours.
     assay : Assay
     regions : RegionSet
-    plane : tuple of 3 float, optional
-        Normal of the plane of the slide's stains, to tell cells of another colour.
+    plane : tuple of 4 float, optional
+        Plane of the slide's stains (`ihcscore.stains.plane`), to tell cells of another colour.
     """
     typer = typer_for(assay, regions)
     if typer.needs_features:
@@ -264,7 +265,7 @@ def classify_table(
     regions : RegionSet
     typer : CellTyper, optional
         What tells types of cells, having seen the table; without it, the regions do.
-    plane : tuple of 3 float, optional
+    plane : tuple of 4 float, optional
         As in `classed_tables`.
 
     Returns

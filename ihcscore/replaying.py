@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -111,8 +111,8 @@ def replay(
         if "nuclei" in summary["input"]:
             given = _find_file(path, summary["input"]["nuclei"], nuclei or file.parent, "--nuclei")
             labels = read_nuclei(given, slide.dimensions[::-1], slide.mpp).labels
-        # A group's context came from all its tiles; any other is settled anew, and so compared.
-        shared = SlideContext.from_dict(summary["context"]) if group else None
+        # A group's light came from all its tiles; what is an image's own is settled anew, and so compared.
+        shared = replace(context_of(result), plane=None, texture=None) if group else None
         within = regions.covered(assay.exclude) if assay.only_regions else None
         prepared = prepare(slide, assay, context=shared, nuclei=labels, within=within)
         parts = FolderParts(Path(folder), {})

@@ -127,6 +127,16 @@ def _is_ours(path: Path) -> bool:
         return (path.parent / CELLS).exists()
 
 
+def foreign_files(folder: Path) -> list[str]:
+    """Name the files in an image's folder that a result would replace, and that nothing says are of one.
+
+    A result that was being written has its cell table first and its summary last.
+    """
+    if (folder / CELLS).exists() or (folder / PARTS).is_dir() or _is_ours(folder / SUMMARY):
+        return []
+    return [name for name in FILES if (folder / name).exists()]
+
+
 def discard_result(folder: Path) -> None:
     """Remove the files of an image's result, and nothing else.
 
@@ -314,11 +324,11 @@ def pooled_rows(results: Sequence[ImageFolder], failed: Sequence[ScoreRow], assa
     rows = []
     for group, members in groups.items():
         missing = sum(row.group == group for row in failed)
-        if any(member.summary["context"] != members[0].summary["context"] for member in members):
-            reason = "its tiles were measured with different background or stains: score them together"
-            rows.append(failed_row(group, group, assay, reason, region=POOLED))
-            continue
         try:
+            if len({context_of(member).light for member in members}) > 1:
+                reason = "its tiles were measured with different background or stains: score them together"
+                rows.append(failed_row(group, group, assay, reason, region=POOLED))
+                continue
             tables = [read_cells(member.folder / CELLS, needed_columns(assay)) for member in members]
         except DamagedResult as error:
             rows.append(failed_row(group, group, assay, str(error), region=POOLED))

@@ -193,9 +193,9 @@ SCORED_COLUMNS: tuple[Column, ...] = (
         OFF_PLANE_COLUMN,
         "float64",
         "",
-        "share of the optical density outside the plane of the slide's stains; empty if it cannot be told",
+        "relative distance of the optical density from the plane of the stained colours; empty if not told",
     ),
-    Column(OFF_COLOR_COLUMN, "bool", "", "stained, and more than 0.02 outside that plane"),
+    Column(OFF_COLOR_COLUMN, "bool", "", "stained, and more than 0.02 beside that plane"),
     Column(REGION_COLUMN, "str", "", "names of the regions that hold the centroid, joined by ' | '; empty outside"),
     Column(CELL_TYPE_COLUMN, "str", "", "Tumor, Stroma, Immune or Other; empty where no rule tells"),
 )

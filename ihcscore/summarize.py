@@ -245,7 +245,7 @@ class ScoreTable:
             self.samplings[scope.region, scope.population] = sample
         total = sample.blocks.total
         has_cells = float(max(total.cells, total.membranes)) > 0
-        reason = "" if has_cells else f"no scored cells{self._why_none(scope)}"
+        reason = "" if has_cells else f"no scored cells ({self._why_none(scope)})"
         scores = {name: _score(SCORES[name], sample, assay, reason) for name in assay.scores}
         counts = total.counts
         first = SCORES[assay.scores[0]]
@@ -278,12 +278,16 @@ class ScoreTable:
     def _why_none(self, scope: _Scope) -> str:
         known = {population for (_, population), other in self._scopes.items() if other.at}
         if scope.population not in known and EVERY_CELL in known:
-            return f" (no cell is known to be {scope.population}: {HOW_TO_TELL})"
+            return f"no cell is known to be {scope.population}: {HOW_TO_TELL}"
         parts = [f"{count} {REASONS[name]}" for name, count in scope.left_out.items() if count]
         if parts:
-            return f" ({', '.join(parts)})"
+            return ", ".join(parts)
+        same = (s for s in self._scopes.values() if (s.region, s.population) == (scope.region, EVERY_CELL))
+        others = sum(len(at) for each in same for at in each.at)
+        if others:
+            return f"none of {others} is {scope.population}"
         nothing = "no nuclei found"
-        return f" ({nothing}: is it blank, or the pixel size wrong?)" if scope.region == WHOLE else f" ({nothing})"
+        return f"{nothing}: is it blank, or the pixel size wrong?" if scope.region == WHOLE else nothing
 
 
 def _type_code(population: str) -> int:

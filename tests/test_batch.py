@@ -13,6 +13,7 @@ from ihcscore.batch import score_files
 from ihcscore.errors import DamagedResult, IhcscoreError, InputError, OutputError, ResultMismatch, WeightsError
 from ihcscore.io.inputs import expand_inputs
 from ihcscore.outputs.tables import read_cells
+from ihcscore.phantom import load_parameters, render
 from ihcscore.replaying import replay
 from ihcscore.rescoring import rescore_folder
 
@@ -208,10 +209,52 @@ def test_groups_share_a_context_and_have_a_pooled_row(tiles, out):
         parts = [int(rows[(name, "image")][column]) for name in ("case1_a", "case1_b")]
         assert int(rows[("case1", "pooled")][column]) == sum(parts)
     contexts = [json.loads((out / name / "summary.json").read_text())["context"] for name in ("case1_a", "case1_b")]
-    assert contexts[0] == contexts[1]
+    assert contexts[0]["background"] == contexts[1]["background"]
+    assert contexts[0]["stains"] == contexts[1]["stains"]
     assert 236 < contexts[0]["background"][0] < 240
     assert report.failed == ()
     assert run(tiles, out, assay).kept == 3
+
+
+def test_a_folder_of_something_else_is_not_emptied(tiles, out):
+    (out / "case1_a").mkdir(parents=True)
+    for name in ("cells.csv", "regions.geojson", "notes.txt"):
+        (out / "case1_a" / name).write_text("mine")
+    report = run(tiles, out, overwrite=True)
+    assert report.failed == (
+        "case1_a.png: its folder case1_a holds cells.csv, regions.geojson of something else: "
+        "choose another folder for the results",
+    )
+    assert {path.name: path.read_text() for path in (out / "case1_a").iterdir()} == dict.fromkeys(
+        ("cells.csv", "regions.geojson", "notes.txt"), "mine"
+    )
+    for name in ("cells.csv", "regions.geojson"):
+        (out / "case1_a" / name).unlink()
+    assert run(tiles, out).failed == ()
+    assert (out / "case1_a" / "notes.txt").exists()
+
+
+def test_a_result_that_was_being_written_is_written_anew(tiles, out):
+    run(tiles, out)
+    (out / "case1_a" / "summary.json").unlink()
+    before = snapshot(out)["case1_b/cells.parquet"]
+    assert run(tiles, out).failed == ()
+    assert (out / "case1_a" / "summary.json").exists()
+    assert snapshot(out)["case1_b/cells.parquet"] == before
+
+
+def test_what_else_is_in_its_group_does_not_change_a_tile(tmp_path):
+    for k, marker in enumerate(("membranous", "cytoplasmic")):
+        path = tmp_path / "tiles" / f"case1_{k}.png"
+        path.parent.mkdir(exist_ok=True)
+        Image.fromarray(render(load_parameters(marker), 40 + k).rgb[:256, :256]).save(path)
+    found = []
+    for name, group in (("alone", None), ("together", r"case\d")):
+        run(tmp_path / "tiles", tmp_path / name, load_assay("her2").replace(population="all", mpp=0.5, group=group))
+        summaries = [json.loads(path.read_text()) for path in sorted((tmp_path / name).glob("*/summary.json"))]
+        found.append([(each["cells"]["sha256"], each["context"]) for each in summaries])
+    assert found[0] == found[1]
+    assert found[0][0][1]["texture"] != found[0][1][1]["texture"]
 
 
 def test_a_new_tile_of_a_group_does_not_mix_with_its_old_results(tiles, out):

@@ -10,7 +10,7 @@ from conftest import discs
 
 from ihcscore import load_assay
 from ihcscore.blocks import Job, measure_block
-from ihcscore.context import look_at, settle_context
+from ihcscore.context import look_at, look_closely_at, settle_context
 from ihcscore.errors import AssayError
 from ihcscore.geometry import frame_for
 from ihcscore.io.slides.flat import ArraySlide
@@ -32,8 +32,13 @@ def tissue():
     return render(parameters, 11).rgb
 
 
+def settled(rgb, mpp):
+    survey = look_at(ArraySlide(rgb, mpp), ASSAY).survey
+    return look_closely_at(survey, settle_context([survey], ASSAY))
+
+
 def job_for(rgb, core_px, segmenter=None, context=None):
-    context = context or settle_context([look_at(ArraySlide(rgb, 0.5), ASSAY).survey], ASSAY)
+    context = context or settled(rgb, 0.5)
     image = WorkingImage(ArraySlide(rgb, 0.5), frame_for(rgb.shape[1], rgb.shape[0], mpp=0.5))
     job = Job.of(image, context, segmenter or load_segmenter("watershed"), ASSAY)
     return dataclasses.replace(job, core_px=core_px)
@@ -169,7 +174,7 @@ def test_a_nucleus_that_one_block_splits_stands_either_way_but_not_both(places):
 def test_cells_that_would_grow_too_far_are_refused():
     rgb = np.full((40, 40, 3), 240, np.uint8)
     image = WorkingImage(ArraySlide(rgb, 0.25), frame_for(40, 40, mpp=0.25, working_mpp=0.25))
-    context = settle_context([look_at(ArraySlide(rgb, 0.25), ASSAY).survey], ASSAY)
+    context = settled(rgb, 0.25)
     with pytest.raises(AssayError, match=r"expansion_um: at most 27.5 at 0.25 um/px, found 40"):
         Job.of(image, context, load_segmenter("watershed"), ASSAY.replace(expansion_um=40.0))
 

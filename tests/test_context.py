@@ -8,10 +8,11 @@ import pytest
 
 from ihcscore import load_context, measure_image
 from ihcscore.assay import load_assay
-from ihcscore.context import MOST_PLACES, PLACES, SlideContext, look_at, settle_context, with_texture
+from ihcscore.context import MOST_PLACES, PLACES, SlideContext, look_at, look_closely_at, settle_context
 from ihcscore.errors import IhcscoreError
 from ihcscore.io.slides.flat import ArraySlide
 from ihcscore.phantom import load_parameters, render
+from ihcscore.stains.density import ends
 from ihcscore.stains.texture import PLACE_PX, TEXTURE
 
 ASSAY = load_assay("generic-membranous")
@@ -23,20 +24,37 @@ def surveys():
     return [look_at(ArraySlide(rgb, 0.5), ASSAY).survey for rgb in tiles]
 
 
-def test_the_texture_of_a_group_does_not_depend_on_the_order_of_its_tiles(surveys):
-    context = settle_context(surveys[:1], ASSAY.replace(background=(240.0, 240.0, 240.0)))
+def test_what_a_context_has_of_an_image_stays(surveys):
+    context = look_closely_at(surveys[0], settle_context(surveys[:1], ASSAY))
+    assert None not in (context.plane, context.texture)
+    assert look_closely_at(surveys[1], context) == context
     bare = SlideContext(context.background, "given", context.stains, "given")
-    assert with_texture(bare, surveys) == with_texture(bare, surveys[::-1])
-    assert with_texture(bare, surveys) != with_texture(bare, surveys[:1])
-    assert with_texture(context, surveys[1:]) is context
+    other = look_closely_at(surveys[1], bare)
+    assert other.light == context.light
+    assert other.texture != context.texture
+    assert other.plane != context.plane
 
 
 @pytest.mark.parametrize(("images", "places"), [(1, PLACES), (4, MOST_PLACES // 4), (100, 1), (1000, 1)])
 def test_an_image_of_a_large_group_keeps_few_places(surveys, images, places):
     thinned = surveys[0].thinned(images)
     assert len(thinned.places) == min(places, len(surveys[0].places))
-    np.testing.assert_array_equal(thinned.places[0], surveys[0].places[0])
+    assert thinned.pixels.size == sum(place.size for place in thinned.places)
     assert not replace(thinned, places=()).thinned(images).places
+
+
+@pytest.mark.parametrize("darker", [True, False])
+def test_places_are_stained_ones_wherever_the_tissue_ends(darker):
+    """What the coarse image says of the edge of the tissue changes nothing."""
+    rgb = np.full((1600, 1600, 3), 240, np.uint8)
+    rgb[:600, :500] = render(load_parameters("membranous"), 1).rgb[:500].repeat(2, axis=0)[:600, :500]
+    plain = look_at(ArraySlide(rgb, 0.5), ASSAY).survey.places
+    rgb[:600, 500:508] = 200 if darker else 240  # faint in the coarse image, and no place is stained by it
+    rgb[640:700, 900:960] = 232 if darker else 240
+    again = look_at(ArraySlide(rgb, 0.5), ASSAY).survey.places
+    assert 20 < len(plain) <= PLACES
+    assert len(plain) == len(again)
+    assert all((ends(place)[0] < 195).mean() > 0.15 for place in plain)
 
 
 def test_places_are_evenly_spread_small_and_as_many_as_said(surveys):
@@ -53,12 +71,15 @@ def test_an_image_smaller_than_a_place_is_one():
 
 
 def test_a_context_is_read_back_with_its_texture(surveys, tmp_path):
-    context = settle_context(surveys[:1], ASSAY)
+    context = look_closely_at(surveys[0], settle_context(surveys[:1], ASSAY))
     path = tmp_path / "context.json"
     path.write_text(json.dumps(context.to_dict()))
     assert load_context(path) == context
     assert context.texture is not None
     assert len(context.texture) == len(TEXTURE)
+    old = json.dumps(context.to_dict() | {"plane": [0.5, -0.7, 0.5]})
+    path.write_text(old)
+    assert load_context(path).plane == (0.5, -0.7, 0.5, 0.0)
 
 
 @pytest.mark.parametrize("texture", [[1.0], "many", [None] * len(TEXTURE), [float("inf")] * len(TEXTURE)])

@@ -9,13 +9,14 @@ from ihcscore.context import SlideContext
 from ihcscore.offcolor import off_color, off_plane, warning_of
 from ihcscore.rows import ScoreRow
 from ihcscore.schema import COLUMNS, channel_column, measured_column, saturated_column, stain_column
-from ihcscore.stains.estimate import estimate_stains
+from ihcscore.stains.plane import find_plane
 from ihcscore.stains.unmix import mix
 from ihcscore.stains.vectors import StainMatrix
 
 ASSAY = load_assay("generic-nuclear").replace(include_cut=True)
 STAINS = StainMatrix()
-NORMAL = tuple(np.cross(STAINS.hematoxylin, STAINS.dab) / np.linalg.norm(np.cross(STAINS.hematoxylin, STAINS.dab)))
+NORMAL = np.cross(STAINS.hematoxylin, STAINS.dab) / np.linalg.norm(np.cross(STAINS.hematoxylin, STAINS.dab))
+PLANE = (*NORMAL.tolist(), 0.0)
 BLACK, RED = (1.0, 1.0, 1.0), (0.22, 0.62, 0.75)
 
 
@@ -42,7 +43,7 @@ def stained(count, seed=0):
 def test_another_color_is_told_and_counted_and_left_out_when_asked(color):
     odd = 0.8 * np.array(color) / np.linalg.norm(color)
     cells = table([*stained(200), *[odd] * 10])
-    context = SlideContext((255.0,) * 3, "given", STAINS, "given", plane=NORMAL)
+    context = SlideContext((255.0,) * 3, "given", STAINS, "given", plane=PLANE)
     kept = score_cells(cells, ASSAY, context=context)
     assert kept.cells["Off-color"].tolist() == [False] * 200 + [True] * 10
     assert (kept.scores.cells, kept.scores.off_color) == (210, 10)
@@ -51,8 +52,8 @@ def test_another_color_is_told_and_counted_and_left_out_when_asked(color):
 
 
 def test_a_cell_below_the_first_threshold_is_not_called_off():
-    pale = table([0.1 * np.array(BLACK) / np.sqrt(3)])
-    outside = off_plane(pale, ASSAY, NORMAL)
+    pale = table([(0.5, 0.1, 0.1)])
+    outside = off_plane(pale, ASSAY, PLANE)
     assert abs(outside[0]) > 0.1
     assert not off_color(pale, ASSAY, outside)[0]
 
@@ -60,7 +61,7 @@ def test_a_cell_below_the_first_threshold_is_not_called_off():
 def test_what_cannot_be_told_is_no_number():
     cells = table(stained(30))
     dark = cells.assign(**{saturated_column("Nucleus"): 0.5})
-    given = SlideContext((255.0,) * 3, "given", STAINS, "given", plane=NORMAL)
+    given = SlideContext((255.0,) * 3, "given", STAINS, "given", plane=PLANE)
     other = cells.drop(columns=[saturated_column("Nucleus")])  # as after another background
     for table_, context in ((cells, None), (dark, given), (other, given)):
         found = score_cells(table_, ASSAY.replace(exclude_off_color=True), context=context)
@@ -71,19 +72,30 @@ def test_what_cannot_be_told_is_no_number():
 
 def test_each_cell_is_judged_alone():
     cells = table([*stained(50), *[np.array(RED)] * 5])
-    whole = off_plane(cells, ASSAY, NORMAL)
-    np.testing.assert_array_equal(off_plane(cells[48:], ASSAY, NORMAL), whole[48:])
+    whole = off_plane(cells, ASSAY, PLANE)
+    np.testing.assert_array_equal(off_plane(cells[48:], ASSAY, PLANE), whole[48:])
 
 
-def test_the_plane_is_that_of_the_estimate():
+@pytest.mark.parametrize("white", [255.0, 235.0])
+def test_the_plane_is_that_of_the_stains_whatever_the_light(white):
     chance = np.random.default_rng(2)
     concentrations = np.zeros((1, 20_000, 3), np.float32)
     concentrations[0, :10_000, 0] = chance.uniform(0.3, 0.9, 10_000)
     concentrations[0, 10_000:, 1] = chance.uniform(0.3, 0.9, 10_000)
-    rgb = np.rint(255 * 10.0 ** -mix(concentrations, STAINS)).astype(np.uint8)
-    plane = estimate_stains(rgb).plane
-    assert np.dot(plane, NORMAL) > np.cos(np.radians(1))
-    assert estimate_stains(np.full((9, 9, 3), 250, np.uint8)).plane is None
+    light = np.array([1.02, 1.0, 0.94]) * white / 1.02
+    rgb = np.rint(light * 10.0 ** -mix(concentrations, STAINS)).astype(np.uint8)
+    plane = find_plane(rgb, 255)
+    assert np.dot(plane[:3], NORMAL) > np.cos(np.radians(1))
+    assert plane[3] == pytest.approx(np.log10(255 / light) @ NORMAL, abs=0.004)
+    assert find_plane(np.full((9, 9, 3), 250, np.uint8), 255) is None
+    assert find_plane(rgb[:, :10_000], 255) is None  # no DAB
+
+
+def test_a_pale_cell_is_not_off_for_what_it_would_be_if_it_were_dense():
+    beside, dab = 0.009 * NORMAL, np.array(STAINS.dab)
+    cells = table([0.3 * dab + beside, 0.3 * dab + 2 * beside, 1.5 * dab + 2 * beside])
+    assert off_plane(cells, ASSAY, PLANE) == pytest.approx([0.018, 0.036, 0.012], abs=1e-4)
+    assert off_color(cells, ASSAY, off_plane(cells, ASSAY, PLANE)).tolist() == [False, True, False]
 
 
 def test_a_warning_names_its_share():

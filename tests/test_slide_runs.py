@@ -9,6 +9,7 @@ import time
 
 import numpy as np
 import pytest
+import tifffile
 from conftest import discs
 from slides import LOSSLESS, write_dicom, write_ome_tiff, write_plain_pyramid, write_streamed, write_svs
 
@@ -159,21 +160,32 @@ def test_a_slide_replays(one, slide):
     assert result.same, result.differences
 
 
+def write_image(path, rgb):
+    tifffile.imwrite(path, rgb, photometric="rgb", resolution=(2e4, 2e4), resolutionunit="CENTIMETER", metadata=None)
+    return path
+
+
 def test_the_cells_are_the_same_through_every_reader(tmp_path):
-    field = render(load_parameters("nuclear"), 5).rgb
-    rgb = np.tile(field, (2, 2, 1))
+    rgb = np.tile(render(load_parameters("membranous"), 5).rgb, (2, 2, 1))
     writers = {
         "svs": lambda path: write_svs(path / "a.svs", rgb, 0.5),
         "ome": lambda path: write_ome_tiff(path / "a.ome.tif", rgb, 0.5),
         "plain": lambda path: write_plain_pyramid(path / "a.tif", rgb, 0.5),
+        "flat": lambda path: write_plain_pyramid(path / "a.tif", rgb, 0.5, downsamples=(1,)),
+        "coarse": lambda path: write_plain_pyramid(path / "a.tif", rgb, 0.5, downsamples=(1, 3, 8)),
         "dicom": lambda path: write_dicom(path / "a", rgb, 0.5),
+        "image": lambda path: write_image(path / "a.tif", rgb),
     }
-    found = {}
+    found, contexts = {}, {}
     for name, write in writers.items():
         (tmp_path / name).mkdir()
         run(write(tmp_path / name), tmp_path / name / "out")
         found[name] = bytes_of(tmp_path / name / "out")
+        (path,) = (tmp_path / name / "out").glob("*/summary.json")
+        contexts[name] = json.loads(path.read_text())["context"]
     assert len(set(found.values())) == 1
+    assert contexts["svs"]["plane"] is not None
+    assert all(context == contexts["svs"] for context in contexts.values())
 
 
 def test_a_batch_goes_on_past_what_fails(slide, tmp_path):

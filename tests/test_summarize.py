@@ -86,6 +86,18 @@ def test_a_population_nobody_knows_is_not_scored():
     assert "no cell is known to be tumor" in rows[0].reason
 
 
+def test_a_region_of_other_cells_is_not_called_empty():
+    cells = cells_of(8)
+    cells["Region"] = ["a"] * 3 + ["b"] * 5
+    cells["Cell type"] = ["Stroma"] * 3 + ["Tumor"] * 5
+    regions = RegionSet(tuple(Region(name, "", shapely.box(0, 0, 9, 9)) for name in "abc"))
+    rows = {(row.region, row.population): row for row in score_rows(cells, ASSAY.replace(population="tumor"), regions)}
+    assert rows["a", "tumor"].reason == "no scored cells (none of 3 is tumor)"
+    assert rows["a", "stroma"].cells == 3
+    assert rows["b", "tumor"].status == "ok"
+    assert rows["c", "tumor"].reason == "no scored cells (no nuclei found)"
+
+
 def test_a_minimum_holds_for_its_score_only():
     assay = ASSAY.replace(scores=("h_score", "ki67"))
     (row,) = score_rows(cells_of(300), assay)

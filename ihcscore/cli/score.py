@@ -119,11 +119,15 @@ def command(
     chosen = chosen.replace(sources={**chosen.sources, **sources})
 
     from ihcscore.assay import INPUT_FIELDS
-    from ihcscore.io.inputs import expand_inputs
+    from ihcscore.io.inputs import expand_inputs, unread_pictures
     from ihcscore.segment.registry import load_segmenter
 
     load_segmenter(chosen.segmenter, chosen.segmenter_parameters, chosen.weights, chosen.weights_sha256)
     images = expand_inputs(inputs, chosen.group, nuclei, regions)
+    unread = unread_pictures(inputs)
+    if unread:
+        text = ", ".join(path.name for path in unread[:3]) + (", ..." if len(unread) > 3 else "")
+        typer.echo(f"note: {len(unread)} files of formats that are not read are left out: {text}", err=True)
     report = run(
         images,
         chosen,

@@ -12,10 +12,15 @@ from ihcscore.errors import IhcscoreError, InputError
 from ihcscore.io.images import SUFFIXES as IMAGE_SUFFIXES
 from ihcscore.io.nuclei import NAME_ENDINGS
 from ihcscore.io.regions import REGION_ENDINGS
-from ihcscore.io.slides.opening import SLIDE_SUFFIXES, one_per_series
+from ihcscore.io.slides.opening import CONVERTIBLE, SLIDE_SUFFIXES, one_per_series
 
 RESERVED = {"con", "prn", "aux", "nul", *(f"com{n}" for n in range(1, 10)), *(f"lpt{n}" for n in range(1, 10))}
 SUFFIXES = (*IMAGE_SUFFIXES, *SLIDE_SUFFIXES)
+UNREAD = (".bmp", ".gif", ".webp", ".jp2", ".lif", ".nd2", *CONVERTIBLE)
+"""Pictures and slides of other formats; a folder may hold them beside what is scored."""
+SPREADSHEETS = (".xlsx", ".xls", ".ods")
+MANIFEST_COLUMNS = ("path", "mpp", "assay", "nuclei", "regions")
+"""Columns that mean something, however their names are written in upper and lower case."""
 MANIFEST_FOLDER = "\0folder"
 """Key of a manifest's row under which its folder stands: no column has such a name."""
 GLOB_CHARACTERS = "*?["
@@ -127,6 +132,8 @@ def _expand_one(given: str) -> list[tuple[Path, dict[str, str]]]:
         if not found:
             raise IhcscoreError(f"folder {path.name or given} holds no images; for folders inside it, give '**/*.png'")
         return [(p, {}) for p in found]
+    if path.suffix.lower() in SPREADSHEETS:
+        raise InputError(path, "is a spreadsheet: save it as 'CSV UTF-8', separated by commas")
     if path.is_file():
         return _manifest(path) if path.suffix.lower() == ".csv" else [(path, {})]
     if any(c in given for c in GLOB_CHARACTERS):
@@ -136,6 +143,12 @@ def _expand_one(given: str) -> list[tuple[Path, dict[str, str]]]:
             raise IhcscoreError(f"'{given}' matches no images")
         return [(p, {}) for p in found]
     return [(path, {})]
+
+
+def unread_pictures(inputs: Sequence[str | Path]) -> list[Path]:
+    """List what lies in the given folders and looks like an image or slide of a format that is not read."""
+    folders = [Path(given) for given in inputs if Path(given).is_dir()]
+    return sorted(path for folder in folders for path in folder.iterdir() if path.suffix.lower() in UNREAD)
 
 
 def _is_image(path: Path) -> bool:
@@ -158,13 +171,21 @@ def _manifest(path: Path) -> list[tuple[Path, dict[str, str]]]:
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             reader = csv.DictReader(file, skipinitialspace=True)
-            reader.fieldnames = [name.strip() for name in reader.fieldnames or ()]
+            names = reader.fieldnames = [_column(name) for name in reader.fieldnames or ()]
             rows = [row for row in reader if any(row.values())]
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
+    except UnicodeDecodeError as error:
+        raise InputError(path, "is not a CSV manifest in UTF-8: save it as 'CSV UTF-8'") from error
+    except (OSError, csv.Error) as error:
         raise InputError(path, f"is not a readable CSV manifest ({error})") from error
-    names = reader.fieldnames
-    if "path" not in names or len(set(names)) < len(names) or not rows:
-        raise InputError(path, "a manifest needs a column 'path', columns of different names, and rows")
+    if "path" not in names:
+        separator = next((text for text in (";", "\t") if any(text in name for name in names)), "")
+        remedy = f"separate its columns by commas, not by {separator!r}" if separator else f"it has {', '.join(names)}"
+        raise InputError(path, f"a manifest needs a column 'path': {remedy}")
+    if len(set(names)) < len(names):
+        twice = sorted({name for name in names if names.count(name) > 1})
+        raise InputError(path, f"the manifest has several columns named {', '.join(twice)}")
+    if not rows:
+        raise InputError(path, "the manifest has no rows")
     for number, row in enumerate(rows, 1):
         text = (row.get("path") or "").strip()
         if not text or "\0" in text:
@@ -172,6 +193,11 @@ def _manifest(path: Path) -> list[tuple[Path, dict[str, str]]]:
         if None in row:
             raise InputError(path, f"row {number} of the manifest has more fields than the header")
     return [(path.parent / row["path"].strip(), {**row, MANIFEST_FOLDER: str(path.parent)}) for row in rows]
+
+
+def _column(name: str) -> str:
+    text = name.strip()
+    return text.lower() if text.lower() in MANIFEST_COLUMNS else text
 
 
 def _manifest_mpp(path: Path, row: dict[str, str]) -> float | None:
@@ -212,7 +238,8 @@ def _group_of(path: Path, row: dict[str, str], group: str | None) -> str:
     if row:
         value = (row.get(group) or "").strip()
         if not value:
-            raise InputError(path, f"the manifest gives it no '{group}' to group by")
+            there = ", ".join(name for name in row if name != MANIFEST_FOLDER)
+            raise InputError(path, f"the manifest gives it no '{group}' to group by; its columns are {there}")
         return value
     try:
         match = re.search(group, path.stem)

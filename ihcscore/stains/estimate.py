@@ -17,8 +17,6 @@ MIN_SHARE = 0.01
 """A stain on less than this part of the stained pixels is nearly absent: its vector would be made of noise."""
 MIN_SPREAD_DEG = 15.0
 """Stains closer together than this are one stain and its noise; hematoxylin and DAB are 37 degrees apart."""
-DENSE_OD, MIN_DENSE = 0.4, 100
-"""Pixels of DAB that its place beside the plane is taken from: paler ones have the color of the background's error."""
 SECOND_STAIN_SHARE = 0.05
 """A direction with this part of the optical density around it is a stain, not noise."""
 GREY_DEG = 3.0
@@ -59,9 +57,6 @@ class StainEstimate:
         Stained pixels used.
     share_hematoxylin, share_dab : float
         Part of the stained optical density that lies nearer to one default vector than to the other.
-    plane : tuple of 3 float, or None
-        Normal, of length 1, of the plane of the two directions, turned so that the median of dense DAB lies in it; None
-        unless `status` is "estimated", and where hardly anything is dense.
     """
 
     status: str
@@ -71,7 +66,6 @@ class StainEstimate:
     pixels: int
     share_hematoxylin: float
     share_dab: float
-    plane: tuple[float, float, float] | None = None
 
     @property
     def looks_like_hdab(self) -> bool:
@@ -115,10 +109,8 @@ def estimate_stains(rgb: NDArray[np.uint8], background: ArrayLike = 255) -> Stai
     >>> estimate_stains(np.full((50, 50, 3), 250, np.uint8)).status
     'too little tissue'
     """
-    od = optical_density(rgb, background, clip=False).reshape(-1, 3)
+    od = stained_densities(rgb, background)
     length = np.linalg.norm(od, axis=1)
-    stained = (length >= TISSUE_OD) & (od.max(axis=1) < SATURATED_OD) & (od.min(axis=1) > -TISSUE_OD)
-    od, length = od[stained], length[stained]
     pixels = len(od)
     if pixels < MIN_PIXELS:
         reason = f"{pixels} stained pixels; {MIN_PIXELS} are needed"
@@ -128,21 +120,14 @@ def estimate_stains(rgb: NDArray[np.uint8], background: ArrayLike = 255) -> Stai
     second_share = float(length[od @ brownest > od @ bluest].sum() / length.sum())
     status, reason = _judge(_Colors(bluest, brownest, share_h, share_d, second_share, _chroma(od, length)))
     stains = StainMatrix(_triple(bluest), _triple(brownest)) if status == ESTIMATED else None
-    plane = None if stains is None else _plane(stains, od.astype(np.float64), length)
-    return StainEstimate(status, reason, stains, (_triple(bluest), _triple(brownest)), pixels, share_h, share_d, plane)
+    return StainEstimate(status, reason, stains, (_triple(bluest), _triple(brownest)), pixels, share_h, share_d)
 
 
-def _plane(
-    stains: StainMatrix, od: NDArray[np.float64], length: NDArray[np.float32]
-) -> tuple[float, float, float] | None:
-    """Give the normal of the stains' plane, turned to the median of the DAB; None if hardly anything is dense DAB."""
-    normal = unit(np.cross(stains.hematoxylin, stains.dab))
-    direction = od[length >= DENSE_OD] / length[length >= DENSE_OD, None]
-    brown = direction[direction @ unit(stains.dab) > direction @ unit(stains.hematoxylin)]
-    if len(brown) < MIN_DENSE:
-        return None
-    middle = unit(np.median(brown, axis=0))
-    return _triple(unit(normal - (normal @ middle) * middle))
+def stained_densities(rgb: NDArray[np.uint8], background: ArrayLike) -> NDArray[np.float32]:
+    """Give the optical densities of the stained pixels, shape (n, 3): saturated ones are left out, as is glass."""
+    od = optical_density(rgb, background, clip=False).reshape(-1, 3)
+    stained = (np.linalg.norm(od, axis=1) >= TISSUE_OD) & (od.max(axis=1) < SATURATED_OD)
+    return np.asarray(od[stained & (od.min(axis=1) > -TISSUE_OD)], np.float32)
 
 
 def _triple(vector: NDArray[np.float64]) -> tuple[float, float, float]:

@@ -1,9 +1,10 @@
 """How many pigmented bodies that are taken for stained cells are told by their colour, and how many cells wrongly.
 
-    python tests/benchmarks/off_color.py [--fields 8] [--side 768]
+    python tests/benchmarks/off_color.py [--fields 8] [--side 768] [--plain 25]
 
 Rendered fields of stained markers, each without pigment and with some of each colour, scored as the
-default assay does. A cell is pigment if the two pictures differ on most of its nucleus.
+default assay does. A cell is pigment if the two pictures differ on most of its nucleus. Then, each scored in its own
+compartment, fields of the presets and of the frozen parameters without pigment, red cells and debris.
 """
 
 import argparse
@@ -12,8 +13,9 @@ import dataclasses
 import cv2
 import numpy as np
 import shapely
+from phantom_hscore import COMPARTMENT, PARAMETERS
 
-from ihcscore import score_image
+from ihcscore import load_assay, score_image
 from ihcscore.phantom import extras, load_parameters, render
 from ihcscore.stains.vectors import unit
 
@@ -26,6 +28,8 @@ COLORS = {
 }
 MARKERS = ("nuclear", "membranous", "cytoplasmic")
 PER_MM2 = 100
+CLEAN = dict.fromkeys(("pigment_per_mm2", "red_cells_per_mm2", "debris_per_mm2", "refractile_per_mm2"), (0, 0))
+FROZEN = PARAMETERS.parent
 DIFFERENT, MOST, FEW = 25, 0.6, 20
 
 
@@ -46,10 +50,32 @@ def shares(cells, mask):
     return np.array(out)
 
 
+def plain_fields(seeds):
+    for marker in MARKERS:
+        for source in (marker, FROZEN / f"{marker}_benchmark.toml"):
+            parameters = dataclasses.replace(load_parameters(source), **CLEAN)
+            assay = load_assay("generic-nuclear").replace(compartment=(COMPARTMENT[marker],))
+            off, stained = [], []
+            for seed in seeds:
+                phantom = render(parameters, seed)
+                row = score_image(phantom.rgb, mpp=phantom.parameters.mpp, assay=assay).scores
+                if row.off_color is not None:
+                    off.append(row.off_color)
+                    stained.append(row.cells - row.negative)
+            worst = max(a / b for a, b in zip(off, stained, strict=True) if b >= FEW)
+            name, share = getattr(source, "stem", source), sum(off) / sum(stained)
+            print(
+                f"{name}, plain: {share:.2%} of {sum(stained)} stained cells in {len(stained)} fields are called "
+                f"off-colour, worst field {worst:.1%}",
+                flush=True,
+            )
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--fields", type=int, default=8)
     parser.add_argument("--side", type=int, default=768)
+    parser.add_argument("--plain", type=int, default=25, help="fields of each kind without anything of another colour")
     given = parser.parse_args()
     wrong, found = [], {name: [] for name in COLORS}
     for marker in MARKERS:
@@ -71,6 +97,7 @@ def main():
     print(
         f"without pigment: {called.sum()} of {len(called)} stained cells are called off-colour, worst field {worst:.1%}"
     )
+    plain_fields(range(30, 30 + given.plain))
 
 
 if __name__ == "__main__":

@@ -1,9 +1,11 @@
 """Does another processor find the same cells? Score phantoms here, and compare with what was found elsewhere.
 
-python tests/benchmarks/processors.py --write here.json [--count 4]
-qemu-x86_64 -cpu Nehalem $(command -v python) tests/benchmarks/processors.py --compare here.json
+python tests/benchmarks/processors.py --write here.json [--count 20]
+LD_PRELOAD=avx2_only.so python tests/benchmarks/processors.py --compare here.json
+qemu-x86_64 -cpu Haswell $(command -v python) tests/benchmarks/processors.py --compare here.json
 
-Emulated (qemu-user of Debian), the second takes minutes a phantom; on a real machine, carry the files over.
+The second hides what is newer than AVX2 (`avx2_only.c`). The third emulates another processor (qemu-user of Debian) and
+takes minutes a phantom. Or carry the files over to a real one.
 """
 
 import argparse
@@ -13,17 +15,19 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from ihcscore import load_assay, score_image
+from ihcscore import load_assay, score_cells, score_image
 from ihcscore.phantom import PRESETS, load_parameters, render
 from ihcscore.pipeline import digest
 from ihcscore.segment.network import Network
+
+COMPARTMENTS = ("nucleus", "membrane")
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--write", type=Path)
     parser.add_argument("--compare", type=Path)
-    parser.add_argument("--count", type=int, default=4)
+    parser.add_argument("--count", type=int, default=20)
     parser.add_argument("--side", type=int, default=512)
     options = parser.parse_args()
     assay = load_assay("generic-nuclear")
@@ -39,7 +43,9 @@ def main():
         rgb = np.ascontiguousarray(cv2.imread(str(path))[..., ::-1])
         result = score_image(rgb, mpp=0.5, assay=assay)
         maps.append(Network().maps(rgb, np.full(3, 255.0)))
-        rows.append({"cells": len(result.cells), "h": result.scores.h_score, "digest": digest(result.cells)})
+        scores = [score_cells(result.cells, assay.replace(compartment=(part,))).scores for part in COMPARTMENTS]
+        h_scores = [row.h_score for row in scores]
+        rows.append({"cells": len(result.cells), "h": h_scores, "digest": digest(result.cells)})
         print(path.name, rows[-1], flush=True)
     if options.write:
         np.savez(options.write.with_suffix(".npz"), *maps)
@@ -47,10 +53,12 @@ def main():
         return
     there = json.loads(options.compare.read_text())
     cells = [sum(row["cells"] for row in found) for found in (rows, there)]
-    apart = [abs(a["h"] - b["h"]) for a, b in zip(rows, there, strict=True) if a["h"] is not None]
+    pairs = [pair for a, b in zip(rows, there, strict=True) for pair in zip(a["h"], b["h"], strict=True)]
+    apart = [abs(a - b) for a, b in pairs if a is not None and b is not None]
     theirs = np.load(options.compare.with_suffix(".npz")).values()
     differ = [np.abs(a.astype(int) - b) for a, b in zip(maps, theirs, strict=True)]
-    print(f"cells {cells[0]} here, {cells[1]} there; largest difference of an H-score {max(apart, default=0.0):.3f}")
+    print(f"cells {cells[0]} here, {cells[1]} there")
+    print(f"largest difference of {len(apart)} H-scores {max(apart, default=0.0):.3f}")
     print(f"equal tables {sum(a['digest'] == b['digest'] for a, b in zip(rows, there, strict=True))} of {len(rows)}")
     print(f"bytes of the maps that differ: {np.mean([d.astype(bool).mean() for d in differ]):.2e}, by at most", end=" ")
     print(max(int(d.max()) for d in differ))

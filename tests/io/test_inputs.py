@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from ihcscore.errors import IhcscoreError
-from ihcscore.io.inputs import RESERVED, expand_inputs, legal_name
+from ihcscore.io.inputs import RESERVED, expand_inputs, legal_name, unread_pictures
 
 
 @pytest.fixture
@@ -73,9 +73,12 @@ def test_manifests_give_paths_pixel_sizes_and_groups(tiles):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("file,mpp\nx.png,1\n", "column 'path'"),
+        ("file,mpp\nx.png,1\n", "column 'path': it has file, mpp"),
+        ("path;mpp\nx.png;0,5\n", "column 'path': separate its columns by commas, not by ';'"),
+        ("path\tmpp\nx.png\t0.5\n", "column 'path': separate"),
         ("", "column 'path'"),
-        ("path,path\na/t1.png,b\n", "different names"),
+        ("path\n", "has no rows"),
+        ("path,case,case\na/t1.png,b,c\n", "several columns named case"),
         ("path,mpp\na/t1.png,x\n", "number"),
         ("path,mpp\na/t1.png,0,5\n", "row 1 .* more fields"),
         ("path,mpp\na/t1.png,0.5\n,0.5\n", "row 2 .* no path"),
@@ -87,6 +90,32 @@ def test_bad_manifests_say_what_is_wrong(tiles, text, message):
     manifest.write_text(text)
     with pytest.raises(IhcscoreError, match=message):
         expand_inputs([manifest])
+
+
+def test_a_manifest_of_another_encoding_or_a_spreadsheet_says_how_to_save_it(tiles):
+    manifest = tiles / "list.csv"
+    manifest.write_bytes("path,case\na/t1.png,Grün\n".encode("latin-1"))
+    with pytest.raises(IhcscoreError, match="save it as 'CSV UTF-8'"):
+        expand_inputs([manifest])
+    (tiles / "list.xlsx").write_bytes(b"PK")
+    with pytest.raises(IhcscoreError, match="is a spreadsheet: save it as 'CSV UTF-8'"):
+        expand_inputs([tiles / "list.xlsx"], group="case")
+
+
+def test_known_columns_of_a_manifest_may_be_capitalised(tiles):
+    manifest = tiles / "list.csv"
+    manifest.write_text("Path,MPP,Case\na/t1.png,0.25,c1\n")
+    (found,) = expand_inputs([manifest], group="Case")
+    assert (found.mpp, found.group) == (0.25, "c1")
+    with pytest.raises(IhcscoreError, match="no 'case' to group by; its columns are path, mpp, Case"):
+        expand_inputs([manifest], group="case")
+
+
+def test_files_of_other_formats_are_named(tiles):
+    folder = tiles / "a"
+    (folder / "x.bmp").write_bytes(b"BM")
+    (folder / "y.CZI").write_bytes(b"")
+    assert [path.name for path in unread_pictures([folder, tiles / "list.csv"])] == ["x.bmp", "y.CZI"]
 
 
 def test_patterns_group_by_name(tiles):
