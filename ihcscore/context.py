@@ -18,7 +18,7 @@ from ihcscore.io.slides.flat import ArraySlide
 from ihcscore.io.working import WorkingImage
 from ihcscore.stains.background import FALLBACK, Glass, find_glass
 from ihcscore.stains.density import ends
-from ihcscore.stains.estimate import StainEstimate, estimate_stains
+from ihcscore.stains.estimate import ESTIMATED, StainEstimate, estimate_stains
 from ihcscore.stains.plane import Plane, find_plane
 from ihcscore.stains.texture import PLACE_PX, TEXTURE, describe
 from ihcscore.stains.vectors import StainMatrix
@@ -231,7 +231,7 @@ def look_at(slide: Slide, assay: Assay) -> Look:
 
 def _seen(glass: Glass, places: tuple[NDArray[np.uint8], ...]) -> Survey:
     pixels = np.concatenate([place.reshape(-1, 3) for place in places]) if places else np.zeros((0, 3), np.uint8)
-    return Survey(glass, pixels[None], places)
+    return Survey(glass, pixels[None, :: -(-len(pixels) // SAMPLE_PIXELS) or 1], places)
 
 
 def _glass_of(coarse: NDArray[np.uint8]) -> Glass:
@@ -337,12 +337,11 @@ def look_closely_at(survey: Survey, context: SlideContext) -> SlideContext:
     Returns
     -------
     SlideContext
+        Without a plane where its colours do not look like H-DAB.
     """
-    places = list(survey.places)
-    if context.texture is None and places:
-        texture = describe(places, context.background, context.stains)
-        context = replace(context, texture=texture)
-    if context.plane is None and places:
+    if context.texture is None and survey.places:
+        context = replace(context, texture=describe(survey.places, context.background, context.stains))
+    if context.plane is None and context.appearance == ESTIMATED:
         context = replace(context, plane=find_plane(survey.pixels, context.background))
     return context
 

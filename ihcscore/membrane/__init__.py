@@ -18,7 +18,7 @@ from ihcscore.schema import (
     ridge_column,
 )
 
-LINE = 0.75
+LINE = 0.7
 """Probability from which a border counts as a stained line."""
 BEND_UM = 2.0
 """Two neighbouring rays' borders are one line if their distances from the centroid differ by no more."""

@@ -3,15 +3,16 @@
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ihcscore.stains.estimate import ESTIMATED, estimate_stains, stained_densities
+from ihcscore.stains.estimate import stained_densities
 from ihcscore.stains.vectors import RUIFROK_DAB, RUIFROK_HEMATOXYLIN, unit
 
 Plane = tuple[float, float, float, float]
 """Normal, of length 1, and distance from the origin, which is not 0 where the background is not the slide's own."""
 
-DENSE_OD, MIN_DENSE = 0.4, 100
-"""So many pixels of DAB have to be as dense as this: without dense DAB nothing says where it lies."""
-MOST_PIXELS, ROUNDS = 50_000, 15
+DENSE_OD, LEAST_PIXELS = 0.4, 100
+"""So many pixels of DAB have to be as dense as this, and so many be hematoxylin: without one of them nothing says where
+it lies."""
+MOST_PIXELS, ROUNDS = 25_000, 10
 NOISE_OD = 0.01
 """Pixels nearer to the plane than this count alike."""
 
@@ -22,14 +23,14 @@ def find_plane(rgb: NDArray[np.uint8], background: ArrayLike) -> Plane | None:
     Parameters
     ----------
     rgb : ndarray of shape (M, N, 3), dtype uint8
-        Pixels of its tissue. Not modified.
+        Pixels of its tissue, which looks like H-DAB. Not modified.
     background : array_like of 3 float
         Light without tissue, I0.
 
     Returns
     -------
     Plane or None
-        None where the colours are not those of hematoxylin and DAB, or hardly anything is dense DAB.
+        None where hardly anything is dense DAB, or hematoxylin.
 
     Notes
     -----
@@ -41,11 +42,10 @@ def find_plane(rgb: NDArray[np.uint8], background: ArrayLike) -> Plane | None:
     ----------
     .. [1] Schlossmacher, J. Am. Stat. Assoc. 68, 857-859, 1973.
     """
-    if estimate_stains(rgb, background).status != ESTIMATED:
-        return None
     od = stained_densities(rgb, background).astype(np.float64)
     brown = od @ unit(RUIFROK_DAB) > od @ unit(RUIFROK_HEMATOXYLIN)
-    if (np.linalg.norm(od[brown], axis=1) >= DENSE_OD).sum() < MIN_DENSE:
+    dense = np.linalg.norm(od[brown], axis=1) >= DENSE_OD
+    if min(dense.sum(), (~brown).sum()) < LEAST_PIXELS:
         return None
     normal = _least_deviations(od[:: max(1, len(od) // MOST_PIXELS)])
     normal *= np.sign(normal @ np.cross(RUIFROK_HEMATOXYLIN, RUIFROK_DAB)) or 1

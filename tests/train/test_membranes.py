@@ -116,7 +116,7 @@ class Stopped(Exception):
 
 def test_a_stopped_training_goes_on_after_its_last_stage(tmp_path, cells, monkeypatch):
     monkeypatch.setattr("ihcscore.train.membranes.fit.REPORT_STEPS", 1)
-    whole = Run(cells, 18, 5, tmp_path / "whole.pt").fit(lambda line: None)
+    whole = Run(cells, 20, 5, tmp_path / "whole.pt").fit(lambda line: None)
     told = []
 
     def stop(line):
@@ -125,12 +125,12 @@ def test_a_stopped_training_goes_on_after_its_last_stage(tmp_path, cells, monkey
             raise Stopped
 
     with pytest.raises(Stopped):
-        Run(cells, 18, 5, tmp_path / "parts.pt").fit(stop)
-    assert len(told) == 13
+        Run(cells, 20, 5, tmp_path / "parts.pt").fit(stop)
+    assert len(told) == 11
     rest = []
-    resumed = Run(cells, 18, 5, tmp_path / "parts.pt")
+    resumed = Run(cells, 20, 5, tmp_path / "parts.pt")
     net = resumed.fit(rest.append)
-    assert len(rest) == 6
+    assert len(rest) == 9
     assert resumed.finished == len(STAGES)
     for name, values in whole.state_dict().items():
         torch.testing.assert_close(net.state_dict()[name], values, rtol=0, atol=0)
