@@ -9,7 +9,8 @@ from pathlib import Path
 import cv2
 
 from ihcscore import __version__
-from ihcscore.train.tiles import PER_SHARD, make_shards
+from ihcscore.train.shards import make_shards
+from ihcscore.train.tiles import PER_SHARD, make_shard
 
 SHIPPED_TILES, SHIPPED_STEPS, SHIPPED_SEED = 24000, 30000, 8
 LIBRARIES = ("torch", "numpy", "opencv-python-headless")
@@ -41,7 +42,7 @@ def main(arguments: list[str] | None = None) -> None:
     cv2.setNumThreads(1)  # the processes that render share the cores already
     shards = -(-options.tiles // PER_SHARD)
     paths = []
-    for path in make_shards(options.out / "tiles", options.seed, shards, options.workers):
+    for path in make_shards(make_shard, options.out / "tiles", options.seed, shards, options.workers):
         paths.append(path)
         _say(f"{len(paths)} of {shards} shards of tiles")
     schedule = Schedule(options.steps, options.batch, seed=options.seed)

@@ -1,9 +1,6 @@
 """Training tiles: phantoms at the working pixel size, with what the network shall say of each pixel."""
 
-from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
-from multiprocessing import get_context
 from pathlib import Path
 
 import cv2
@@ -133,10 +130,3 @@ def make_shard(folder: Path, seed: int, shard: int) -> Path:
         np.savez(part, rgb=rgb, height=height, weight=weights)
         part.replace(path)
     return path
-
-
-def make_shards(folder: Path, seed: int, count: int, workers: int) -> Iterator[Path]:
-    """Render shards in several processes and give them as they finish, in order."""
-    folder.mkdir(parents=True, exist_ok=True)
-    with ProcessPoolExecutor(workers, get_context("spawn")) as pool:
-        yield from pool.map(make_shard, [folder] * count, [seed] * count, range(count))

@@ -11,7 +11,8 @@ from pathlib import Path
 
 from ihcscore import __version__
 from ihcscore.membrane.reader import RAYS_FILE, SLIDE_FILE
-from ihcscore.train.membranes.cells import PER_SHARD, make_shards, read_cells
+from ihcscore.train.membranes.cells import PER_SHARD, make_shard, read_cells
+from ihcscore.train.shards import make_shards
 
 SHIPPED_TILES, SHIPPED_STEPS, SHIPPED_SEED = 35_200, 180_000, 13
 LIBRARIES = ("torch", "numpy")
@@ -39,7 +40,7 @@ def main(arguments: list[str] | None = None) -> None:
     torch.set_num_threads(options.threads)
     shards = -(-options.tiles // PER_SHARD)
     paths = []
-    for path in make_shards(options.out / "cells", options.seed, shards, options.workers):
+    for path in make_shards(make_shard, options.out / "cells", options.seed, shards, options.workers):
         paths.append(path)
         _say(f"{len(paths)} of {shards} shards of cells")
     cells = read_cells(paths)

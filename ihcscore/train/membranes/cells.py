@@ -2,9 +2,7 @@
 
 import dataclasses
 import itertools
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from multiprocessing import get_context
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -187,13 +185,6 @@ def make_shard(folder: Path, seed: int, shard: int) -> Path:
         np.savez(part, **{f.name: getattr(cells, f.name) for f in dataclasses.fields(Cells)})
         part.replace(path)
     return path
-
-
-def make_shards(folder: Path, seed: int, count: int, workers: int) -> Iterator[Path]:
-    """Render shards in several processes and give them as they finish, in order."""
-    folder.mkdir(parents=True, exist_ok=True)
-    with ProcessPoolExecutor(workers, get_context("spawn")) as pool:
-        yield from pool.map(make_shard, [folder] * count, [seed] * count, range(count))
 
 
 def _joined(parts: Sequence[Cells]) -> Cells:
