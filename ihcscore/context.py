@@ -22,7 +22,7 @@ from ihcscore.stains.estimate import ESTIMATED, StainEstimate, estimate_stains
 from ihcscore.stains.plane import Plane, find_plane
 from ihcscore.stains.texture import PLACE_PX, TEXTURE, describe
 from ihcscore.stains.vectors import StainMatrix
-from ihcscore.tissue import TissueMap, coarse_image, map_tissue
+from ihcscore.tissue import PEN, TISSUE, UNSCANNED, TissueMap, coarse_image, map_tissue
 
 SAMPLE_PIXELS = 100_000
 PLACES = 64
@@ -253,7 +253,8 @@ def _places(slide: Slide, tissue: TissueMap) -> list[NDArray[np.uint8]]:
     rows, cols = (np.arange(0, max(1, length - PLACE_PX + 1), PLACE_PX) for length in frame.shape)
     boxes = np.stack(np.meshgrid(rows, cols, indexing="ij"), axis=-1).reshape(-1, 2)
     order = np.argsort(_rank(boxes // PLACE_PX), kind="stable")
-    likely = tissue.any_in(boxes * np.float64(frame.working_mpp), PLACE_PX * frame.working_mpp)
+    squares = boxes * np.float64(frame.working_mpp), PLACE_PX * frame.working_mpp
+    likely = tissue.any_in(*squares, TISSUE) & ~tissue.any_in(*squares, PEN, UNSCANNED)
     chosen = boxes[order][likely[order]] if likely.any() else boxes[order]
     kept, left = list[NDArray[np.uint8]](), list[NDArray[np.uint8]]()
     for y, x in chosen[: TRIED * PLACES].tolist():
@@ -279,8 +280,8 @@ def _rank(places: NDArray[np.integer]) -> NDArray[np.uint64]:
     return np.asarray(z ^ (z >> np.uint64(31)), np.uint64)
 
 
-def survey(rgb: NDArray[np.uint8], assay: Assay, glass: Glass | None = None) -> Survey:
-    """Look at an image for its context.
+def survey(rgb: NDArray[np.uint8], assay: Assay) -> Survey:
+    """Look at an image for its background and stains, wherever its tissue is.
 
     Parameters
     ----------
@@ -288,17 +289,16 @@ def survey(rgb: NDArray[np.uint8], assay: Assay, glass: Glass | None = None) -> 
         Not modified.
     assay : Assay
         Its rule for the background.
-    glass : Glass, optional
-        What `find_glass` found in it before.
 
     Returns
     -------
     Survey
+        Without places.
     """
     step = max(1, rgb.shape[0] * rgb.shape[1] // SAMPLE_PIXELS)
     while np.gcd(step, rgb.shape[1]) > 1:  # else only some columns would be sampled
         step += 1
-    wanted = glass or find_glass(rgb) if assay.background == "auto" else Glass(None, 0.0)
+    wanted = find_glass(rgb) if assay.background == "auto" else Glass(None, 0.0)
     return Survey(wanted, rgb.reshape(-1, 3)[::step][None].copy())
 
 

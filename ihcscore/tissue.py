@@ -70,12 +70,12 @@ class TissueMap:
         """Tell whether there is tissue in a box ``(y0, x0, y1, x1)`` in um."""
         return bool((self._part(box_um) == TISSUE).any())
 
-    def any_in(self, corners_um: NDArray[np.float64], side_um: float) -> NDArray[np.bool_]:
-        """Tell which squares have tissue: their first corners (y, x) in um, shape (n, 2), and their side."""
+    def any_in(self, corners_um: NDArray[np.float64], side_um: float, *codes: int) -> NDArray[np.bool_]:
+        """Tell which squares have one of some codes: their first corners (y, x) in um, shape (n, 2), and their side."""
         last = np.array(self.codes.shape)
         start = np.minimum(np.floor(corners_um / self.um).astype(np.int64), last - 1)
         stop = np.minimum(np.ceil((corners_um + side_um) / self.um).astype(np.int64), last)
-        summed = cv2.integral((self.codes == TISSUE).view(np.uint8))
+        summed = cv2.integral(np.isin(self.codes, codes).view(np.uint8))
         (top, left), (bottom, right) = start.T, stop.T
         return np.asarray(summed[bottom, right] - summed[top, right] - summed[bottom, left] + summed[top, left] > 0)
 

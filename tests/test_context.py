@@ -14,6 +14,7 @@ from ihcscore.io.slides.flat import ArraySlide
 from ihcscore.phantom import load_parameters, render
 from ihcscore.stains.density import ends
 from ihcscore.stains.texture import PLACE_PX, TEXTURE
+from ihcscore.tissue import PEN
 
 ASSAY = load_assay("generic-membranous")
 
@@ -63,6 +64,16 @@ def test_places_are_evenly_spread_small_and_as_many_as_said(surveys):
     for each in surveys:
         assert 1 <= len(each.places) <= PLACES
         assert {place.shape for place in each.places} == {(PLACE_PX, PLACE_PX, 3)}
+
+
+def test_places_with_pen_or_not_scanned_are_left_out():
+    rgb = np.tile(render(load_parameters("membranous"), 1).rgb, (2, 2, 1))
+    plain = look_at(ArraySlide(rgb, 0.5), ASSAY).survey.places
+    rgb[300:700, 300:700] = (10, 90, 210)
+    look = look_at(ArraySlide(rgb, 0.5), ASSAY)
+    assert (look.tissue.codes == PEN).any()
+    assert len(look.survey.places) == len(plain) == PLACES
+    assert not any((place == (10, 90, 210)).all(axis=2).any() for place in look.survey.places)
 
 
 def test_an_image_smaller_than_a_place_is_one():

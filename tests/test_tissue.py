@@ -11,7 +11,7 @@ from ihcscore.folds import fold_share
 from ihcscore.phantom import load_parameters, render
 from ihcscore.quality import JUDGED, judge, measure_quality, warnings_of
 from ihcscore.stains.vectors import StainMatrix
-from ihcscore.tissue import GLASS, PEN, TISSUE, UNSCANNED, coarse_image, map_tissue
+from ihcscore.tissue import GLASS, PEN, TISSUE, UNSCANNED, TissueMap, coarse_image, map_tissue
 
 GLASS_LIGHT = (240.0, 240.0, 240.0)
 UM = 8.0
@@ -144,3 +144,13 @@ def test_a_band_of_double_tissue_is_a_fold(seed):
     assert 0.05 < fold_share(rgb, light, phantom.stains, 0.5) <= 0.1
     values = measure_quality(rgb, light, phantom.stains, 0.5, cells(0.4))
     assert "fold" in judge((0, 0), values, EVERYWHERE).flags
+
+
+def test_squares_with_a_code_are_told():
+    codes = np.zeros((6, 8), np.uint8)
+    codes[2, 3], codes[5, 7] = TISSUE, PEN
+    tissue = TissueMap(codes, 8.0)
+    corners = np.array([(0.0, 0.0), (0.0, 8.5), (16.0, 24.0), (24.0, 0.0), (24.0, 48.0), (40.0, 56.0)])
+    assert tissue.any_in(corners, 24.0, TISSUE).tolist() == [False, True, True, False, False, False]
+    assert tissue.any_in(corners, 24.0, PEN).tolist() == [False, False, False, False, True, True]
+    assert tissue.any_in(corners, 24.0, TISSUE, PEN).sum() == 4
