@@ -68,8 +68,9 @@ class Assay:
         Fewest cells for a score, where they differ from the score's own.
     block_um : float
         Side of the blocks of tissue that intervals are made of, um.
-    band_od, band_degrees, band_white : float
-        How far the sensitivity band moves thresholds (OD), the DAB vector (degrees) and the background (a share of it).
+    band_od, band_degrees, band_white, band_membrane : float
+        How far the sensitivity band moves thresholds (OD), the DAB vector (degrees), the background and the densities
+        of membranes that were found (shares of them).
     atm_max_od : float
         Highest threshold of the ATM, OD.
     background : "auto" or tuple of 3 float
@@ -133,6 +134,7 @@ class Assay:
     band_od: float = 0.02
     band_degrees: float = 2.0
     band_white: float = 0.02
+    band_membrane: float = 0.18
     atm_max_od: float = 1.5
     background: str | tuple[float, float, float] = (255.0, 255.0, 255.0)
     stains: str | StainMatrix = "default"
@@ -301,6 +303,7 @@ _EXPECTED = {
     "band_od": "a number",
     "band_degrees": "a number",
     "band_white": "a number",
+    "band_membrane": "a number",
     "atm_max_od": "a number",
     "background": "'auto' or three numbers",
     "stains": "'default', 'estimate', or hematoxylin and dab with three numbers each",
@@ -333,7 +336,7 @@ _TEXTS = (
     "classifier_sha256",
     "group",
 )
-_BANDS = ("hotspot_mm2", "block_um", "band_od", "band_degrees", "band_white")
+_BANDS = ("hotspot_mm2", "block_um", "band_od", "band_degrees", "band_white", "band_membrane")
 _FLOATS = (
     "expansion_um",
     "membrane_um",
@@ -463,6 +466,7 @@ def _number_problems(assay: Assay) -> list[str]:
         "band_od": (0, 0.5),
         "band_degrees": (0, 15),
         "band_white": (0, 0.2),
+        "band_membrane": (0, 0.5),
     }
     may_be_zero = (
         "hotspot_mm2",
@@ -472,6 +476,7 @@ def _number_problems(assay: Assay) -> list[str]:
         "band_od",
         "band_degrees",
         "band_white",
+        "band_membrane",
     )
     problems = []
     for key, (low, high) in limits.items():

@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -514,7 +514,7 @@ class _Run:
         failed = {row.image for row in self.failures}
         good = [result for result in results if result.row.image not in failed]
         rows = [row for result in good for row in (result.row, *result.regions)]
-        return rows + self.failures + pooled_rows(good, self.failures, self.assay)
+        return rows + self.failures + pooled_rows(good, self.failures)
 
 
 @dataclass(frozen=True)
@@ -588,20 +588,15 @@ class _Source:
         if tile is not None:
             place = Place(tile.x, tile.y, tile.downsample)
             notes.append(f"a tile of {tile.slide}: its GeoJSON lies on that slide, at {tile.x:g}, {tile.y:g}")
-        region_file = None
+        region_file, move = None, place.inverse if place != HERE else None
         if item.regions is not None:
-            region_file = read_regions(
-                regions_for(item.path, item.regions),
-                slide.dimensions,
-                slide.mpp,
-                place.inverse if place != HERE else None,
-            )
+            region_file = read_regions(regions_for(item.path, item.regions), slide.dimensions, slide.mpp, move)
         elif assay.only_regions:
             raise InputError(item.path, "only cells in regions are wanted, and it has none: give --regions")
         nuclei, path = None, run.nuclei_for(item)
         if path is not None:
             width, height = slide.dimensions
-            nuclei = read_nuclei(path, (height, width), slide.mpp)
+            nuclei = read_nuclei(path, (height, width), slide.mpp, move)
         regions = RegionSet(region_file.regions if region_file else (), slide.mpp)
         return cls(item, slide, assay, slide_sha256(slide), regions, region_file, nuclei, path, place, tuple(notes))
 
@@ -623,6 +618,7 @@ class _Source:
                 "sha256": self.sha256,
                 "mpp_origin": "manifest" if self.item.mpp is not None else self.slide.mpp_origin,
                 "notes": notes,
+                **({} if self.place == HERE else {"place": asdict(self.place)}),
                 **given,
             },
             "parameters": parameters_digest(self.assay),

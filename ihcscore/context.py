@@ -22,7 +22,7 @@ from ihcscore.stains.estimate import ESTIMATED, StainEstimate, estimate_stains
 from ihcscore.stains.plane import Plane, find_plane
 from ihcscore.stains.texture import PLACE_PX, TEXTURE, describe
 from ihcscore.stains.vectors import StainMatrix
-from ihcscore.tissue import PEN, TISSUE, UNSCANNED, TissueMap, coarse_image, map_tissue
+from ihcscore.tissue import PEN, TISSUE, UNSCANNED, TissueMap, coarse_image, map_tissue, slide_size_um
 
 SAMPLE_PIXELS = 100_000
 PLACES = 64
@@ -224,7 +224,7 @@ def look_at(slide: Slide, assay: Assay) -> Look:
     """
     coarse, um = coarse_image(slide)
     glass = find_glass(slide.rgb) if isinstance(slide, ArraySlide) else _glass_of(coarse)
-    tissue = map_tissue(coarse, um, glass.background or UNKNOWN_GLASS)
+    tissue = map_tissue(coarse, um, glass.background or UNKNOWN_GLASS, slide_size_um(slide))
     wanted = glass if assay.background == "auto" else Glass(None, 0.0)
     return Look(_seen(wanted, tuple(_places(slide, tissue))), tissue, coarse)
 
@@ -325,25 +325,23 @@ def settle_context(surveys: Sequence[Survey], assay: Assay) -> SlideContext:
 
 
 def look_closely_at(survey: Survey, context: SlideContext) -> SlideContext:
-    """Add to a context what it lacks of an image: its texture, and the plane of its stains.
+    """Add to a context what is an image's own: its texture, and the plane of its stains.
 
     Parameters
     ----------
     survey : Survey
         Of the image.
     context : SlideContext
-        Its own, or one that it shares with others.
+        Its own, or one that it shares with others, whose texture and plane do not count.
 
     Returns
     -------
     SlideContext
         Without a plane where its colours do not look like H-DAB.
     """
-    if context.texture is None and survey.places:
-        context = replace(context, texture=describe(survey.places, context.background, context.stains))
-    if context.plane is None and context.appearance == ESTIMATED:
-        context = replace(context, plane=find_plane(survey.pixels, context.background))
-    return context
+    texture = describe(survey.places, *context.light) if survey.places else None
+    plane = find_plane(survey.pixels, context.background) if context.appearance == ESTIMATED else None
+    return replace(context, texture=texture, plane=plane)
 
 
 def _settle_background(

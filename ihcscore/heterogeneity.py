@@ -23,15 +23,17 @@ class Hotspot:
 
     Parameters
     ----------
-    x_um, y_um, side_um : float
-        Upper left corner, and side.
+    x_um, y_um : float
+        Upper left corner.
+    area_mm2 : float
+        Less than was asked for where the scored cells' extent is narrower than its side.
     tallies : BlockTallies
         Of its squares.
     """
 
     x_um: float
     y_um: float
-    side_um: float
+    area_mm2: float
     tallies: BlockTallies
 
 
@@ -108,7 +110,7 @@ def hotspots(fine: BlockTallies, score: Score, area_mm2: float, minimum_cells: i
         On squares much smaller than a hotspot.
     score : Score
     area_mm2 : float
-        Of a hotspot; its side is a whole number of squares.
+        Of a hotspot; its side is a whole number of squares. None reaches beyond the rows and columns that hold cells.
     minimum_cells : int
         Fewest cells in it.
     count : int
@@ -122,22 +124,23 @@ def hotspots(fine: BlockTallies, score: Score, area_mm2: float, minimum_cells: i
     if not len(fine.at):
         return []
     side = max(1, round(np.sqrt(area_mm2) * 1000 / fine.side_um))
-    low = fine.at.min(axis=0) - (side - 1)
-    rows, columns = fine.at.max(axis=0) - low + side
+    low = fine.at.min(axis=0)
+    rows, columns = fine.at.max(axis=0) - low + 1
+    high, wide = min(side, rows), min(side, columns)
     grid = np.zeros((rows + 1, columns + 1, fine.values.shape[1]))
     at = fine.at - low
     grid[at[:, 0] + 1, at[:, 1] + 1] = fine.values
     total = grid.cumsum(axis=0).cumsum(axis=1)
-    windows = total[side:, side:] - total[:-side, side:] - total[side:, :-side] + total[:-side, :-side]
+    windows = total[high:, wide:] - total[:-high, wide:] - total[high:, :-wide] + total[:-high, :-wide]
     tallies = Tallies(np.round(windows, 9))
     value = np.where(score.cells(tallies) >= minimum_cells, score.of(tallies), np.nan)
     found: list[Hotspot] = []
     while len(found) < count and np.isfinite(value).any():
         row, column = np.unravel_index(np.nanargmax(value), value.shape)
-        inside = ((at >= (row, column)) & (at < (row + side, column + side))).all(axis=1)
+        inside = ((at >= (row, column)) & (at < (row + high, column + wide))).all(axis=1)
         chosen = BlockTallies(fine.at[inside], fine.values[inside], fine.side_um)
         corner = np.add(low, (row, column)) * fine.side_um
-        found.append(Hotspot(float(corner[1]), float(corner[0]), side * fine.side_um, chosen))
-        top, left = max(0, row - side + 1), max(0, column - side + 1)
-        value[top : row + side, left : column + side] = np.nan
+        found.append(Hotspot(float(corner[1]), float(corner[0]), high * wide * (fine.side_um / 1000) ** 2, chosen))
+        top, left = max(0, row - high + 1), max(0, column - wide + 1)
+        value[top : row + high, left : column + wide] = np.nan
     return found

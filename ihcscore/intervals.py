@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ihcscore.scores.registry import Score
-from ihcscore.scores.tallies import Tallies, Values
+from ihcscore.scores.tallies import CLASS_COUNTS, PATTERNS, TALLIES, Tallies, Values
 from ihcscore.student import two_sided_t
 
 LEVEL = 0.95
@@ -234,19 +234,18 @@ def interval(score: Score, sample: Sampling) -> Interval | None:
     Student's t, with one degree of freedom less than there are effective blocks, on the logit of score / highest; the
     standard error is that of a ratio over blocks. Step-wise scores are resampled all the same, with as few draws as t
     asks for. Where all blocks are alike (all negative, all positive) or there is one, Wilson's interval with the number
-    of cells divided by 1 + 0.1 x (cells of a block - 1).
+    of cells divided by 1 + 0.1 x (cells of a block - 1). Step-wise scores are then the lowest and highest that come
+    of the ends of Wilson's interval of each class's share, one at a time.
     """
     value = float(score.of(sample.blocks.total))
     if np.isnan(value):
         return None
+    if not score.smooth:
+        return _of_steps(score, value, sample)
     if sample.weights is not None:
         low, high = _resampled(score, sample.blocks, sample.weights)
-        if high > low or not score.smooth:
-            return Interval(low, high, BOOTSTRAP)
-        return _wilson(score, value, sample)
-    error = _standard_error(score, sample) if score.smooth else None
-    if not score.smooth:
-        return _few_steps(score, sample)
+        return Interval(low, high, BOOTSTRAP) if high > low else _wilson(score, value, sample)
+    error = _standard_error(score, sample)
     if error is None or error == 0 or sample.effective < 1.5:
         return _wilson(score, value, sample)
     t = two_sided_t(max(sample.effective - 1, 0.5), LEVEL)
@@ -266,14 +265,36 @@ def _resampled(score: Score, blocks: BlockTallies, weights: NDArray[np.uint8]) -
     return float(low), float(high)
 
 
-def _few_steps(score: Score, sample: Sampling) -> Interval | None:
+def _of_steps(score: Score, value: float, sample: Sampling) -> Interval | None:
     n = len(sample.blocks.at)
     if n < 2 or sample.effective <= 1:
         return None
+    columns = [TALLIES.index(name) for name in (PATTERNS if score.membranes else CLASS_COUNTS)]
+    counts = sample.blocks.values[:, columns]
+    shares = counts[counts.any(axis=1)]
+    shares /= shares.sum(axis=1, keepdims=True)
+    if not np.ptp(shares, axis=0).any():
+        mixtures = _mixtures(shares[0], _assumed_cells(score, sample))
+        values = np.zeros((len(mixtures), len(TALLIES)))
+        values[:, columns] = mixtures
+        found = [value, *score.of(Tallies(values)).tolist()]
+        return Interval(min(found), max(found), ALIKE)
+    if sample.weights is not None:
+        return Interval(*_resampled(score, sample.blocks, sample.weights), BOOTSTRAP)
     draws = max(1, round(n / _widening(sample.inflation, sample.effective)))
     weights = np.random.default_rng(0).multinomial(draws, np.full(n, 1 / n), RESAMPLES)
-    low, high = _resampled(score, sample.blocks, weights.astype(np.uint8))
-    return Interval(low, high, f"{BOOTSTRAP} of few blocks")
+    return Interval(*_resampled(score, sample.blocks, weights.astype(np.uint8)), f"{BOOTSTRAP} of few blocks")
+
+
+def _mixtures(shares: Values, n: float) -> Values:
+    """Move each share to the ends of its interval; the others keep their proportions."""
+    moved = []
+    for k in np.flatnonzero(shares < 1):
+        for end in _wilson_ends(float(shares[k]), n):
+            mixture = shares * (1 - end) / (1 - shares[k])
+            mixture[k] = end
+            moved.append(mixture)
+    return np.array(moved)
 
 
 def _standard_error(score: Score, sample: Sampling) -> float | None:
@@ -291,11 +312,19 @@ def _standard_error(score: Score, sample: Sampling) -> float | None:
 def _wilson(score: Score, value: float, sample: Sampling) -> Interval | None:
     if not np.isfinite(score.highest):
         return None
+    low, high = _wilson_ends(value / score.highest, _assumed_cells(score, sample))
+    return Interval(min(score.highest * low, value), max(score.highest * high, value), ALIKE)
+
+
+def _assumed_cells(score: Score, sample: Sampling) -> float:
+    """How many independent cells there are, if those of a block are as alike as assumed."""
     cells = float(score.cells(sample.blocks.total))
     mean = cells / max(sample.blocks.count, 1)
-    n = cells / (1 + max(0.0, mean - 1) * ASSUMED_CORRELATION)
-    share = value / score.highest
+    return cells / (1 + max(0.0, mean - 1) * ASSUMED_CORRELATION)
+
+
+def _wilson_ends(share: float, n: float) -> tuple[float, float]:
     middle = (share + _Z**2 / 2 / n) / (1 + _Z**2 / n)
     half = _Z / (1 + _Z**2 / n) * np.sqrt(share * (1 - share) / n + _Z**2 / 4 / n**2)
-    low, high = (score.highest * float(np.clip(middle + sign * half, 0, 1)) for sign in (-1, 1))
-    return Interval(min(low, value), max(high, value), ALIKE)
+    low, high = (float(np.clip(middle + sign * half, 0, 1)) for sign in (-1, 1))
+    return low, high

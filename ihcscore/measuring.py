@@ -16,7 +16,8 @@ import ihcscore
 from ihcscore.assay import MEASURED_FIELDS, Assay
 from ihcscore.blocks import CONTESTED_PX, Job
 from ihcscore.context import Look, SlideContext, look_at, look_closely_at, settle_context
-from ihcscore.geometry import Frame, frame_for, um_to_px
+from ihcscore.errors import IhcscoreError
+from ihcscore.geometry import Frame, check_mpp, frame_for, um_to_px
 from ihcscore.grid import Block
 from ihcscore.io.nuclei import read_nuclei
 from ihcscore.io.slides.base import Slide
@@ -220,6 +221,10 @@ def _segmenter(assay: Assay, nuclei: Labels | None, slide: Slide) -> tuple[Segme
         frame = frame_for(width, height, mpp=slide.mpp)
         return GivenNuclei(nuclei, frame), frame
     segmenter = load_segmenter(assay.segmenter, assay.segmenter_parameters, assay.weights, assay.weights_sha256)
+    try:
+        check_mpp(segmenter.mpp)
+    except ValueError as error:
+        raise IhcscoreError(f"segmenter {assay.segmenter}: {error}") from None
     return segmenter, frame_for(width, height, mpp=slide.mpp, working_mpp=segmenter.mpp)
 
 

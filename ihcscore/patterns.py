@@ -50,10 +50,23 @@ def _denser(deciles: Values, threshold: float) -> Values:
 
 
 def intensity(cells: pd.DataFrame, threshold: float) -> Values:
-    """Give the mean DAB OD of the part of the line that has at least `threshold`; NaN where there is none."""
+    """Give the mean DAB OD of the part of each cell's line that has at least `threshold`.
+
+    Parameters
+    ----------
+    cells : DataFrame
+        Cell table. Not modified.
+    threshold : float
+        OD; positive.
+
+    Returns
+    -------
+    ndarray of shape (n,), dtype float64
+        Linear between the deciles of the line; NaN where no part has as much, or there is no line.
+    """
     deciles = _deciles(cells)
     share = _denser(deciles, threshold)
-    middles = (deciles[:, 1:] + deciles[:, :-1]) / 2
+    middles = (deciles[:, 1:] + np.maximum(deciles[:, :-1], threshold)) / 2
     steps = np.arange(1, len(RIDGE_DECILES)) / (len(RIDGE_DECILES) - 1)
     weights = np.clip(steps - (1 - share[:, None]), 0, steps[0])
     total = weights.sum(axis=1)

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -18,12 +18,13 @@ from ihcscore.io.inputs import legal_name
 from ihcscore.io.nuclei import read_nuclei
 from ihcscore.io.slides.opening import open_slide, slide_sha256
 from ihcscore.measuring import Prepared, libraries, measure, prepare
+from ihcscore.outputs.geojson import HERE
 from ihcscore.outputs.summary import read_summary
 from ihcscore.outputs.tables import iter_cells
 from ihcscore.parts import FolderParts
 from ihcscore.pipeline import classed_tables, context_for, restained
 from ihcscore.regions import RegionSet
-from ihcscore.results import CELLS, SUMMARY, ImageFolder, check_digest, context_of, file_sha256, regions_of
+from ihcscore.results import CELLS, SUMMARY, ImageFolder, check_digest, context_of, file_sha256, place_of, regions_of
 from ihcscore.rows import WHOLE, ScoreRow, flat
 from ihcscore.schema import REGION_COLUMN
 from ihcscore.summarize import ScoreTable
@@ -110,9 +111,11 @@ def replay(
         labels = None
         if "nuclei" in summary["input"]:
             given = _find_file(path, summary["input"]["nuclei"], nuclei or file.parent, "--nuclei")
-            labels = read_nuclei(given, slide.dimensions[::-1], slide.mpp).labels
+            place = place_of(result)
+            move = place.inverse if place != HERE else None
+            labels = read_nuclei(given, slide.dimensions[::-1], slide.mpp, move).labels
         # A group's light came from all its tiles; what is an image's own is settled anew, and so compared.
-        shared = replace(context_of(result), plane=None, texture=None) if group else None
+        shared = context_of(result) if group else None
         within = regions.covered(assay.exclude) if assay.only_regions else None
         prepared = prepare(slide, assay, context=shared, nuclei=labels, within=within)
         parts = FolderParts(Path(folder), {})

@@ -11,7 +11,7 @@ from ihcscore.celltable import TableDigest
 from ihcscore.errors import IhcscoreError, InputError, ResultMismatch
 from ihcscore.io.regions import RegionFile, read_regions, regions_for, write_regions
 from ihcscore.offcolor import AND_SO_ON, warning_of
-from ihcscore.outputs.geojson import write_geojson
+from ihcscore.outputs.geojson import HERE, write_geojson
 from ihcscore.outputs.summary import write_summary
 from ihcscore.outputs.tables import iter_cells, write_blocks, write_cells, write_scores
 from ihcscore.pipeline import classed_tables, context_for, restained
@@ -30,6 +30,7 @@ from ihcscore.results import (
     context_of,
     failed_rows,
     parameters_digest,
+    place_of,
     pooled_rows,
     read_run,
     regions_of,
@@ -103,7 +104,7 @@ def rescore_folder(
             continue
         rows += scored
         warnings += [f"{result.folder.name}: {text}" for text in notes]
-    rows += failures + pooled_rows(results_in(out)[0], failures, new)
+    rows += failures + pooled_rows(results_in(out)[0], failures)
     write_scores(out / SCORES, rows)
     write_run(out, new, rescored_from=measured.name)  # last: without it, the folder can be written again
     return RunReport(tuple(rows), tuple(failed), warnings=tuple(warnings))
@@ -117,7 +118,9 @@ def _regions(result: ImageFolder, by: Assay, given: str | Path | None) -> Region
         raise IhcscoreError("only the cells in the old regions were measured: score the images again with others")
     image = result.summary["image"]
     path = regions_for(Path(result.summary["input"]["name"]), Path(given))
-    return read_regions(path, (image["width"], image["height"]), image["mpp"])
+    place = place_of(result)
+    move = place.inverse if place != HERE else None
+    return read_regions(path, (image["width"], image["height"]), image["mpp"], move)
 
 
 def _rescore_one(
@@ -141,7 +144,7 @@ def _rescore_one(
 
     write_cells(out / CELLS, classed())
     if (result.folder / GEOJSON).exists():
-        write_geojson(out / GEOJSON, iter_cells(out / CELLS))
+        write_geojson(out / GEOJSON, iter_cells(out / CELLS), place_of(result))
     if len(regions):
         write_regions(out / REGIONS, regions.regions)
     rows = scored.rows(result.row.area_mm2)

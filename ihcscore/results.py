@@ -22,12 +22,13 @@ from ihcscore.io.inputs import OVERLAY as OVERLAY
 from ihcscore.io.inputs import SUMMARY as SUMMARY
 from ihcscore.io.regions import read_regions
 from ihcscore.io.slides.opening import files_sha256
+from ihcscore.outputs.geojson import Place
 from ihcscore.outputs.summary import is_summary, read_summary
 from ihcscore.outputs.tables import iter_cells, read_cells
 from ihcscore.regions import RegionSet, in_regions, is_excluded
 from ihcscore.rows import FAILED, ScoreRow, failed_row
 from ihcscore.schema import REGION_COLUMN
-from ihcscore.summarize import needed_columns, pool
+from ihcscore.summarize import OUT, needed_columns, pool
 
 CELLS, CELLS_CSV, GEOJSON = "cells.parquet", "cells.csv", "cells.geojson"
 QUALITY, REGIONS, BLOCKS = "quality.csv", "regions.geojson", "blocks.parquet"
@@ -301,8 +302,13 @@ def regions_of(result: ImageFolder) -> RegionSet:
     return RegionSet(read.regions, image["mpp"])
 
 
-def pooled_rows(results: Sequence[ImageFolder], failed: Sequence[ScoreRow], assay: Assay) -> list[ScoreRow]:
-    """Give one row for each group: all its cells as if from one image.
+def place_of(result: ImageFolder) -> Place:
+    """Give where an image lies in the frame of its GeoJSON."""
+    return Place(**result.summary["input"].get("place", {}))
+
+
+def pooled_rows(results: Sequence[ImageFolder], failed: Sequence[ScoreRow]) -> list[ScoreRow]:
+    """Give the rows of each group: all its cells as if from one image, by the assay its images were scored by.
 
     Parameters
     ----------
@@ -310,12 +316,12 @@ def pooled_rows(results: Sequence[ImageFolder], failed: Sequence[ScoreRow], assa
         All images that were scored.
     failed : sequence of ScoreRow
         Rows of those that failed.
-    assay : Assay
 
     Returns
     -------
     list of ScoreRow
-        A group whose tiles were measured with different backgrounds or stains is a failed row, not a mixture.
+        A group whose tiles were measured with different backgrounds or stains, or scored by different assays, is a
+        failed row, not a mixture.
     """
     groups: dict[str, list[ImageFolder]] = {}
     for result in results:
@@ -324,9 +330,9 @@ def pooled_rows(results: Sequence[ImageFolder], failed: Sequence[ScoreRow], assa
     rows = []
     for group, members in groups.items():
         missing = sum(row.group == group for row in failed)
+        assay = assay_from_dict(members[0].summary["assay"])
         try:
-            if len({context_of(member).light for member in members}) > 1:
-                reason = "its tiles were measured with different background or stains: score them together"
+            if reason := _unlike(members):
                 rows.append(failed_row(group, group, assay, reason, region=POOLED))
                 continue
             tables = [read_cells(member.folder / CELLS, needed_columns(assay)) for member in members]
@@ -335,6 +341,15 @@ def pooled_rows(results: Sequence[ImageFolder], failed: Sequence[ScoreRow], assa
             continue
         rows += _pooled(group, members, tables, missing, assay)
     return rows
+
+
+def _unlike(members: Sequence[ImageFolder]) -> str:
+    """Say why images cannot be pooled."""
+    if len({context_of(member).light for member in members}) > 1:
+        return "its tiles were measured with different background or stains: score them together"
+    if len({member.summary["parameters"] for member in members}) > 1:
+        return "its tiles were scored by different assays: give those of a group the same"
+    return ""
 
 
 def _pooled(
@@ -362,10 +377,6 @@ def _pooled(
         area = _sum(regions.area_mm2(wanted) for regions, wanted in zip(sets, names, strict=True))
         rows += [replace(row, area_mm2=area) for row in scored]
     return rows
-
-
-OUT = "\0excluded"
-"""Region of the cells that are excluded when several images are pooled: no region has such a name."""
 
 
 def _marked(cells: pd.DataFrame, excluded: Collection[str]) -> pd.DataFrame:

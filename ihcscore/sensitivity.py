@@ -1,4 +1,4 @@
-"""What a score would be if thresholds, stain vectors or the white point were a little different."""
+"""What a score would be if thresholds, stain vectors, the white point or membranes were a little different."""
 
 from collections.abc import Iterator
 
@@ -15,7 +15,7 @@ from ihcscore.scores.registry import Score
 from ihcscore.scores.tallies import Tallies
 from ihcscore.stains.vectors import StainMatrix, unit
 
-THRESHOLDS, STAINS, BACKGROUND = "thresholds", "stains", "background"
+THRESHOLDS, STAINS, BACKGROUND, MEMBRANE = "thresholds", "stains", "background", "membrane"
 Variant = tuple[str, NDArray[np.int8]]
 
 
@@ -29,12 +29,13 @@ def variants(cells: pd.DataFrame, assay: Assay, context: SlideContext | None) ->
     assay : Assay
         Its thresholds, and how far to move what.
     context : SlideContext or None
-        Stain vectors and background; without it only thresholds are moved.
+        Stain vectors and background; without it they are not moved.
 
     Yields
     ------
     what : str
-        "thresholds", "stains" or "background"; each twice, down and up.
+        "thresholds", "stains" and "background", or for membranes that were found "thresholds" and "membrane"; each
+        twice.
     level : ndarray of shape (n,), dtype int8
         0 to 3.
     """
@@ -42,8 +43,13 @@ def variants(cells: pd.DataFrame, assay: Assay, context: SlideContext | None) ->
     cuts = np.asarray(assay.thresholds, np.float64)
     for sign in (-1, 1):
         yield THRESHOLDS, _levels(od, cuts + sign * assay.band_od)
-    if context is None or (assay.compartment == ("membrane",) and assay.membrane_from == "ridge"):
-        return  # a ridge does not follow from the means of channels
+    if assay.compartment == ("membrane",) and assay.membrane_from == "ridge":
+        # a ridge does not follow from the means of channels; how dense it is taken for is one error for all of a slide
+        for sign in (-1, 1):
+            yield MEMBRANE, _levels(od * (1 + sign * assay.band_membrane), cuts)
+        return
+    if context is None:
+        return
     channels = scored_channels(cells, assay.compartment)
     for sign in (-1, 1):
         matrix = tilted(context.stains, sign * assay.band_degrees)

@@ -43,6 +43,8 @@ EVERY_CELL = "all"
 IMAGE_ROWS = 1 << 30
 """Rows of blocks between images that are pooled: none touch."""
 HOW_TO_TELL = "give regions of class Tumor, a --classifier, or --tumor-rule"
+OUT = "\0excluded"
+"""Region of cells that are excluded, where several images are pooled: no region has such a name."""
 REASONS = {
     "excluded": "excluded",
     "in_artifact": "on pen or unscanned",
@@ -134,7 +136,7 @@ class ScoreTable:
     ) -> None:
         self.assay, self.regions, self.context = assay, regions, context
         self._keys = image, group
-        self._excluded = regions.excluded(assay.exclude)
+        self._excluded = {OUT, *regions.excluded(assay.exclude)}
         self._areas: list[tuple[str, str, tuple[str, ...] | None]] = [(region, region_class, None)]
         self._areas += [(r.name, r.classification, (r.name,)) for r in regions.regions if r.name not in self._excluded]
         for name, members in regions.classes.items():
@@ -235,7 +237,8 @@ class ScoreTable:
         for number, spot in enumerate(found, 1):
             name = f"{HOTSPOT} {number} at {spot.x_um:.0f}, {spot.y_um:.0f} um"
             scope = _Scope(name, "", assay.population, None, at=[spot.tallies.at], values=[spot.tallies.values])
-            rows.append(replace(self._row(scope), area_mm2=(spot.side_um / 1000) ** 2, saturated_share=None, band=None))
+            unknown: dict[str, Any] = dict.fromkeys((*REASONS, "saturated_share", "band"))  # not known by place
+            rows.append(replace(self._row(scope), **{**unknown, "area_mm2": spot.area_mm2}))
         return rows
 
     def _row(self, scope: _Scope) -> ScoreRow:
@@ -283,7 +286,7 @@ class ScoreTable:
         if parts:
             return ", ".join(parts)
         same = (s for s in self._scopes.values() if (s.region, s.population) == (scope.region, EVERY_CELL))
-        others = sum(len(at) for each in same for at in each.at)
+        others = sum(round(values[:, : len(CLASS_COUNTS)].sum()) for each in same for values in each.values)
         if others:
             return f"none of {others} is {scope.population}"
         nothing = "no nuclei found"
@@ -426,7 +429,11 @@ def pool(
     region: str,
     region_class: str = "",
 ) -> list[ScoreRow]:
-    """Score the cells of several images together; blocks of different images do not touch."""
+    """Score the cells of several images together; blocks of different images do not touch.
+
+    Hotspots are places in an image, so its own rows have them.
+    """
+    assay = assay.replace(hotspot_mm2=0.0)
     table = ScoreTable(assay, NO_REGIONS, context, image=group, group=group, region=region, region_class=region_class)
     for k, cells in enumerate(tables):
         table.add(cells, k)

@@ -55,10 +55,14 @@ class TissueMap:
         `GLASS`, `TISSUE`, `PEN` or `UNSCANNED`.
     um : float
         Side of a pixel.
+    size_um : tuple of float, optional
+        Height and width of the slide. What is left beyond the last row and column is as they are; without it, nothing
+        is.
     """
 
     codes: NDArray[np.uint8]
     um: float
+    size_um: tuple[float, float] | None = None
 
     def at(self, xy_um: NDArray[np.float64]) -> NDArray[np.uint8]:
         """Give what is at positions (x, y) in um from the slide's origin, shape (n, 2)."""
@@ -85,8 +89,20 @@ class TissueMap:
         return {name: float(n) / max(1, counts.sum()) for name, n in zip(NAMES, counts.tolist(), strict=True)}
 
     def area_mm2(self, code: int) -> float:
-        """Give the area of a code."""
-        return float((self.codes == code).sum()) * self.um**2 / 1e6
+        """Give the area of a code; those of all codes add up to the slide's."""
+        found = self.codes == code
+        last_height, last_width = self._last_um
+        widths = found[:, :-1].sum(axis=1) * self.um + found[:, -1] * last_width
+        return float(widths[:-1].sum() * self.um + widths[-1] * last_height) / 1e6
+
+    @property
+    def _last_um(self) -> tuple[float, float]:
+        """Height of the last row and width of the last column, to the slide's edges."""
+        if self.size_um is None:
+            return self.um, self.um
+        rows, cols = self.codes.shape
+        height, width = self.size_um
+        return height - (rows - 1) * self.um, width - (cols - 1) * self.um
 
     def _part(self, box_um: tuple[float, float, float, float]) -> NDArray[np.uint8]:
         y0, x0 = (int(v // self.um) for v in box_um[:2])
@@ -101,7 +117,7 @@ class TissueMap:
 def coarse_image(slide: Slide) -> tuple[NDArray[np.uint8], float]:
     """Give a slide at about 8 um per pixel, and the size of a pixel in um.
 
-    The slide is read once, in bands, from its best level.
+    The slide is read once, in bands, from its best level. What does not fill a pixel at the far edges is left out.
     """
     width, height = slide.dimensions
     frame = frame_for(width, height, mpp=slide.mpp, working_mpp=COARSE_UM)
@@ -109,7 +125,15 @@ def coarse_image(slide: Slide) -> tuple[NDArray[np.uint8], float]:
     return WorkingImage(slide, frame).read((0, 0, rows, cols)), frame.working_mpp
 
 
-def map_tissue(coarse: NDArray[np.uint8], um: float, glass: ArrayLike) -> TissueMap:
+def slide_size_um(slide: Slide) -> tuple[float, float]:
+    """Give the height and width of a slide in um."""
+    width, height = slide.dimensions
+    return height * slide.mpp, width * slide.mpp
+
+
+def map_tissue(
+    coarse: NDArray[np.uint8], um: float, glass: ArrayLike, size_um: tuple[float, float] | None = None
+) -> TissueMap:
     """Tell tissue from glass, pen and unscanned areas.
 
     Parameters
@@ -120,6 +144,8 @@ def map_tissue(coarse: NDArray[np.uint8], um: float, glass: ArrayLike) -> Tissue
         Size of a pixel.
     glass : array_like of shape (3,)
         Light without tissue, as it is on this slide.
+    size_um : tuple of float, optional
+        Height and width of the slide, of which whole pixels may leave a rest; its areas count that, too.
 
     Returns
     -------
@@ -134,7 +160,7 @@ def map_tissue(coarse: NDArray[np.uint8], um: float, glass: ArrayLike) -> Tissue
     codes = np.where(tissue, TISSUE, GLASS).astype(np.uint8)
     codes[_larger(_ink(smooth, od), SMALLEST_PEN_UM2 / um**2)] = PEN
     codes[_larger(_left_out(coarse, glass), SMALLEST_PEN_UM2 / um**2)] = UNSCANNED
-    return TissueMap(codes, um)
+    return TissueMap(codes, um, size_um)
 
 
 def _stained(od: NDArray[np.float32], times: float) -> NDArray[np.bool_]:

@@ -33,6 +33,7 @@ CHANGES = {
     "band_od": 0.2,
     "band_degrees": 9.0,
     "band_white": 0.1,
+    "band_membrane": 0.3,
     "atm_max_od": 1.0,
     "background": (240.0, 240.0, 240.0),
     "stains": StainMatrix((0.75, 0.6, 0.28), (0.24, 0.5, 0.83)),

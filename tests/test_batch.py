@@ -549,9 +549,9 @@ def test_nuclei_named_as_the_image_are_not_taken_for_it(tiles, out, tmp_path):
 def test_a_manifest_names_nuclei_relative_to_itself(tiles, out, tmp_path):
     _, labels = discs((80, 140), [(30, 40)], 9)
     given_nuclei(tiles / "by hand", ["one.png"], labels.astype(np.uint8))
-    (tiles / "all.csv").write_text("path,nuclei\ncase1_a.png,by hand/one.png\ncase1_b.png,\n")
+    (tiles / "all.csv").write_text("path,nuclei\ncase1_a.png,by hand/one.png\n")
     score_files(expand_inputs([tiles / "all.csv"]), ASSAY, out)
-    assert [row["cells"] for row in rows_of(out)] == ["1", "3"]
+    assert [row["cells"] for row in rows_of(out)] == ["1"]
 
 
 def test_weights_are_recorded_by_name_and_hash(tiles, out, tmp_path):
@@ -598,3 +598,69 @@ def test_given_nuclei_stay_where_they_are_at_any_pixel_size(tmp_path, out, mpp):
     np.testing.assert_allclose(cells[["x_um", "y_um"]], [(20, 20), (60, 24)], atol=0.3)
     np.testing.assert_allclose(cells["Nucleus: Area µm^2"], np.pi * 25, rtol=0.05)
     assert replay(out / "t" / "summary.json", tmp_path, nuclei=tmp_path).same
+
+
+def square(path, kind, x, y, side):
+    ring = [[x, y], [x + side, y], [x + side, y + side], [x, y + side], [x, y]]
+    shape = {"type": "Polygon", "coordinates": [ring]}
+    properties = {"objectType": "annotation", "classification": {"name": kind}}
+    path.write_text(json.dumps({"type": "Feature", "geometry": shape, "properties": properties}))
+    return path
+
+
+def test_a_pool_leaves_out_what_its_tiles_leave_out(tiles, out, tmp_path):
+    marked = tmp_path / "marked"
+    marked.mkdir()
+    for name in ("case1_a", "case1_b"):
+        square(marked / f"{name}.geojson", "Ignore*", 50, 0, 55)
+    (tiles / "case2_a.png").unlink()
+    inputs = expand_inputs([tiles], r"case\d", regions=marked)
+    score_files(inputs, ASSAY.replace(group=r"case\d", hotspot_mm2=0.01), out)
+    *images, pooled = [row for row in rows_of(out) if not row["region"].startswith("hotspot")]
+    for column in ("cells", "excluded", "cut_by_border"):
+        assert int(pooled[column]) == sum(int(row[column]) for row in images)
+    assert int(pooled["excluded"]) == 2
+
+
+def test_a_case_is_scored_by_the_assay_of_its_tiles(tiles, out, tmp_path):
+    manifest = tmp_path / "tiles.csv"
+    lines = ["path,mpp,assay,case"]
+    lines += [f"tiles/{n}.png,0.5,{a},{c}" for n, a, c in (("case1_a", "er", "A"), ("case1_b", "er", "A"))]
+    manifest.write_text("\n".join(lines))
+    assay = load_assay("generic-membranous").replace(group="case", population="all")
+    score_files(expand_inputs([manifest], "case"), assay, out, changes={"population": "all"})
+    pooled = next(row for row in rows_of(out) if row["region"] == "pooled")
+    assert pooled["compartment"] == "nucleus"
+    assert "er_status" in pooled
+
+
+def test_tiles_of_two_assays_are_no_pool(tiles, out, tmp_path):
+    manifest = tmp_path / "tiles.csv"
+    manifest.write_text("path,mpp,assay,case\ntiles/case1_a.png,0.5,er,A\ntiles/case1_b.png,0.5,her2,A\n")
+    score_files(expand_inputs([manifest], "case"), ASSAY.replace(group="case"), out, changes={"population": "all"})
+    (pooled,) = (row for row in rows_of(out) if row["region"] == "pooled")
+    assert pooled["status"] == "failed"
+    assert "different assays" in pooled["reason"]
+
+
+def test_a_tile_keeps_its_place_when_it_is_rescored(tiles, out, tmp_path):
+    named = tmp_path / "named"
+    named.mkdir()
+    tile = "slide [x=100,y=60,w=140,h=80]"
+    shutil.copy(tiles / "case1_b.png", named / f"{tile}.png")
+    region = square(named / "where.geojson", "Tumor", 150, 60, 40)
+    direct = tmp_path / "direct"
+    options = {"geojson": True}
+    score_files(expand_inputs([named / f"{tile}.png"], regions=region), ASSAY, direct, **options)
+    score_files(expand_inputs([named / f"{tile}.png"]), ASSAY, out, **options)
+    rescore_folder(out, tmp_path / "again", regions=region)
+    for name in ("cells.geojson", "regions.geojson", "cells.parquet"):
+        assert (tmp_path / "again" / tile / name).read_bytes() == (direct / tile / name).read_bytes()
+    assert rows_of(tmp_path / "again") == rows_of(direct)
+    rescore_folder(tmp_path / "again", tmp_path / "twice", thresholds=(0.1, 0.2, 0.3))
+    cells = tmp_path / "twice" / tile / "cells.geojson"
+    first = json.loads(cells.read_text())["features"][0]
+    assert np.min(first["geometry"]["coordinates"][0], axis=0)[0] > 100
+    score_files(expand_inputs([named / f"{tile}.png"], nuclei=cells), ASSAY, tmp_path / "given")
+    assert [row["cells"] for row in rows_of(tmp_path / "given")] == [row["cells"] for row in rows_of(out)]
+    assert replay(tmp_path / "given" / tile / "summary.json", named, nuclei=cells).same

@@ -25,17 +25,16 @@ def surveys():
     return [look_at(ArraySlide(rgb, 0.5), ASSAY).survey for rgb in tiles]
 
 
-def test_what_a_context_has_of_an_image_stays(surveys):
+def test_a_context_of_another_image_lends_its_light_alone(surveys):
     context = look_closely_at(surveys[0], settle_context(surveys[:1], ASSAY))
     assert None not in (context.plane, context.texture)
-    assert look_closely_at(surveys[1], context) == context
     bare = SlideContext(context.background, "given", context.stains, "given")
     assert look_closely_at(surveys[1], bare).plane is None
-    bare = replace(bare, appearance=context.appearance)
-    other = look_closely_at(surveys[1], bare)
+    other = look_closely_at(surveys[1], context)
     assert other.light == context.light
     assert other.texture != context.texture
     assert other.plane != context.plane
+    assert other == look_closely_at(surveys[1], replace(context, plane=None, texture=None))
 
 
 @pytest.mark.parametrize(("images", "places"), [(1, PLACES), (4, MOST_PLACES // 4), (100, 1), (1000, 1)])
@@ -107,3 +106,8 @@ def test_a_given_context_without_texture_gets_the_images_own():
     settled = measure_image(rgb, mpp=0.5, assay=ASSAY).context
     given = SlideContext(settled.background, "given", settled.stains, "given", plane=settled.plane)
     assert measure_image(rgb, mpp=0.5, assay=ASSAY, context=given).context.texture == settled.texture
+
+
+def test_the_tissue_of_an_image_that_is_all_tissue_has_its_area():
+    rgb = np.full((255, 511, 3), (180, 130, 140), np.uint8)
+    assert look_at(ArraySlide(rgb, 0.5), ASSAY).tissue.area_mm2(TISSUE) == pytest.approx(255 * 511 * 0.5**2 / 1e6)

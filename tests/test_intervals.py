@@ -93,6 +93,39 @@ def test_all_alike_has_an_interval_that_says_how(counts):
     assert found.low == 0 or found.high == 300
 
 
+@pytest.mark.parametrize("side", [4, 10])
+@pytest.mark.parametrize(
+    ("name", "column", "value", "low", "high"),
+    [
+        ("allred", 0, 0, 0, 5),  # nearly a tenth could be positive, and strong
+        ("irs", 0, 0, 0, 3),
+        ("allred", 3, 8, 8, 8),  # nine tenths are enough for it
+        ("allred", 1, 6, 6, 6),
+        ("irs", 3, 12, 12, 12),
+        ("her2", 6, 0, 0, 2),
+        ("her2", 9, 3, 3, 3),
+    ],
+)
+def test_steps_of_blocks_that_are_alike_are_those_of_wilsons_ends(side, name, column, value, low, high):
+    tallies = blocks((500, 0, 0, 0), side)
+    tallies.values[:, [0, column]] = tallies.values[:, [column, 0]]
+    sample, score = sampling(tallies), SCORES[name]
+    found = interval(score, sample)
+    assert score.of(sample.blocks.total) == value
+    assert (found.low, found.high, found.method) == (low, high, ALIKE)
+    share = interval(SCORES["percent_positive"], sample)
+    if name == "allred" and column == 0:
+        assert score.of(Tallies.of_counts(100 - share.high, 0, 0, share.high)) == high
+
+
+def test_steps_of_few_cells_that_are_alike_are_not_sure():
+    values = np.zeros((16, len(TALLIES)))
+    values[:, 3] = 1
+    tallies = BlockTallies(np.argwhere(np.ones((4, 4))), values, 62.5)
+    found = interval(SCORES["irs"], sampling(tallies))
+    assert found.low < 12 == found.high
+
+
 def test_one_block_has_an_interval_that_says_how():
     values = np.zeros((1, len(TALLIES)))
     values[0, :4] = (50, 10, 10, 30)

@@ -131,6 +131,19 @@ def test_the_band_moves_thresholds_and_says_what_dominates():
     assert still.band.low == still.band.high == still.h_score
 
 
+def test_the_band_of_a_membrane_that_was_found_moves_its_density():
+    membranous = ASSAY.replace(compartment=("membrane",))
+    (row,) = score_rows(cells_of(), membranous)
+    assert row.band.dominant == "membrane"
+    od = cells_of()["Scored OD"].to_numpy()
+    for end, share in ((row.band.high, 1.18), (row.band.low, 0.82)):
+        assert end == pytest.approx(100 * sum((share * od >= t).mean() for t in ASSAY.thresholds))
+    (still,) = score_rows(cells_of(), membranous.replace(band_membrane=0.0))
+    assert still.band.dominant == "thresholds"
+    (by_width,) = score_rows(cells_of(), membranous.replace(membrane_from="band"))
+    assert "membrane" not in by_width.band.ranges
+
+
 def of_class(name, n, **changes):
     return cells_of(n, Classification=np.full(n, name, object), **changes)
 
@@ -177,6 +190,38 @@ def test_hotspots_are_the_highest_squares_and_do_not_overlap():
     apart = np.abs(corners[:, None] - corners[None]).max(axis=2) + 1e9 * np.eye(len(found))
     assert apart.min() >= 250
     assert hotspots(fine, SCORES["h_score"], 0.0625, 10**6, 3) == []
+    assert {spot.cells for spot in spots} != {None}
+    assert {getattr(spot, name) for spot in spots for name in ("excluded", "cut_by_border", "saturated_share")} == {
+        None
+    }
+
+
+def test_hotspots_lie_where_cells_are():
+    cells = cells_of(4000)
+    cells["x_um"] /= 10  # a strip of 200 by 2000 um, hottest along its end
+    cells["Classification"] = np.where(cells["y_um"] > 1900, "3+", "Negative").astype(object)
+    table = ScoreTable(ASSAY)
+    table.add(cells)
+    first, *others = hotspots(table._scope(0, "all").blocks(62.5), SCORES["h_score"], 0.25, 100, 3)
+    assert (first.x_um, first.y_um) == (0, 1500)
+    assert first.area_mm2 == pytest.approx(0.25 * 0.5)
+    assert [spot.y_um for spot in others] == [0, 500]
+
+
+def test_pooled_images_leave_out_what_is_excluded_and_have_no_hotspots():
+    cells = cells_of().assign(Region=["\0excluded"] * 1000 + [""] * 2000)
+    rows = pool([cells, cells], ASSAY.replace(hotspot_mm2=0.0625), None, group="g", region="pooled")
+    assert [(row.cells, row.excluded) for row in rows] == [(4000, 2000)]
+
+
+def test_a_population_that_nobody_belongs_to_says_of_how_many_cells():
+    cells = cells_of(300).assign(**{"Cell type": "Stroma"})
+    near = cells["x_um"] < 1000
+    regions = RegionSet((Region("a", "", shapely.box(0, 0, 1000, 2000)),))
+    cells["Region"] = np.where(near, "a", "")
+    cells.loc[~near, "Cell type"] = "Tumor"
+    row = next(r for r in score_rows(cells, ASSAY.replace(population="tumor"), regions) if r.region == "a")
+    assert row.reason == f"no scored cells (none of {near.sum()} is tumor)"
 
 
 def grid(values):

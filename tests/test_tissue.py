@@ -6,12 +6,15 @@ import cv2
 import numpy as np
 import pytest
 from conftest import light
+from hypothesis import given
+from hypothesis import strategies as st
 
 from ihcscore.folds import fold_share
+from ihcscore.io.slides.flat import ArraySlide
 from ihcscore.phantom import load_parameters, render
 from ihcscore.quality import JUDGED, judge, measure_quality, warnings_of
 from ihcscore.stains.vectors import StainMatrix
-from ihcscore.tissue import GLASS, PEN, TISSUE, UNSCANNED, TissueMap, coarse_image, map_tissue
+from ihcscore.tissue import GLASS, PEN, TISSUE, UNSCANNED, TissueMap, coarse_image, map_tissue, slide_size_um
 
 GLASS_LIGHT = (240.0, 240.0, 240.0)
 UM = 8.0
@@ -72,10 +75,29 @@ def test_areas_and_places(coarse):
 
 
 def test_all_of_a_rendered_field_is_tissue(nuclear):
-    from ihcscore.io.slides.flat import ArraySlide
-
     small, um = coarse_image(ArraySlide(nuclear.rgb, 0.5))
     assert (map_tissue(small, um, GLASS_LIGHT).codes == TISSUE).mean() > 0.95
+
+
+@pytest.mark.parametrize("mpp", [0.27, 0.499, 0.5, 1.0])
+@pytest.mark.parametrize("shape", [(60, 60), (255, 511), (498, 330), (77, 512)])
+def test_all_tissue_has_the_area_of_its_image(shape, mpp):
+    slide = ArraySlide(np.full((*shape, 3), (150, 120, 160), np.uint8), mpp)
+    coarse, um = coarse_image(slide)
+    found = map_tissue(coarse, um, GLASS_LIGHT, slide_size_um(slide))
+    assert found.area_mm2(TISSUE) == pytest.approx(shape[0] * shape[1] * mpp**2 / 1e6)
+    np.testing.assert_array_equal(found.codes, map_tissue(coarse, um, GLASS_LIGHT).codes)
+
+
+@given(st.tuples(st.integers(1, 9), st.integers(1, 9)), st.floats(0.1, 15.9), st.floats(0.1, 15.9), st.integers(0, 99))
+def test_areas_add_up_to_that_of_the_image(shape, more_y, more_x, seed):
+    codes = np.random.default_rng(seed).integers(0, 4, shape).astype(np.uint8)
+    height, width = (8.0 * (length - 1) + more for length, more in zip(shape, (more_y, more_x), strict=True))
+    tissue = TissueMap(codes, 8.0, (height, width))
+    assert sum(map(tissue.area_mm2, range(4))) == pytest.approx(height * width / 1e6)
+    inside = np.stack(np.meshgrid((np.arange(400) + 0.5) / 400 * width, (np.arange(400) + 0.5) / 400 * height), -1)
+    share = (tissue.at(inside.reshape(-1, 2)) == TISSUE).mean()
+    assert tissue.area_mm2(TISSUE) == pytest.approx(share * height * width / 1e6, rel=0.02, abs=1e-6)
 
 
 def cells(od):

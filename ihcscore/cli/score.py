@@ -89,6 +89,10 @@ def command(
         raise typer.BadParameter("choose canvas or bounds", param_hint="--origin")
     if context is not None and (stains is not None or background is not None):
         raise typer.BadParameter("it settles stains and background already", param_hint="--context")
+    if nuclei is not None and (segmenter is not None or weights is not None):
+        raise typer.BadParameter(
+            "given nuclei need no segmenter: leave out --segmenter and --weights", param_hint="--nuclei"
+        )
     sources: dict[str, str] = {}
     fields = changes(
         thresholds,
@@ -122,7 +126,8 @@ def command(
     from ihcscore.io.inputs import expand_inputs, unread_pictures
     from ihcscore.segment.registry import load_segmenter
 
-    load_segmenter(chosen.segmenter, chosen.segmenter_parameters, chosen.weights, chosen.weights_sha256)
+    if nuclei is None:
+        load_segmenter(chosen.segmenter, chosen.segmenter_parameters, chosen.weights, chosen.weights_sha256)
     images = expand_inputs(inputs, chosen.group, nuclei, regions)
     unread = unread_pictures(inputs)
     if unread:

@@ -3,14 +3,17 @@
 import csv
 import glob
 import re
-from collections import Counter
-from collections.abc import Iterable, Sequence
+import warnings
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from PIL import Image
+
 from ihcscore.errors import IhcscoreError, InputError
 from ihcscore.io.images import SUFFIXES as IMAGE_SUFFIXES
-from ihcscore.io.nuclei import NAME_ENDINGS
+from ihcscore.io.nuclei import names_named_by, names_of
 from ihcscore.io.regions import REGION_ENDINGS
 from ihcscore.io.slides.opening import CONVERTIBLE, SLIDE_SUFFIXES, one_per_series
 
@@ -79,7 +82,8 @@ def expand_inputs(
         Column of the manifests, or a regular expression for file stems: images that agree in its groups (without
         groups, in what it matches) belong together.
     nuclei : Path, optional
-        File of the only image's nuclei, or folder of all images'; a manifest's column ``nuclei`` wins over it.
+        File of the only image's nuclei, or folder of all images'; a manifest's column ``nuclei`` wins over it, and
+        without it may have no empty fields.
     regions : Path, optional
         The same of regions.
 
@@ -87,7 +91,8 @@ def expand_inputs(
     -------
     list of ImageInput
         In order of naming, each file once. A file that does not exist is listed, and fails when it is scored, so that
-        the others are; the pictures of a result folder are left out of folders and globs.
+        the others are; the pictures of a result folder are left out of folders and globs, and what holds the nuclei
+        or regions of another image is left out.
 
     Raises
     ------
@@ -96,8 +101,8 @@ def expand_inputs(
     """
     rows: dict[Path, dict[str, str]] = {}
     seen: dict[Path, dict[str, str]] = {}
-    for given in inputs:
-        for path, row in _expand_one(str(given)):
+    for name in inputs:
+        for path, row in _expand_one(str(name)):
             known = seen.setdefault(path.resolve(), row)
             if known is row:
                 rows[path] = row
@@ -105,11 +110,14 @@ def expand_inputs(
                 raise InputError(path, "is listed twice with different values")
     if not rows:
         raise IhcscoreError(f"no images among {', '.join(map(str, inputs))}: looked for {', '.join(SUFFIXES)}")
-    for what, file in (("nuclei", nuclei), ("regions", regions)):
-        if file is not None and file.is_file() and len(rows) > 1:
-            raise IhcscoreError(f"{file.name} cannot hold the {what} of {len(rows)} images: give a folder of them")
-    rows = {path: row for path, row in rows.items() if not _labels_another(path, rows, nuclei, NAME_ENDINGS)}
-    rows = {path: row for path, row in rows.items() if not _labels_another(path, rows, regions, REGION_ENDINGS)}
+    for given, named_by in ((nuclei, names_named_by), (regions, _region_names)):
+        labels = _labels(rows, given, named_by)
+        rows = {path: row for path, row in rows.items() if path not in labels}
+    for what, given in (("nuclei", nuclei), ("regions", regions)):
+        if given is not None and given.is_file() and len(rows) > 1:
+            raise IhcscoreError(f"{given.name} cannot hold the {what} of {len(rows)} images: give a folder of them")
+    if nuclei is None:
+        _refuse_empty_nuclei(rows)
     names = legal_names(list(rows))
     return [
         ImageInput(
@@ -210,12 +218,52 @@ def _manifest_mpp(path: Path, row: dict[str, str]) -> float | None:
         raise InputError(path, f"the manifest's mpp '{text}' is not a number") from None
 
 
-def _labels_another(path: Path, paths: Iterable[Path], given: Path | None, endings: Sequence[str]) -> bool:
-    """Tell whether a file in the folder of nuclei or regions is the labels of an image among the inputs."""
-    if given is None or path.parent.resolve() != given.resolve():
+def _refuse_empty_nuclei(rows: dict[Path, dict[str, str]]) -> None:
+    """Refuse images for which a manifest's column of nuclei is empty: found nuclei would stand among given ones."""
+    empty = [path.name for path, row in rows.items() if "nuclei" in row and not (row["nuclei"] or "").strip()]
+    if empty:
+        text = ", ".join(empty[:5]) + (f" and {len(empty) - 5} more" if len(empty) > 5 else "")
+        raise IhcscoreError(
+            f"the manifest's column 'nuclei' is empty for {text}: fill it in, give --nuclei, or leave the column out"
+        )
+
+
+def _labels(paths: Iterable[Path], given: Path | None, named_by: Callable[[str], Iterable[str]]) -> set[Path]:
+    """Give the images that hold nuclei or regions of others: the given file, or those in a folder so named."""
+    if given is None:
+        return set()
+    place = given.resolve()
+    if not given.is_dir():
+        found = {path for path in paths if path.resolve() == place}
+        return found if found != set(paths) else set()
+    images: dict[str, set[Path]] = defaultdict(set)
+    for path in paths:
+        for name in names_of(path):
+            images[name].add(path)
+    inside = [path for path in paths if path.parent.resolve() == place]
+    owners = {path: set().union(*(images.get(name, ()) for name in named_by(path.name))) - {path} for path in inside}
+    return {path for path in inside if any(_is_of(path, image, owners) for image in owners[path])}
+
+
+def _is_of(path: Path, image: Path, owners: dict[Path, set[Path]]) -> bool:
+    """Tell whether a file holds the labels of an image, and not the image those of the file: that is in colour."""
+    return path not in owners.get(image, ()) or (_has_one_channel(path) and not _has_one_channel(image))
+
+
+def _has_one_channel(path: Path) -> bool:
+    try:
+        with (
+            warnings.catch_warnings(action="ignore", category=Image.DecompressionBombWarning),
+            Image.open(path) as file,
+        ):
+            return len(file.getbands()) == 1
+    except (OSError, ValueError, Image.DecompressionBombError):
         return False
-    stems = [path.stem.removesuffix(ending) for ending in endings if ending and path.stem.endswith(ending)]
-    return any(other.stem in stems for other in paths)
+
+
+def _region_names(name: str) -> list[str]:
+    stem = Path(name).stem
+    return [stem.removesuffix(ending) for ending in REGION_ENDINGS if ending and stem.endswith(ending)]
 
 
 def _file_of(row: dict[str, str], column: str, given: Path | None) -> Path | None:

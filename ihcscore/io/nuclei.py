@@ -2,9 +2,10 @@
 
 import hashlib
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import cv2
 import numpy as np
@@ -18,12 +19,17 @@ GEOJSON_SUFFIXES = (".geojson", ".json")
 SUFFIXES = LABEL_SUFFIXES + GEOJSON_SUFFIXES
 NAME_ENDINGS = ("", "_nuclei", "_labels", "_cp_masks")
 """What may stand between an image's stem and the suffix."""
-OBJECT_TYPES = ("cell", "detection")
-"""Objects of QuPath that can be nuclei; annotations and TMA cores are not."""
+OBJECT_TYPES = ("cell", "detection", "nucleus")
+"""Objects that can be nuclei, the last one of other programs than QuPath; annotations and TMA cores are not."""
 OLD_TYPES = {"PathCellObject": "cell", "PathDetectionObject": "detection"}
-"""What older versions of QuPath write as the id of a feature, where newer ones have an object type."""
+"""What QuPath before 0.3 writes as the id of a feature; 0.3 has ``object_type``, newer ones have ``objectType``."""
+LARGEST_LABEL = np.iinfo(np.int32).max
 LONGEST_UM = 100.0
 """No nucleus is longer: what is, is a mask, an annotation, or of another pixel size."""
+
+Move: TypeAlias = Callable[[NDArray[np.float64]], NDArray[np.float64]]
+Polygon: TypeAlias = list[NDArray[np.float64]]
+"""Rings, the outer one and holes; each of shape (N, 2), x before y."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +62,8 @@ def nuclei_for(image: Path, given: Path) -> Path:
     image : Path
         The image.
     given : Path
-        A file, or a folder that holds ``<stem>`` plus one of `NAME_ENDINGS` and `SUFFIXES`.
+        A file, or a folder that holds one with a name of `names_of`, plus one of `NAME_ENDINGS` and `SUFFIXES` in upper
+        or lower case.
 
     Returns
     -------
@@ -67,27 +74,58 @@ def nuclei_for(image: Path, given: Path) -> Path:
     InputError
         If the folder holds no such file, or several.
     """
-    names = [f"{image.stem}{ending}{suffix}" for ending in NAME_ENDINGS for suffix in SUFFIXES]
-    return file_for(image, given, names, "nuclei")
+    wanted = names_of(image)
+    there = sorted(path.name for path in given.iterdir()) if given.is_dir() else []
+    names = [name for name in there if wanted.intersection(names_named_by(name))]
+    return file_for(image, given, names or [f"{min(wanted, key=len)}{SUFFIXES[0]}"], "nuclei")
 
 
-def read_nuclei(path: Path, shape: tuple[int, int], mpp: float) -> NucleiFile:
+def names_of(image: Path) -> set[str]:
+    """Give the names of an image by which its nuclei may be called.
+
+    Examples
+    --------
+    >>> sorted(names_of(Path("s1.ome.tif")))
+    ['s1', 's1.ome', 's1.ome.tif']
+    """
+    stem = image.stem
+    return {image.name, stem, stem[: -len(".ome")] if stem.lower().endswith(".ome") else stem}
+
+
+def names_named_by(name: str) -> list[str]:
+    """Give what an image can be called whose nuclei are in a file of this name; nothing if the file holds none.
+
+    Examples
+    --------
+    >>> names_named_by("a_labels.PNG"), names_named_by("a.jpg")
+    (['a_labels', 'a'], [])
+    """
+    stem, dot, suffix = name.rpartition(".")
+    if f"{dot}{suffix.lower()}" not in SUFFIXES:
+        return []
+    return [stem[: len(stem) - len(ending)] for ending in NAME_ENDINGS if stem.lower().endswith(ending)]
+
+
+def read_nuclei(path: Path, shape: tuple[int, int], mpp: float, move: Move | None = None) -> NucleiFile:
     """Read the nuclei of an image.
 
     Parameters
     ----------
     path : Path
-        PNG or TIFF of labels (8, 16 or 32 bits, one channel, as large as the image), or GeoJSON in the image's pixels,
-        pixel (0, 0) covering [0, 1) x [0, 1). Of a QuPath cell the nucleus is taken, of a detection its outline.
+        PNG or TIFF of labels (one channel, as large as the image, none above `LARGEST_LABEL`), or GeoJSON in the
+        image's pixels, pixel (0, 0) covering [0, 1) x [0, 1). Of a QuPath cell the nucleus is taken, of a detection its
+        outline.
     shape : tuple of int
         Rows and columns of the image.
     mpp : float
         um per pixel of the image.
+    move : callable, optional
+        Converts positions in GeoJSON, shape (n, 2), to the image's pixels, where they are of another frame.
 
     Returns
     -------
     NucleiFile
-        Its notes count what is no nucleus or has no pixel of its own.
+        Its notes count what is no nucleus, has no pixel of its own, or is in several parts.
 
     Raises
     ------
@@ -100,7 +138,7 @@ def read_nuclei(path: Path, shape: tuple[int, int], mpp: float) -> NucleiFile:
     except OSError as error:
         raise InputError(path, f"cannot be read: {error.strerror or error}") from error
     if path.suffix.lower() in GEOJSON_SUFFIXES:
-        labels, notes = _from_geojson(path, data, shape)
+        labels, notes = _from_geojson(path, data, shape, move)
     elif path.suffix.lower() in LABEL_SUFFIXES:
         labels, notes = _from_image(path, data), []
     else:
@@ -110,14 +148,42 @@ def read_nuclei(path: Path, shape: tuple[int, int], mpp: float) -> NucleiFile:
         raise InputError(path, f"has labels for {found} pixels, the image has {wanted}")
     if not labels.any():
         raise InputError(path, "holds no nuclei inside the image: is it of another image, or in other units?")
+    problem = why_no_nuclei(labels, mpp)
+    if problem is not None:
+        raise InputError(path, problem)
+    notes += _counted({"nuclei are in several parts, and each is taken as one": _in_parts(labels)}, _count(labels))
+    notes = [f"{path.name}: {note}" for note in notes]
+    return NucleiFile(path.name, hashlib.sha256(data).hexdigest(), labels, tuple(notes))
+
+
+def why_no_nuclei(labels: NDArray[np.integer], mpp: float) -> str | None:
+    """Say why labels are not one number for each nucleus.
+
+    Parameters
+    ----------
+    labels : ndarray of shape (M, N), integer
+        0 is background. Not modified.
+    mpp : float
+        um per pixel.
+
+    Returns
+    -------
+    str or None
+        That they are a mask, or that something is longer than `LONGEST_UM`; None if they can be nuclei.
+
+    Examples
+    --------
+    >>> why_no_nuclei(np.array([[1, 0, 2]]), 0.5)
+    >>> why_no_nuclei(np.array([[1, 0, 2, 0, 1]]), 50.0)
+    'holds a nucleus 255 um long: is it a mask, a map of classes, an annotation, or of another pixel size?'
+    """
     if is_mask(labels):
-        raise InputError(path, "is a mask with several pieces: give each nucleus its own number")
+        return "is a mask with several pieces: give each nucleus its own number"
     longest = longest_px(labels) * mpp
     if longest > LONGEST_UM:
-        raise InputError(
-            path, f"holds a nucleus {longest:.0f} um long: is it a mask, an annotation, or of another pixel size?"
-        )
-    return NucleiFile(path.name, hashlib.sha256(data).hexdigest(), labels, tuple(notes))
+        what = "a mask, a map of classes, an annotation, or of another pixel size"
+        return f"holds a nucleus {longest:.0f} um long: is it {what}?"
+    return None
 
 
 def is_mask(labels: NDArray[np.integer]) -> bool:
@@ -141,7 +207,10 @@ def longest_px(labels: NDArray[np.integer]) -> float:
     >>> longest_px(np.array([[1, 1, 0], [0, 0, 2]]))
     2.23606797749979
     """
-    rows, cols = np.nonzero(labels)
+    inside = labels != 0
+    inner = labels[:, 1:-1]
+    inside[:, 1:-1] &= (inner != labels[:, :-2]) | (inner != labels[:, 2:])  # the ends of runs reach as far
+    rows, cols = np.nonzero(inside)
     if not len(rows):
         return 0.0
     _, label = np.unique(labels[rows, cols], return_inverse=True)
@@ -153,6 +222,21 @@ def longest_px(labels: NDArray[np.integer]) -> float:
         np.maximum.at(high, label, position)
         reach.append(high - low + 1)
     return float(np.hypot(*reach).max())
+
+
+def _count(labels: NDArray[np.integer]) -> int:
+    return int(np.count_nonzero(np.unique(labels)))
+
+
+def _in_parts(labels: NDArray[np.integer]) -> int:
+    """Count the labels in several pieces; pixels that touch at a corner are one piece."""
+    from skimage.measure import label  # slow to load
+
+    pieces = label(labels, connectivity=2, background=0)  # type: ignore[no-untyped-call]
+    owner = np.zeros(pieces.max(initial=0) + 1, labels.dtype)
+    owner[pieces.ravel()] = labels.ravel()
+    _, counts = np.unique(owner[1:], return_counts=True)
+    return int((counts > 1).sum())
 
 
 def _pieces(inside: NDArray[np.bool_]) -> int:
@@ -167,8 +251,9 @@ def _from_image(path: Path, data: bytes) -> NDArray[np.int32]:
     if labels is None or labels.ndim != 2 or not np.issubdtype(labels.dtype, np.integer):
         kind = "nothing that can be read" if labels is None else f"{labels.dtype} of shape {labels.shape}"
         raise InputError(path, f"expected labels, whole numbers in one channel, found {kind}")
-    if labels.size and (labels.min() < 0 or labels.max() > np.iinfo(np.int32).max):
-        raise InputError(path, f"expected labels from 0, found {labels.min()} to {labels.max()}")
+    if labels.size and (labels.min() < 0 or labels.max() > LARGEST_LABEL):
+        found = f"{labels.min()} to {labels.max()}"
+        raise InputError(path, f"expected labels from 0 to {LARGEST_LABEL}, found {found}: number the nuclei anew")
     return np.asarray(labels, np.int32)
 
 
@@ -181,23 +266,38 @@ def _tiff(path: Path) -> Any:
         return None
 
 
-def _from_geojson(path: Path, data: bytes, shape: tuple[int, int]) -> tuple[NDArray[np.int32], list[str]]:
+def _from_geojson(
+    path: Path, data: bytes, shape: tuple[int, int], move: Move | None
+) -> tuple[NDArray[np.int32], list[str]]:
     try:
-        parsed = json.loads(data)
-        features = _features(parsed)
-        found = [_nucleus_of(feature) for feature in features]
+        features = _features(json.loads(data))
+        found = [(_kind(feature), feature) for feature in features]
+        outlines = [_outline(kind, feature) for kind, feature in found]
     except (ValueError, KeyError, IndexError, TypeError, AttributeError, RecursionError) as error:
         raise InputError(path, f"is not GeoJSON with cells or detections ({error})") from error
-    nuclei = [rings for rings in found if rings]
+    nuclei = [polygons for polygons in outlines if polygons]
+    bare = sum(kind == "cell" and not polygons for (kind, _), polygons in zip(found, outlines, strict=True))
+    left_out = {
+        "features are not cells or detections with an area, and left out": len(found) - len(nuclei) - bare,
+        "features are cells that have no nucleus, and left out": bare,
+    }
+    notes = _counted(left_out, len(found))
+    if notes and not nuclei:
+        raise InputError(path, f"holds no nuclei: {'; '.join(notes)}")
+    if move is not None:
+        nuclei = [[[move(ring) for ring in rings] for rings in polygons] for polygons in nuclei]
     labels = np.zeros(shape, np.int32)
-    overlapping = sum(_draw(labels, rings, number) for number, rings in enumerate(nuclei, 1))
-    lost = len(nuclei) - np.count_nonzero(np.unique(labels))
-    counts = {
-        "features are not cells or detections with an area, and left out": len(found) - len(nuclei),
+    overlapping = sum(_draw(labels, polygons, number) for number, polygons in enumerate(nuclei, 1))
+    lost = len(nuclei) - _count(labels)
+    drawn = {
         "nuclei overlap others; the later one has the shared pixels": overlapping,
         "nuclei are lost: outside the image, too small for a pixel, or wholly under others": lost,
     }
-    return labels, [f"{path.name}: {number} of {len(found)} {text}" for text, number in counts.items() if number]
+    return labels, notes + _counted(drawn, len(nuclei))
+
+
+def _counted(counts: dict[str, int], total: int) -> list[str]:
+    return [f"{number} of {total} {text}" for text, number in counts.items() if number]
 
 
 def _features(parsed: Any) -> list[Any]:
@@ -207,23 +307,37 @@ def _features(parsed: Any) -> list[Any]:
     return list(parsed)
 
 
-def _nucleus_of(feature: Any) -> list[NDArray[np.float64]]:
-    """Rings of a nucleus, outer ones and holes, x before y; none for what is not a nucleus."""
-    kind = (feature.get("properties") or {}).get("objectType", OLD_TYPES.get(feature.get("id")))
-    plain = kind is None and not str(feature.get("id", "")).startswith(("Path", "TMA"))  # not from QuPath at all
-    geometry = feature.get("nucleusGeometry") or feature.get("geometry")
-    if not (plain or kind in OBJECT_TYPES) or geometry is None:
+def _kind(feature: Any) -> str | None:
+    """Type of a QuPath object, "nucleus" for a feature of another program, None for what is no feature."""
+    if feature is None:
+        return None
+    known, properties = str(feature.get("id", "")), feature.get("properties") or {}
+    kind = properties.get("objectType", properties.get("object_type", OLD_TYPES.get(known)))
+    return "nucleus" if kind is None and not known.startswith(("Path", "TMA")) else kind
+
+
+def _outline(kind: str | None, feature: Any) -> list[Polygon]:
+    """Polygons of a nucleus; none for what is not a nucleus."""
+    if kind not in OBJECT_TYPES:
         return []
-    polygons = {"Polygon": [geometry["coordinates"]], "MultiPolygon": geometry["coordinates"]}.get(geometry["type"], [])
-    rings = [np.array([point[:2] for point in ring], np.float64) for polygon in polygons for ring in polygon]
+    geometry = feature.get("nucleusGeometry") or (feature.get("geometry") if kind != "cell" else None) or {}
+    if geometry.get("type") not in ("Polygon", "MultiPolygon"):
+        return []
+    coordinates = geometry["coordinates"]
+    polygons = [coordinates] if geometry["type"] == "Polygon" else coordinates
+    return [_rings(polygon) for polygon in polygons if polygon and polygon[0]]
+
+
+def _rings(polygon: Any) -> Polygon:
+    rings = [np.array([point[:2] for point in ring], np.float64) for ring in polygon if ring]
     if not all(len(ring) > 2 and ring.shape[1] == 2 and np.isfinite(ring).all() for ring in rings):
         raise ValueError("a ring needs three points of two numbers")
     return rings
 
 
-def _draw(labels: NDArray[np.int32], rings: list[NDArray[np.float64]], number: int) -> bool:
-    """Give the pixels whose centres lie in the rings the number; tell whether any had another one."""
-    corners = np.concatenate(rings)
+def _draw(labels: NDArray[np.int32], polygons: list[Polygon], number: int) -> bool:
+    """Give the pixels whose centres lie in a polygon the number; tell whether any had another one."""
+    corners = np.concatenate([ring for rings in polygons for ring in rings])
     ends = np.array(labels.shape[::-1])
     low = np.clip(np.floor(corners.min(axis=0)) - 1, 0, ends).astype(int)
     high = np.clip(np.ceil(corners.max(axis=0)) + 1, 0, ends).astype(int)
@@ -233,8 +347,9 @@ def _draw(labels: NDArray[np.int32], rings: list[NDArray[np.float64]], number: i
 
     window = labels[low[1] : high[1], low[0] : high[0]]
     inside = np.zeros(window.shape, bool)
-    for ring in rings:
-        inside ^= polygon2mask(window.shape, (ring - low - 0.5)[:, ::-1])  # type: ignore[no-untyped-call]
+    for rings in polygons:
+        drawn = [polygon2mask(window.shape, (ring - low - 0.5)[:, ::-1]) for ring in rings]  # type: ignore[no-untyped-call]
+        inside |= np.logical_xor.reduce(drawn)
     overlaps = bool(window[inside].any())
     window[inside] = number
     return overlaps

@@ -7,8 +7,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ihcscore.geometry import Frame
-from ihcscore.io.nuclei import is_mask, longest_px
+from ihcscore.io.nuclei import longest_px, why_no_nuclei
 from ihcscore.segment.base import BlockPixels
+
+LARGEST_LABEL = np.iinfo(np.int64).max
 
 
 @dataclass(frozen=True)
@@ -18,7 +20,7 @@ class GivenNuclei:
     Parameters
     ----------
     labels : ndarray of shape (M, N), integer
-        0 is background, each other number a nucleus, in level-0 pixels of the image.
+        0 is background, each other number, below 2^63, a nucleus, in level-0 pixels of the image.
     frame : Frame
         How working pixels lie on it; a working pixel takes the label at its centre.
 
@@ -32,7 +34,8 @@ class GivenNuclei:
     Raises
     ------
     ValueError
-        If the labels do not fit the image, are not integers >= 0, or are a mask instead of one number for each nucleus.
+        If the labels do not fit the image, are not integers from 0 to 2^63 - 1, or are a mask or a map of classes
+        instead of one number for each nucleus; see `ihcscore.io.nuclei.why_no_nuclei`.
     """
 
     labels: NDArray[np.integer]
@@ -53,10 +56,13 @@ class GivenNuclei:
             raise ValueError(f"nuclei have shape {self.labels.shape}, the image has {expected}")
         if not np.issubdtype(self.labels.dtype, np.integer) or self.labels.min(initial=0) < 0:
             raise ValueError(f"nuclei must be labels, integers from 0; found {self.labels.dtype}")
+        if self.labels.max(initial=0) > LARGEST_LABEL:
+            raise ValueError(f"nuclei have labels up to {self.labels.max()}: none may be larger than {LARGEST_LABEL}")
+        problem = why_no_nuclei(self.labels, self.frame.mpp)
+        if problem is not None:
+            raise ValueError(f"the array of nuclei {problem}")
         sampled = sample_labels(self.labels, self.frame).astype(np.int64)
         labels = np.unique(self.labels)
-        if is_mask(self.labels):
-            raise ValueError("nuclei are a mask with several pieces: give each nucleus its own number")
         object.__setattr__(self, "labels_given", int((labels > 0).sum()))
         object.__setattr__(self, "labels_too_small", int((labels > 0).sum() - (np.unique(sampled) > 0).sum()))
         object.__setattr__(self, "labels_sha256", hashlib.sha256(np.ascontiguousarray(self.labels).data).hexdigest())

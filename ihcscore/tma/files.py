@@ -11,6 +11,7 @@ import shapely
 from ihcscore.atomic import write_bytes
 from ihcscore.errors import InputError
 from ihcscore.io.regions import Region
+from ihcscore.io.regions.base import named
 from ihcscore.tma.grid import MISSING, OK, Core, CoreGrid
 
 COLUMNS = tuple(field.name for field in fields(Core))
@@ -61,6 +62,8 @@ def read_grid(path: Path) -> CoreGrid:
             raise InputError(path, f"line {number}: {error}") from None
         if not 0 < diameter < float("inf"):
             raise InputError(path, f"line {number}: a diameter in um is needed, found {diameter:g}")
+        if not row["name"]:
+            raise InputError(path, f"line {number}: the core needs a name")
         cores.append(Core(row["name"], *place, x, y, diameter, status))
     _refuse_twice(path, [core.name for core in cores])
     return CoreGrid(tuple(cores))
@@ -92,15 +95,24 @@ def read_sheet(path: Path) -> dict[tuple[str, str], str]:
 
 
 def core_regions(cores: Iterable[Core], mpp: float) -> list[Region]:
-    """Give the cores as circles in level-0 pixels."""
-    return [
-        Region(
-            core.name,
-            CLASS,
-            shapely.Point(core.x_um / mpp, core.y_um / mpp).buffer(core.diameter_um / 2 / mpp, CIRCLE_SEGMENTS),
-        )
-        for core in cores
-    ]
+    """Give the cores as circles in level-0 pixels, each under the name that its row of scores will have.
+
+    Parameters
+    ----------
+    cores : iterable of Core
+    mpp : float
+        um per level-0 pixel.
+
+    Returns
+    -------
+    list of Region
+        In the same order. A core called as other rows are, such as "image", has another name as a region.
+    """
+    return named((core.name, CLASS, _circle(core, mpp)) for core in cores)
+
+
+def _circle(core: Core, mpp: float) -> shapely.Polygon:
+    return shapely.Point(core.x_um / mpp, core.y_um / mpp).buffer(core.diameter_um / 2 / mpp, CIRCLE_SEGMENTS)
 
 
 def _rows(path: Path, needed: Sequence[str]) -> list[dict[str, str]]:

@@ -16,7 +16,7 @@ from ihcscore.io.slides.opening import open_slide
 from ihcscore.results import RunReport
 from ihcscore.rows import ScoreRow
 from ihcscore.tma.files import core_regions, read_grid, read_sheet, write_grid
-from ihcscore.tma.grid import OK, CoreGrid, find_cores
+from ihcscore.tma.grid import CoreGrid, find_cores
 from ihcscore.tma.patients import CoreRow, PatientRow, core_row, patient_rows, write_rows
 from ihcscore.tma.picture import write_picture
 
@@ -161,12 +161,13 @@ def _core_rows(
     scored: dict[str, ScoreRow] = {
         row.region: row for row in run.rows if row.image == name and row.population == assay.population
     }
-    if not any(core.name in scored for core in grid.cores):
+    regions = {core: region.name for core, region in zip(grid.present, core_regions(grid.present, 1.0), strict=True)}
+    if scored.keys().isdisjoint(regions.values()):
         return []  # the slide failed: its row says why
     rows = []
     for core in grid.cores:
         patient = patients.get((name, core.name), patients.get(("", core.name), ""))
-        rows.append(core_row(name, core, scored[core.name] if core.status == OK else None, patient))
+        rows.append(core_row(name, core, scored[regions[core]] if core in regions else None, patient))
     return rows
 
 

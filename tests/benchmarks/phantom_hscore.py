@@ -6,7 +6,8 @@ python tests/benchmarks/phantom_hscore.py [--marker nuclear] [--seeds 60] [--fir
 Each marker is scored in its own compartment. Truth is relative to the light of the glass; the assay's own background of
 255 is taken unless ``--background auto`` (the glass of the tile) or ``--own-light`` (the phantom's own, and its stain
 vectors). Behind the median and the 95th percentile stand their 95 % intervals over the phantoms (bootstrap): three of
-60 make the 95th percentile.
+60 make the 95th percentile. ``in_band`` is the share of phantoms whose truth lies in the sensitivity band,
+``p95_outside_band`` the 95th percentile of how far outside it lies.
 """
 
 import argparse
@@ -47,6 +48,7 @@ def measure(seed, parameters, assay, own_light):
         "true": true,
         "given": given.scores.h_score,
         "end_to_end": found.scores.h_score,
+        "band": [found.scores.band.low, found.scores.band.high],
         "background": list(given.measurement.context.background),
         "true_background": [round(float(v), 1) for v in phantom.background],
     }
@@ -72,6 +74,7 @@ def summary(rows):
         }
 
     cells = sum(row["cells"] for row in rows)
+    outside = np.array([max(row["band"][0] - row["true"], row["true"] - row["band"][1]) for row in rows])
     return {
         "tiles": len(rows),
         "fewest_cells": min(row["cells"] for row in rows),
@@ -81,6 +84,9 @@ def summary(rows):
         "given": spread(errors("given")),
         "end_to_end": spread(errors("end_to_end")),
         "bias": {key: float(np.mean([row[key] - row["true"] for row in rows])) for key in ("given", "end_to_end")},
+        "in_band": float(np.mean(outside <= 0)),
+        "p95_outside_band": float(np.percentile(np.maximum(outside, 0), 95)),
+        "median_band_width": float(np.median([row["band"][1] - row["band"][0] for row in rows])),
         "found_per_true": float(sum(row["found"] for row in rows) / cells),
     }
 

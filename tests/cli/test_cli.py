@@ -121,6 +121,17 @@ def test_score_and_its_options(call, tile, tmp_path):
     assert (tmp_path / "csv" / "tile" / "cells.csv").exists()
 
 
+def test_given_nuclei_need_no_segmenter(call, tile, tmp_path):
+    nuclei = tmp_path / "by_hand.png"
+    Image.fromarray(discs((80, 140), [(30, 40)], 8)[1].astype(np.uint8)).save(nuclei)
+    (tmp_path / "mine.toml").write_text('name = "mine"\nsegmenter = "stardist"\n')
+    options = ("--mpp", 0.5, "--assay", "mine.toml", "-o", "out")
+    code, _, err = call("score", tile, *options)
+    assert code == 1
+    assert "give the path of its model" in err
+    assert call("score", tile, *options, "--nuclei", nuclei)[0] == 0
+
+
 def test_score_refuses_and_overwrites(call, tile):
     assert call("score", tile, "--mpp", 0.5, "-o", "out")[0] == 0
     code, _, err = call("score", tile, "--mpp", 0.5, "-o", "out", "--thresholds", "0.1,0.2,0.3")
@@ -143,6 +154,8 @@ def test_score_refuses_and_overwrites(call, tile):
         (["tile.png", "-o", "out", "--mpp", "0.5", "--weights", "tile.png"], 1, "tile.png: is not a network"),
         (["tile.png", "-o", "out", "--mpp", "0.5", "--nuclei", "none.png"], 1, "none.png: cannot be read"),
         (["tile.png", "-o", "out", "--mpp", "0.5", "--nuclei", "tile.png"], 1, "tile.png: expected labels"),
+        (["tile.png", "-o", "out", "--nuclei", "n.png", "--segmenter", "watershed"], 2, "need no segmenter: leave out"),
+        (["tile.png", "-o", "out", "--nuclei", "n.png", "--weights", "none.onnx"], 2, "need no segmenter: leave out"),
         (["tile.png", "-o", "out", "--mpp", "0.5", "--thresholds", "0.4,0.2,0.6"], 1, "rise"),
         (["tile.png", "-o", "out", "--mpp", "0.5", "--thresholds", "0.4,0.6"], 2, "expected 3 numbers"),
         (["tile.png", "-o", "out", "--mpp", "0.5", "--compartment", "nukleus"], 1, "nukleus"),

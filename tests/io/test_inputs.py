@@ -118,6 +118,50 @@ def test_files_of_other_formats_are_named(tiles):
     assert [path.name for path in unread_pictures([folder, tiles / "list.csv"])] == ["x.bmp", "y.CZI"]
 
 
+def save(path, colour=True):
+    Image.fromarray(np.zeros((4, 4, 3) if colour else (4, 4), np.uint8)).save(path)
+
+
+@pytest.mark.parametrize(
+    ("image", "labels"),
+    [
+        ("a.jpg", "a.png"),
+        ("a.tif", "a.png"),
+        ("a.png", "a.tif"),
+        ("a.png", "a_labels.PNG"),
+        ("a.ome.tif", "a.png"),
+        ("a.ome.tif", "a_nuclei.tif"),
+    ],
+)
+def test_labels_in_the_folder_of_the_images_are_not_images(tmp_path, image, labels):
+    save(tmp_path / image)
+    save(tmp_path / labels, colour=False)
+    save(tmp_path / "b.png")
+    found = expand_inputs([tmp_path], nuclei=tmp_path)
+    assert sorted(item.path.name for item in found) == sorted([image, "b.png"])
+    assert len(expand_inputs([tmp_path])) == 3
+
+
+def test_the_given_file_of_labels_is_not_an_image(tmp_path):
+    save(tmp_path / "a.png")
+    save(tmp_path / "a_nuclei.png", colour=False)
+    save(tmp_path / "a_mask.png", colour=False)
+    found = expand_inputs([tmp_path], nuclei=tmp_path / "a_nuclei.png", regions=tmp_path / "a_mask.png")
+    assert names(found) == ["a"]
+    assert names(expand_inputs([tmp_path / "a.png"], nuclei=tmp_path / "a.png")) == ["a"]  # it fails when it is scored
+    with pytest.raises(IhcscoreError, match="cannot hold the nuclei of 2 images"):
+        expand_inputs([tmp_path], nuclei=tmp_path / "a_nuclei.png")
+
+
+def test_an_empty_field_of_nuclei_is_not_filled_by_the_network(tiles):
+    manifest = tiles / "list.csv"
+    manifest.write_text("path,Nuclei\na/t1.png,t1.geojson\na/t2.png,\na/t10.png\n")
+    with pytest.raises(IhcscoreError, match=r"'nuclei' is empty for t2\.png, t10\.png: fill it in"):
+        expand_inputs([manifest])
+    found = expand_inputs([manifest], nuclei=tiles / "b")
+    assert [item.nuclei for item in found] == [tiles / "t1.geojson", tiles / "b", tiles / "b"]
+
+
 def test_patterns_group_by_name(tiles):
     assert [i.group for i in expand_inputs([tiles / "a"], group=r"(t)(\d)")] == ["t_1", "t_2", "t_1"]
     assert [i.group for i in expand_inputs([tiles / "a"], group="t")] == ["t"] * 3

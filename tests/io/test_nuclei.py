@@ -80,7 +80,77 @@ def test_holes_pieces_and_overlaps(tmp_path):
     found = read_nuclei(path, SHAPE, 0.5)
     assert (found.labels == 1).sum() == 81 - 9 - 5
     assert (found.labels == 2).sum() == 18
-    assert found.notes == ("n.geojson: 1 of 3 nuclei overlap others; the later one has the shared pixels",)
+    assert found.notes == (
+        "n.geojson: 1 of 3 nuclei overlap others; the later one has the shared pixels",
+        "n.geojson: 1 of 3 nuclei are in several parts, and each is taken as one",
+    )
+
+
+def test_parts_of_a_nucleus_that_overlap_are_one(tmp_path):
+    parts = {
+        "type": "MultiPolygon",
+        "coordinates": [square(10, 10, 6)["coordinates"], square(13, 13, 6)["coordinates"]],
+    }
+    found = read_nuclei(write(tmp_path / "n.geojson", feature(parts)), SHAPE, 0.5)
+    assert (found.labels == 1).sum() == 36 + 36 - 9
+    assert not found.notes
+
+
+def test_labels_in_several_parts_are_counted(tmp_path):
+    labels = np.zeros(SHAPE, np.uint8)
+    labels[5:9, 5:9] = labels[5:9, 20:24] = 1  # apart
+    labels[20:24, 5:9] = labels[24:28, 9:13] = 2  # joined at a corner
+    labels[40:44, 5:9], labels[40:44, 9:13] = 3, 4
+    cv2.imwrite(str(tmp_path / "n.png"), labels)
+    found = read_nuclei(tmp_path / "n.png", SHAPE, 0.5)
+    assert found.notes == ("n.png: 1 of 4 nuclei are in several parts, and each is taken as one",)
+    np.testing.assert_array_equal(found.labels, labels)
+
+
+def test_a_cell_without_a_nucleus_is_left_out_and_a_detection_is_its_own(tmp_path):
+    whole = square(5, 5, 30)
+    nothing = {"type": "Polygon", "coordinates": []}
+    cells = [
+        feature(whole, "cell", nucleusGeometry=square(10, 10, 4)),
+        feature(whole, "cell", nucleusGeometry=None),
+        feature(whole, "cell", nucleusGeometry=nothing),
+        feature(whole, "cell"),
+    ]
+    path = tmp_path / "n.geojson"
+    found = read_nuclei(write(path, *cells, feature(square(50, 10, 3), "detection")), SHAPE, 0.5)
+    assert np.bincount(found.labels.ravel())[1:].tolist() == [16, 9]
+    assert found.notes == ("n.geojson: 3 of 5 features are cells that have no nucleus, and left out",)
+    with pytest.raises(InputError, match=r"holds no nuclei: 3 of 3 features are cells that have no nucleus"):
+        read_nuclei(write(path, *cells[1:]), SHAPE, 0.5)
+
+
+def test_features_that_hold_nothing_are_left_out_and_counted(tmp_path):
+    nothing = [
+        None,
+        feature({"type": "GeometryCollection", "geometries": [square(30, 10, 4)]}),
+        feature({"type": "Polygon", "coordinates": [[]]}),
+        feature({"type": "Polygon", "coordinates": []}),
+        feature({"type": "MultiPolygon", "coordinates": [[[]]]}),
+    ]
+    path = tmp_path / "n.geojson"
+    found = read_nuclei(write(path, *nothing, feature(square(10, 10, 4))), SHAPE, 0.5)
+    assert (found.labels > 0).sum() == 16
+    text = "features are not cells or detections with an area, and left out"
+    assert found.notes == (f"n.geojson: 5 of 6 {text}",)
+    others = [feature(square(10, 10, 4), kind) for kind in ("annotation", "tile")]
+    with pytest.raises(InputError, match=f"holds no nuclei: 2 of 2 {text}"):
+        read_nuclei(write(path, *others), SHAPE, 0.5)
+
+
+def test_labels_above_the_limit_are_refused_with_it(tmp_path):
+    labels = LABELS.astype(np.uint32)
+    labels[labels == 2] = 2**31 - 1
+    tifffile.imwrite(tmp_path / "n.tif", labels)
+    assert read_nuclei(tmp_path / "n.tif", SHAPE, 0.5).labels.max() == 2**31 - 1
+    labels[labels > 1] = 2**31
+    tifffile.imwrite(tmp_path / "n.tif", labels)
+    with pytest.raises(InputError, match="expected labels from 0 to 2147483647, found 0 to 2147483648"):
+        read_nuclei(tmp_path / "n.tif", SHAPE, 0.5)
 
 
 def test_what_was_written_is_read_again(tmp_path, nuclear):
@@ -146,6 +216,22 @@ def test_a_folder_is_searched_by_the_images_name(tmp_path):
         nuclei_for(tmp_path / "c.tif", folder)
 
 
+@pytest.mark.parametrize("name", ["s1.geojson", "s1_labels.tif", "s1.png", "s1.ome_nuclei.png", "s1.ome.tif.geojson"])
+def test_nuclei_of_an_ome_tiff_may_be_called_by_any_of_its_names(tmp_path, name):
+    (tmp_path / "n").mkdir()
+    (tmp_path / "n" / name).write_bytes(b"")
+    (tmp_path / "n" / "s10.png").write_bytes(b"")
+    assert nuclei_for(tmp_path / "s1.ome.tif", tmp_path / "n").name == name
+    with pytest.raises(InputError, match=r"holds no file of nuclei for it: expected one such as s2\.png"):
+        nuclei_for(tmp_path / "s2.ome.tif", tmp_path / "n")
+
+
+@pytest.mark.parametrize("name", ["a_labels.PNG", "a.TIF", "a_Nuclei.GeoJSON"])
+def test_endings_may_be_written_in_capitals(tmp_path, name):
+    (tmp_path / name).write_bytes(b"")
+    assert nuclei_for(tmp_path / "a.jpg", tmp_path).name == name
+
+
 def test_one_file_for_many_images_is_refused(tmp_path):
     for name in ("a.png", "b.png", "n.png"):
         (tmp_path / name).write_bytes(b"")
@@ -162,8 +248,8 @@ def test_what_is_lost_or_left_out_is_counted(tmp_path):
     assert np.unique(found.labels).tolist() == [0, 2]
     assert [note.split(": ", 1)[1][:20] for note in found.notes] == [
         "3 of 7 features are ",
-        "1 of 7 nuclei overla",
-        "3 of 7 nuclei are lo",
+        "1 of 4 nuclei overla",
+        "3 of 4 nuclei are lo",
     ]
 
 
@@ -175,11 +261,14 @@ def test_annotations_of_older_qupath_are_not_nuclei(tmp_path):
         old("PathAnnotationObject", square(0, 0, 50)),
         old("TMACoreObject", square(0, 0, 50)),
         old("PathDetectionObject", square(10, 10, 4)),
-        old("PathCellObject", square(30, 30, 5)),
+        old("PathCellObject", square(28, 28, 9)) | {"nucleusGeometry": square(30, 30, 5)},
+        old("PathCellObject", square(60, 30, 9)),
         old("7", square(50, 10, 6)),  # of another program
     ]
     labels = read_nuclei(write(tmp_path / "n.geojson", *features), SHAPE, 0.5).labels
     assert np.bincount(labels.ravel())[1:].tolist() == [16, 25, 36]
+    half_old = [{**feature(square(0, 0, 50)), "properties": {"object_type": "annotation"}}, feature(square(10, 10, 4))]
+    assert (read_nuclei(write(tmp_path / "n.geojson", *half_old), SHAPE, 0.5).labels > 0).sum() == 16
 
 
 def test_one_bare_feature_and_a_list_are_read(tmp_path):

@@ -8,12 +8,19 @@ import pytest
 import roifile
 import shapely
 import tifffile
+from conftest import discs
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
+from ihcscore import load_assay
+from ihcscore.batch import score_files
 from ihcscore.errors import InputError
+from ihcscore.io.inputs import expand_inputs
 from ihcscore.io.regions import Region, read_regions, regions_for, tile_place, write_regions
+from ihcscore.io.regions.base import named
+from ihcscore.replaying import replay
+from ihcscore.rescoring import rescore_folder
 
 SIZE = (1000, 800)
 SQUARE = [[100, 100], [300, 100], [300, 300], [100, 300], [100, 100]]
@@ -70,6 +77,40 @@ def test_names_are_made_different_and_cannot_be_taken_for_others(tmp_path):
     found = read(write_json(tmp_path / "a.geojson", {"type": "FeatureCollection", "features": features}))
     expected = ["a", "a (2)", "image (region)", "all Tumor (region)", "x / y", "two lines"]
     assert [region.name for region in found.regions] == expected
+
+
+WORDS = st.lists(st.sampled_from(["all", "All", "image", "pooled", "|", "(region)", "(2)", "1", "x"]), max_size=4)
+
+
+@given(st.lists(st.tuples(WORDS.map(" ".join), WORDS.map(" ".join)), max_size=6))
+def test_names_stay_when_they_are_read_again(drawn):
+    regions = named((name, kind, None) for name, kind in drawn)
+    names = [region.name for region in regions]
+    assert named((r.name, r.classification, None) for r in regions) == regions
+    assert len(set(names)) == len(names)
+    assert all("|" not in name.split() and name.lower() not in ("image", "pooled") for name in names)
+    assert all("(region)" in name for name in names if name.lower().split()[0] == "all")
+
+
+def test_a_result_with_names_of_other_rows_is_pooled_rescored_and_replayed(tmp_path):
+    places = [(x, y) for y in range(30, 280, 40) for x in range(30, 280, 40)]
+    rgb, _ = discs((300, 300), places, 8, dab=np.linspace(0, 0.9, len(places)))
+    Image.fromarray(rgb).save(tmp_path / "t.tif", resolution=50_800)
+    features = [
+        feature(polygon(SQUARE), name="All tissue", classification={"name": "Tumor"}),
+        feature(polygon(HOLE), classification={"name": "all x"}),
+        feature(polygon(HOLE), name="image", classification={"name": "Tumor"}),
+    ]
+    regions = write_json(tmp_path / "t.geojson", {"type": "FeatureCollection", "features": features})
+    assay = load_assay("generic-nuclear").replace(segmenter="watershed", mpp=0.5)
+    inputs = expand_inputs([tmp_path / "t.tif"], "(.*)", None, regions)
+    scored = score_files(inputs, assay, tmp_path / "a").rows
+    cells = {(row.region, row.region_class): row.cells for row in scored}
+    assert cells["pooled", "all x"] == cells["all x 1 (region)", "all x"] > 0
+    assert cells["pooled", "Tumor"] == cells["All tissue (region)", "Tumor"] > cells["pooled", "all x"]
+    assert rescore_folder(tmp_path / "a", tmp_path / "b").rows == scored
+    for folder, source in (("a", tmp_path / "t.tif"), ("b", tmp_path / "a")):
+        assert replay(tmp_path / folder / "t" / "summary.json", source).same
 
 
 def aperio(*layers):

@@ -1,7 +1,10 @@
 """What every segmenter keeps, the fakes of other packages included."""
 
+import hashlib
+import importlib.metadata
 import sys
 import types
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,7 +13,7 @@ import pytest
 from conftest import check_labels, read_only
 from scipy import ndimage as ndi
 
-from ihcscore.errors import MissingExtra, UnknownName, WeightsError
+from ihcscore.errors import IhcscoreError, MissingExtra, UnknownName, WeightsError
 from ihcscore.phantom import load_parameters, render
 from ihcscore.segment.base import BlockPixels, MapSegmenter, Segmenter
 from ihcscore.segment.engines.adapter import tidy
@@ -19,6 +22,7 @@ from ihcscore.stains.vectors import StainMatrix
 
 MPP = 0.5
 WHITE = np.full(3, 240.0)
+ENGINES = ("stardist", "cellpose", "instanseg")
 
 
 def block(rgb, mpp=MPP, background=WHITE):
@@ -175,6 +179,106 @@ def test_engines_need_weights_that_are_there(engines):
         load_segmenter("watershed", weights=engines)
     with pytest.raises(WeightsError, match="not the 000000000000"):
         load_segmenter("instanseg", weights=engines, weights_sha256="0" * 64)
+
+
+def replace_loader(monkeypatch, name, load):
+    """Put another loader of models into the fake package of an engine."""
+    place, call = {
+        "stardist": (sys.modules["stardist.models"], "StarDist2D"),
+        "cellpose": (sys.modules["cellpose.models"], "CellposeModel"),
+        "instanseg": (sys.modules["torch"].jit, "load"),
+    }[name]
+    monkeypatch.setattr(place, call, load)
+
+
+@pytest.mark.parametrize("name", ENGINES)
+def test_what_the_package_cannot_load_is_a_weights_error(engines, monkeypatch, tissue, name):
+    def load(*_, **__):
+        raise OSError("cannot open '/home/me/my models/config.json'\nand more")
+
+    replace_loader(monkeypatch, name, load)
+    segmenter = load_segmenter(name, weights=engines)
+    with pytest.raises(WeightsError, match=rf"model\.pt: is not a (?i:{name}) model \(OSError: cannot open 'config"):
+        segmenter.segment(block(tissue))
+
+
+@pytest.mark.parametrize("name", ENGINES)
+def test_what_the_package_raises_names_the_engine_and_the_cause(engines, monkeypatch, tissue, name):
+    class Model:
+        def fails(self, *_, **__):
+            raise RuntimeError("out of memory\nand more")
+
+        predict_instances = __call__ = fails
+
+        def eval(self, *given, **_):
+            return self.fails() if given else self
+
+    replace_loader(monkeypatch, name, lambda *_, **__: Model())
+    with pytest.raises(IhcscoreError, match=rf"^{name} failed with model\.pt: RuntimeError: out of memory$"):
+        load_segmenter(name, weights=engines).segment(block(tissue))
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_stardist_folder_without_a_network_is_not_run_with_a_random_one(engines, monkeypatch, tissue):
+    def load(*_, **__):
+        warnings.warn("Couldn't find any network weights (*.h5, *.hdf5) to load.", stacklevel=1)  # as CSBDeep does
+
+    replace_loader(monkeypatch, "stardist", load)
+    with pytest.raises(WeightsError, match="Couldn't find any network weights"):
+        load_segmenter("stardist", weights=engines).segment(block(tissue))
+
+
+@pytest.mark.parametrize("labels", [np.ones((220, 300), bool), np.ones((220, 300)), np.ones((9, 9), int), None])
+def test_what_is_no_labels_is_a_weights_error(engines, monkeypatch, tissue, labels):
+    model = types.SimpleNamespace(eval=lambda *_, **__: (labels,))
+    replace_loader(monkeypatch, "cellpose", lambda **_: model)
+    with pytest.raises(WeightsError, match=r"model\.pt: gives \w+ of shape .* as labels of \(220, 300\) pixels"):
+        load_segmenter("cellpose", weights=engines).segment(block(tissue))
+
+
+def test_changed_weights_are_another_model(engines, monkeypatch, tissue):
+    def load(config, name, basedir):
+        value = int((Path(basedir) / name).read_text())
+        labels = np.zeros(tissue.shape[:2], int)
+        labels[0, :value] = 1
+        return types.SimpleNamespace(predict_instances=lambda img, axes: (labels, {}))
+
+    def found():
+        return (load_segmenter("stardist", weights=engines).segment(block(tissue)) > 0).sum()
+
+    replace_loader(monkeypatch, "stardist", load)
+    engines.write_text("5")
+    assert found() == 5
+    early = load_segmenter("stardist", weights=engines)
+    engines.write_text("7")
+    assert found() == 7
+    assert (early.segment(block(tissue)) > 0).sum() == 5  # it was loaded with these weights
+    early = load_segmenter("stardist", weights=engines)
+    engines.write_text("9")
+    found()
+    engines.write_text("8")
+    found()  # of two models kept, the one of 7 is gone
+    with pytest.raises(WeightsError, match=r"model\.pt: has changed since it was first read"):
+        early.segment(block(tissue))
+
+
+@pytest.mark.parametrize("name", ENGINES)
+def test_an_engine_records_its_weights_and_its_installed_version(engines, monkeypatch, name):
+    segmenter = load_segmenter(name, weights=engines)
+    monkeypatch.setattr(importlib.metadata, "version", {segmenter.package: "4.2.1"}.__getitem__)
+    described = describe(segmenter)
+    assert described["version"] == "4.2.1"
+    assert described["parameters"]["weights_sha256"] == hashlib.sha256(b"a model").hexdigest()
+
+
+def test_a_package_without_metadata_says_its_version_itself(engines, monkeypatch):
+    def version(name):
+        raise importlib.metadata.PackageNotFoundError(name)
+
+    monkeypatch.setattr(importlib.metadata, "version", version)
+    monkeypatch.setattr(sys.modules["stardist"], "__version__", "0.9.2", raising=False)
+    assert load_segmenter("stardist", weights=engines).version == "0.9.2"
+    assert load_segmenter("cellpose", weights=engines).version == "unknown"
 
 
 def test_a_missing_package_is_named_with_its_extra(monkeypatch, tmp_path):

@@ -8,6 +8,8 @@ from conftest import discs
 from slides import write_svs
 
 from ihcscore.cli.app import app
+from ihcscore.errors import InputError
+from ihcscore.tma.files import read_grid
 from ihcscore.tma.grid import MISSING, Core
 from ihcscore.tma.patients import core_row, patient_rows
 
@@ -86,6 +88,32 @@ def test_a_grid_corrected_by_hand_is_used(array, tmp_path):
     result = run(array / "t1.svs", "-o", out, "--grid", tmp_path / "mine.csv", "--segmenter", "watershed")
     assert result.exit_code == 0, result.output
     assert next(row["core"] for row in rows(out / "cores.csv")) == "X-7"
+
+
+def test_cores_called_as_other_rows_have_their_own_scores(array, tmp_path):
+    out = tmp_path / "out"
+    assert run(array / "t1.svs", "-o", out, "--find-only").exit_code == 0
+    text = (out / "grids" / "t1.csv").read_text("utf-8-sig")
+    for old, new in (("A-1,", "image,"), ("A-2,", "All  1,"), ("A-3,", "all Core,"), ("B-1,", "pooled,")):
+        text = text.replace(old, new)
+    (tmp_path / "mine.csv").write_text(text)
+    grids = ((array / "t1.csv", "plain"), (tmp_path / "mine.csv", "mine"))
+    (array / "t1.csv").write_text((out / "grids" / "t1.csv").read_text("utf-8-sig"))
+    scored = []
+    for grid, name in grids:
+        result = run(array / "t1.svs", "-o", tmp_path / name, "--grid", grid, "--segmenter", "watershed")
+        assert result.exit_code == 0, result.output
+        scored.append(rows(tmp_path / name / "cores.csv"))
+    plain, mine = scored
+    assert [row.pop("core") for row in mine] == ["image", "All  1", "all Core", "pooled", "B-2", "B-3"]
+    assert [row.pop("core") for row in plain] == ["A-1", "A-2", "A-3", "B-1", "B-2", "B-3"]
+    assert mine == plain
+
+
+def test_a_core_needs_a_name(tmp_path):
+    (tmp_path / "grid.csv").write_text("name,x_um,y_um,diameter_um\n ,10,10,300\n")
+    with pytest.raises(InputError, match="line 2: the core needs a name"):
+        read_grid(tmp_path / "grid.csv")
 
 
 def test_a_slide_without_cores_is_a_row_and_the_others_are_scored(array, tmp_path):

@@ -8,11 +8,13 @@ import numpy as np
 import shapely
 from numpy.typing import ArrayLike, NDArray
 
-SEPARATOR, INSTEAD = " | ", " / "
-"""What stands between names in the cell table, and what takes its place in a name."""
+BAR, INSTEAD = "|", "/"
+"""What stands between names in the cell table, blanks around it, and what takes its place in a name."""
 TAKEN = ("image", "pooled")
 TAKEN_START = "all "
 """Names that rows of scores have of their own."""
+MARK = "(region)"
+"""Tells a region from the row of scores whose name it would have."""
 
 
 @dataclass(frozen=True)
@@ -113,25 +115,39 @@ def areas_of(geometry: Any) -> Any:
 def named(shapes: Iterable[tuple[str, str, Any]]) -> list[Region]:
     """Give each region a name of its own: what it was called, else its class and a number.
 
+    Names that were given so stay as they are: a result's own file of regions is read again.
+
     Examples
     --------
     >>> [region.name for region in named([("", "Tumor", None), ("a", "", None), ("a", "", None), ("", "", None)])]
     ['Tumor 1', 'a', 'a (2)', 'region 1']
+    >>> [region.name for region in named([("All tissue", "", None), ("All tissue (region)", "", None)])]
+    ['All tissue (region)', 'All tissue (region) (2)']
     """
     taken: set[str] = set()
     numbers: dict[str, int] = {}
     regions = []
     for given, classification, geometry in shapes:
-        name = " ".join(given.split()).replace(SEPARATOR, INSTEAD)
+        name = _words(given)
         if not name:
-            kind = " ".join(classification.split()).replace(SEPARATOR, INSTEAD) or "region"
+            kind = _words(classification) or "region"
             numbers[kind] = numbers.get(kind, 0) + 1
             name = f"{kind} {numbers[kind]}"
-        elif name.lower() in TAKEN or name.lower().startswith(TAKEN_START):
-            name = f"{name} (region)"
+        name = _told_apart(name)
         unique, number = name, 2
         while unique in taken:
             unique, number = f"{name} ({number})", number + 1
         taken.add(unique)
         regions.append(Region(unique, " ".join(classification.split()), geometry))
     return regions
+
+
+def _words(text: str) -> str:
+    return " ".join(INSTEAD if word == BAR else word for word in text.split())
+
+
+def _told_apart(name: str) -> str:
+    """Mark a name that a row of scores has of its own, unless it is marked."""
+    lower = name.lower()
+    is_taken = lower in TAKEN or (f"{lower} ".startswith(TAKEN_START) and MARK not in name)
+    return f"{name} {MARK}" if is_taken else name

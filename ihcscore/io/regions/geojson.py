@@ -55,7 +55,7 @@ def _features(parsed: Any) -> list[Any]:
 def _read_feature(feature: dict[str, Any], drawn: Drawn) -> None:
     properties = feature.get("properties")
     properties = properties if isinstance(properties, dict) else {}
-    kind = properties.get("objectType", OLD_TYPES.get(str(feature.get("id"))))
+    kind = properties.get("objectType", properties.get("object_type", OLD_TYPES.get(str(feature.get("id")))))
     if kind not in REGION_TYPES:
         drawn.skip(str(kind))
         return

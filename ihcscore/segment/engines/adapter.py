@@ -1,19 +1,25 @@
 """What all adapters share: light in, labels out that keep the contract of `Segmenter`."""
 
 import importlib
+import importlib.metadata
+import re
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from types import ModuleType
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ihcscore.errors import MissingExtra, WeightsError
+from ihcscore.errors import IhcscoreError, MissingExtra, WeightsError
 from ihcscore.segment.base import BlockPixels
 from ihcscore.segment.shapes import Sizes, diagonals, nuclei_of
+from ihcscore.segment.weights import weights_sha256
 
+FOLDERS = re.compile(r"(?:[A-Za-z]:)?[/\\](?:[^/\\'\"\n]+[/\\])*")
+"""The beginning of an absolute path: reasons are recorded in results."""
 MPP_TOLERANCE = 0.05
 """Relative difference of pixel size that is taken."""
 
@@ -33,6 +39,11 @@ class Adapter(ABC):
     influence_um : float
         How far the model looks, as declared here; these packages do not state it, so it is not proved.
 
+    Attributes
+    ----------
+    weights_sha256 : str
+        Of the model's file or folder; a model that changes later is refused.
+
     Raises
     ------
     MissingExtra
@@ -47,6 +58,7 @@ class Adapter(ABC):
     mpp: float = 0.5
     largest_object_um: float = 40.0
     influence_um: float = 64.0
+    weights_sha256: str = field(init=False)
 
     def __post_init__(self) -> None:
         if not min(self.mpp, self.largest_object_um, self.influence_um) > 0:
@@ -54,6 +66,7 @@ class Adapter(ABC):
         if not self.weights.exists():
             raise WeightsError(f"{self.weights.name}: there is no such file or folder: give the path of a model")
         required(self.package)
+        object.__setattr__(self, "weights_sha256", weights_sha256(self.weights))
 
     @property
     def name(self) -> str:
@@ -62,11 +75,19 @@ class Adapter(ABC):
 
     @property
     def version(self) -> str:
-        """Version of the package."""
-        return str(getattr(required(self.package), "__version__", "unknown"))
+        """Version of the package, as it is installed; else what it says of itself."""
+        try:
+            return importlib.metadata.version(self.package)
+        except importlib.metadata.PackageNotFoundError:
+            return str(getattr(required(self.package), "__version__", "unknown"))
+
+    @staticmethod
+    @abstractmethod
+    def load(weights: Path) -> Any:
+        """Load the package's model; whatever is raised means that it is none."""
 
     @abstractmethod
-    def find(self, light: NDArray[np.float32]) -> NDArray[np.integer]:
+    def find(self, model: Any, light: NDArray[np.float32]) -> NDArray[np.integer]:
         """Label nuclei in light of shape (M, N, 3), 0 to 1, white at 1; any labels, any shapes."""
 
     def segment(self, block: BlockPixels) -> NDArray[np.int32]:
@@ -74,16 +95,51 @@ class Adapter(ABC):
 
         The light is divided by the slide's background, and by nothing that depends on the block: these packages' own
         normalisation by percentiles would give other cells for another window.
+
+        Raises
+        ------
+        ValueError
+            If the block has another pixel size.
+        WeightsError
+            If the weights are no model of the package, have changed, or give no labels of the block.
+        IhcscoreError
+            If the package fails.
         """
         if abs(block.mpp / self.mpp - 1) > MPP_TOLERANCE:
             raise ValueError(f"expected pixels of {self.mpp} um, found {block.mpp} um: resample the block first")
         if not block.rgb.size:
             return np.zeros(block.rgb.shape[:2], np.int32)
         light = np.clip(block.rgb / np.asarray(block.background, np.float32), 0, 1).astype(np.float32)
-        labels = np.asarray(self.find(light))
-        if labels.shape != block.rgb.shape[:2]:
-            raise WeightsError(f"{self.weights.name}: gives labels of shape {labels.shape} for {block.rgb.shape[:2]}")
+        labels = self._labels(light)
+        if labels.shape != light.shape[:2] or not np.issubdtype(labels.dtype, np.integer):
+            found = f"{labels.dtype} of shape {labels.shape}"
+            raise WeightsError(f"{self.weights.name}: gives {found} as labels of {light.shape[:2]} pixels")
         return tidy(labels, self.largest_object_um / self.mpp)
+
+    def _labels(self, light: NDArray[np.float32]) -> NDArray[np.integer]:
+        model = _model(type(self), self.weights, self.weights_sha256)
+        try:
+            return np.asarray(self.find(model, light))
+        except Exception as error:  # the packages raise anything
+            raise IhcscoreError(f"{self.name} failed with {self.weights.name}: {_cause(error)}") from error
+
+
+@lru_cache(maxsize=2)
+def _model(kind: type[Adapter], weights: Path, sha256: str) -> Any:
+    if weights_sha256(weights) != sha256:
+        raise WeightsError(f"{weights.name}: has changed since it was first read")
+    try:
+        return kind.load(weights)
+    except IhcscoreError:
+        raise
+    except Exception as error:  # the packages raise anything
+        raise WeightsError(f"{weights.name}: is not a {kind.__name__} model ({_cause(error)})") from error
+
+
+def _cause(error: Exception) -> str:
+    """Give the first line of an error, without folders, with its kind, since some say little more than a name."""
+    lines = FOLDERS.sub("", str(error)).strip().splitlines()
+    return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
 
 
 def required(package: str) -> ModuleType:

@@ -1,7 +1,6 @@
 """Cellpose (Stringer et al., Nat. Methods 18, 100-106, 2021): flows."""
 
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -27,14 +26,12 @@ class Cellpose(Adapter):
 
     diameter_um: float = 8.0
 
-    def find(self, light: NDArray[np.float32]) -> NDArray[np.integer]:
+    @staticmethod
+    def load(weights: Path) -> Any:
+        """Load a model; see `Adapter.load`."""
+        return required("cellpose.models").CellposeModel(gpu=False, pretrained_model=str(weights))
+
+    def find(self, model: Any, light: NDArray[np.float32]) -> NDArray[np.integer]:
         """Label nuclei; see `Adapter.find`."""
-        masks = _model(self.weights).eval(
-            light, diameter=self.diameter_um / self.mpp, normalize={"lowhigh": [0.0, 1.0]}
-        )[0]
+        masks = model.eval(light, diameter=self.diameter_um / self.mpp, normalize={"lowhigh": [0.0, 1.0]})[0]
         return np.asarray(masks)
-
-
-@lru_cache(maxsize=2)
-def _model(path: Path) -> Any:
-    return required("cellpose.models").CellposeModel(gpu=False, pretrained_model=str(path))

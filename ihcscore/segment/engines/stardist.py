@@ -1,7 +1,7 @@
 """StarDist (Schmidt et al., MICCAI 2018): star-convex polygons."""
 
+import warnings
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -23,15 +23,16 @@ class StarDist(Adapter):
 
     package: ClassVar[str] = "stardist"
 
-    def find(self, light: NDArray[np.float32]) -> NDArray[np.integer]:
+    @staticmethod
+    def load(weights: Path) -> Any:
+        """Load a model; see `Adapter.load`."""
+        required("stardist")
+        folder = weights.resolve()
+        with warnings.catch_warnings():
+            warnings.filterwarnings("error", "Couldn't find any network weights")  # it would go on with random ones
+            return required("stardist.models").StarDist2D(None, name=folder.name, basedir=str(folder.parent))
+
+    def find(self, model: Any, light: NDArray[np.float32]) -> NDArray[np.integer]:
         """Label nuclei; see `Adapter.find`."""
-        labels, _ = _model(self.weights).predict_instances(light, axes="YXC")
+        labels, _ = model.predict_instances(light, axes="YXC")
         return np.asarray(labels)
-
-
-@lru_cache(maxsize=2)
-def _model(folder: Path) -> Any:
-    required("stardist")
-    models = required("stardist.models")
-    folder = folder.resolve()
-    return models.StarDist2D(None, name=folder.name, basedir=str(folder.parent))
