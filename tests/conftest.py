@@ -19,14 +19,15 @@ def light(hematoxylin, dab, white=WHITE):
 
 def discs(shape, places, radius, hematoxylin=0.5, dab=()):
     """Draw round nuclei at (x, y) with the given DAB each, 0 where none is given; image and labels."""
-    yy, xx = np.mgrid[: shape[0], : shape[1]] + 0.5
+    yy, xx = np.ogrid[: shape[0], : shape[1]]
     labels = np.zeros(shape, np.int32)
     h, d = np.zeros(shape), np.zeros(shape)
     for number, (x, y) in enumerate(places, 1):
-        inside = np.hypot(xx - x, yy - y) < radius
-        labels[inside] = number
-        h[inside] = hematoxylin
-        d[inside] = dab[number - 1] if number <= len(dab) else 0
+        rows, columns = (slice(max(0, int(v - radius) - 1), max(0, int(v + radius) + 2)) for v in (y, x))
+        inside = np.hypot(xx[:, columns] + 0.5 - x, yy[rows] + 0.5 - y) < radius
+        labels[rows, columns][inside] = number
+        h[rows, columns][inside] = hematoxylin
+        d[rows, columns][inside] = dab[number - 1] if number <= len(dab) else 0
     return light(h, d), labels
 
 

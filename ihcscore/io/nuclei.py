@@ -27,6 +27,9 @@ LARGEST_LABEL = np.iinfo(np.int32).max
 LONGEST_UM = 100.0
 """No nucleus is longer: what is, is a mask, an annotation, or of another pixel size."""
 
+ASIDE = np.array([1.3e-4, 0.7e-4])
+"""Added to outlines, px, so that a pixel whose centre lies on the border of two nuclei is one's alone."""
+
 Move: TypeAlias = Callable[[NDArray[np.float64]], NDArray[np.float64]]
 Polygon: TypeAlias = list[NDArray[np.float64]]
 """Rings, the outer one and holes; each of shape (N, 2), x before y."""
@@ -348,7 +351,7 @@ def _draw(labels: NDArray[np.int32], polygons: list[Polygon], number: int) -> bo
     window = labels[low[1] : high[1], low[0] : high[0]]
     inside = np.zeros(window.shape, bool)
     for rings in polygons:
-        drawn = [polygon2mask(window.shape, (ring - low - 0.5)[:, ::-1]) for ring in rings]  # type: ignore[no-untyped-call]
+        drawn = [polygon2mask(window.shape, (ring - low - 0.5 + ASIDE)[:, ::-1]) for ring in rings]  # type: ignore[no-untyped-call]
         inside |= np.logical_xor.reduce(drawn)
     overlaps = bool(window[inside].any())
     window[inside] = number

@@ -286,3 +286,12 @@ def test_what_is_longer_than_any_nucleus_is_refused(tmp_path):
     with pytest.raises(InputError, match=r"n\.png: holds a nucleus 212 um long: is it a mask"):
         read_nuclei(tmp_path / "n.png", (300, 300), 0.5)
     assert read_nuclei(tmp_path / "n.png", (300, 300), 0.1).labels.max() == 255  # at this pixel size, 42 um
+
+
+def test_nuclei_that_share_a_border_through_pixels_share_none(tmp_path):
+    """Corners that are cut go exactly through centres of pixels, at 0.25 um per pixel and finer."""
+    left = polygon((10.5, 10), (20.5, 10), (25.5, 15), (25.5, 30), (10.5, 30))
+    right = polygon((20.5, 10), (35.5, 10), (35.5, 30), (25.5, 30), (25.5, 15))
+    found = read_nuclei(write(tmp_path / "n.geojson", feature(left), feature(right)), SHAPE, 0.5)
+    assert found.notes == ()
+    assert (found.labels > 0).sum() == 25 * 20
