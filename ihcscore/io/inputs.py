@@ -295,6 +295,8 @@ def _group_of(path: Path, row: dict[str, str], group: str | None) -> str:
         raise IhcscoreError(f"--group '{group}' is neither a manifest's column nor a pattern: {error}") from None
     name = "" if match is None else "_".join(filter(None, match.groups())) if match.groups() else match.group()
     if not name:
+        if not path.exists():
+            raise InputError(path, "there is no such file")
         raise InputError(path, f"its name does not match --group '{group}', or matches nothing of it")
     return name
 

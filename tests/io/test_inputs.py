@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from ihcscore.errors import IhcscoreError
+from ihcscore.errors import IhcscoreError, InputError
 from ihcscore.io.inputs import RESERVED, expand_inputs, legal_name, unread_pictures
 
 
@@ -171,6 +171,8 @@ def test_patterns_group_by_name(tiles):
         expand_inputs([tiles / "a"], group="t(x)?")
     with pytest.raises(IhcscoreError, match="pattern"):
         expand_inputs([tiles / "a"], group="(")
+    with pytest.raises(InputError, match="there is no such file"):
+        expand_inputs([tiles / "list.csv"], group="case")
 
 
 @given(st.text(max_size=200))
