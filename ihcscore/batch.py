@@ -158,6 +158,7 @@ def score_files(
         for item in inputs:
             if item.name in (refused or {}):
                 run.fail(item, (refused or {})[item.name])
+        run.warnings += _alike(item.group for item in inputs)
         groups = list(_by_group([item for item in inputs if item.name not in (refused or {})]))
         apart = _apart(groups, runner)
         done = 0
@@ -178,6 +179,18 @@ def _by_group(inputs: Sequence[ImageInput]) -> list[list[ImageInput]]:
     for item in inputs:
         groups.setdefault(f"group {item.group}" if item.group else f"image {item.name}", []).append(item)
     return [*groups.values()]
+
+
+def _alike(groups: Iterable[str]) -> list[str]:
+    """Warn of groups whose names a reader would take for one."""
+    spellings: dict[str, list[str]] = {}
+    for name in dict.fromkeys(groups):
+        spellings.setdefault("".join(name.split()).casefold(), []).append(name)
+    return [
+        f"groups {' and '.join(map(repr, names))} are pooled apart: are they one?"
+        for names in spellings.values()
+        if len(names) > 1
+    ]
 
 
 def _apart(groups: Sequence[list[ImageInput]], runner: Serial | Processes | Dask) -> set[int]:

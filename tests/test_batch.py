@@ -664,3 +664,12 @@ def test_a_tile_keeps_its_place_when_it_is_rescored(tiles, out, tmp_path):
     score_files(expand_inputs([named / f"{tile}.png"], nuclei=cells), ASSAY, tmp_path / "given")
     assert [row["cells"] for row in rows_of(tmp_path / "given")] == [row["cells"] for row in rows_of(out)]
     assert replay(tmp_path / "given" / tile / "summary.json", named, nuclei=cells).same
+
+
+def test_groups_that_read_alike_are_said(tiles, out, tmp_path):
+    manifest = tmp_path / "tiles.csv"
+    manifest.write_text("path,case\ntiles/case1_a.png,P1\ntiles/case1_b.png,p 1\ntiles/case2_a.png,P2\n")
+    report = score_files(expand_inputs([manifest], "case"), ASSAY.replace(group="case"), out)
+    assert [text for text in report.warnings if "group" in text] == [
+        "groups 'P1' and 'p 1' are pooled apart: are they one?"
+    ]
