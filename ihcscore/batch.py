@@ -30,7 +30,7 @@ from ihcscore.outputs.scoremap import MAPPED, write_score_map
 from ihcscore.outputs.summary import write_summary
 from ihcscore.outputs.tables import iter_cells, write_blocks, write_cells, write_cells_csv, write_quality, write_scores
 from ihcscore.parts import FolderParts, MemoryParts, Parts
-from ihcscore.pipeline import classed_tables
+from ihcscore.pipeline import classed_tables, classifier_warnings
 from ihcscore.quality import warnings_of
 from ihcscore.regions import RegionSet
 from ihcscore.results import (
@@ -429,6 +429,7 @@ class _Run:
         self._write(folder, source, wanted, shown if in_memory else None)
         about = {"schema_version": SCHEMA_VERSION, "rows": found.rows, "sha256": found.hexdigest()}
         noticed = [*prepared.job.context.warnings, *warnings_of(quality), *warning_of(rows[0], assay)]
+        noticed += classifier_warnings(assay, prepared.job.segmenter.name)
         summary = source.summary(rows, noticed, {**provenance, "cells": about})
         write_summary(folder / SUMMARY, summary)
         self.warnings += [f"{source.item.name}: {text}" for text in summary["warnings"]]

@@ -223,6 +223,11 @@ def typer_for(assay: Assay, regions: RegionSet) -> CellTyper:
     return CellTyper(regions, found)
 
 
+def classifier_warnings(assay: Assay, segmenter: str) -> list[str]:
+    """Say what is wrong with an assay's classifier for nuclei of a segmenter."""
+    return [] if assay.classifier is None else read_classifier(Path(assay.classifier)).warnings(segmenter)
+
+
 def classed_tables(
     tables: Callable[[], Iterable[pd.DataFrame]],
     assay: Assay,

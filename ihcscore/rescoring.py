@@ -14,7 +14,7 @@ from ihcscore.offcolor import AND_SO_ON, warning_of
 from ihcscore.outputs.geojson import HERE, write_geojson
 from ihcscore.outputs.summary import write_summary
 from ihcscore.outputs.tables import iter_cells, write_blocks, write_cells, write_scores
-from ihcscore.pipeline import classed_tables, context_for, restained
+from ihcscore.pipeline import classed_tables, classifier_warnings, context_for, restained
 from ihcscore.regions import RegionSet
 from ihcscore.results import (
     BLOCKS,
@@ -149,7 +149,8 @@ def _rescore_one(
         write_regions(out / REGIONS, regions.regions)
     rows = scored.rows(result.row.area_mm2)
     write_blocks(out / BLOCKS, scored.samplings)
-    told = [text for text in summary["warnings"] if not text.endswith(AND_SO_ON)] + warning_of(rows[0], new)
+    strange = classifier_warnings(new, summary["segmenter"]["name"])
+    told = [text for text in summary["warnings"] if not text.endswith(AND_SO_ON)] + warning_of(rows[0], new) + strange
     kept = {key: value for key, value in summary.items() if key not in ("scores", "cells", "parameters", "assay")}
     if given is not None:
         kept["input"] = {**summary["input"], "regions": {"name": given.name, "sha256": given.sha256}}
@@ -173,4 +174,4 @@ def _rescore_one(
             },
         },
     )
-    return rows, (*(given.notes if given else ()), *context.warnings, *warning_of(rows[0], new))
+    return rows, (*(given.notes if given else ()), *context.warnings, *warning_of(rows[0], new), *strange)

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from ihcscore.errors import IhcscoreError
 from ihcscore.schema import area_column, stain_column
 
 NEAR, FAR = 8, 24
@@ -42,8 +43,13 @@ def features_of(tables: Iterable[pd.DataFrame]) -> Values:
     -------
     ndarray of shape (n, 25), dtype float64
         Columns of `FEATURES`; neighbours are the nearest nuclei, with fewer cells those that there are.
+
+    Raises
+    ------
+    IhcscoreError
+        If a column is missing, as where background or stain vectors changed after measuring.
     """
-    kept = [table[list(NEEDED)].to_numpy(np.float64) for table in tables]
+    kept = [_needed(table) for table in tables]
     values = np.concatenate(kept) if kept else np.zeros((0, len(NEEDED)))
     if not len(values):
         return np.zeros((0, len(FEATURES)))
@@ -53,6 +59,16 @@ def features_of(tables: Iterable[pd.DataFrame]) -> Values:
     own = np.column_stack([np.log(np.maximum(area, 0.1)), circularity, solidity, elongation, ratio, stain, spread])
     own = np.nan_to_num(own)
     return np.column_stack([own, *(_around(xy, own, count) for count in (NEAR, FAR))])
+
+
+def _needed(table: pd.DataFrame) -> Values:
+    missing = [name for name in NEEDED if name not in table]
+    if missing:
+        raise IhcscoreError(
+            f"types of cells need {', '.join(missing)}, which other background or stain vectors do not tell: "
+            "score the images again with them"
+        )
+    return table[list(NEEDED)].to_numpy(np.float64)
 
 
 def _around(xy: Values, own: Values, count: int) -> Values:

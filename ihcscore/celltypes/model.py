@@ -53,6 +53,13 @@ class CellClassifier:
         scores = (features - self.mean) / self.scale @ self.coefficients.T + self.intercepts
         return np.asarray(np.array(self.classes, object)[scores.argmax(axis=1)], object)
 
+    def warnings(self, segmenter: str) -> list[str]:
+        """Say so if it was trained on nuclei that another segmenter found: their shapes differ."""
+        known = {str(entry["segmenter"]) for entry in self.about.get("trained_on", ()) if "segmenter" in entry}
+        if not known or segmenter in known:
+            return []
+        return [f"the classifier was trained on nuclei of {' and '.join(sorted(known))}, these are of {segmenter}"]
+
     def write(self, path: Path) -> None:
         """Write it.
 

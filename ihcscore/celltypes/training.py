@@ -38,11 +38,14 @@ class Labels:
         Of `ihcscore.schema.CELL_TYPES`.
     groups : ndarray of shape (k,), int
         Cells of one place have the same.
+    notes : tuple of str
+        What was labelled and does not count.
     """
 
     rows: NDArray[np.intp]
     types: NDArray[np.object_]
     groups: NDArray[np.int64]
+    notes: tuple[str, ...] = ()
 
 
 def read_labels(path: Path, cells: pd.DataFrame, dimensions: tuple[int, int], mpp: float) -> Labels:
@@ -72,18 +75,29 @@ def read_labels(path: Path, cells: pd.DataFrame, dimensions: tuple[int, int], mp
     points = _points(path)
     xy = cells[["x_px", "y_px"]].to_numpy(np.float64)
     found: dict[int, str] = {}
+    given: list[tuple[int, str]] = []
     if points and len(xy):
         places = np.array([point for point, _ in points])
         distance, index = (np.asarray(values) for values in cKDTree(xy).query(places))
-        for (_, kind), away, row in zip(points, distance, index, strict=True):
-            if away * mpp <= NEAREST_UM:
-                found.setdefault(int(row), kind)
+        near = distance * mpp <= NEAREST_UM
+        given += [(int(row), kind) for (_, kind), row in zip(points, index, strict=True)]
+        given = [each for each, is_near in zip(given, near, strict=True) if is_near]
+    lost = len(points) - len(given)
     if not points or _has_areas(path):
         for region in read_regions(path, dimensions, mpp).regions:
             kind = type_named(region.classification)
             if kind:
-                for row in np.flatnonzero(shapely.intersects_xy(region.geometry, xy[:, 0], xy[:, 1])):
-                    found.setdefault(int(row), kind)
+                inside = np.flatnonzero(shapely.intersects_xy(region.geometry, xy[:, 0], xy[:, 1]))
+                given += [(int(row), kind) for row in inside]
+    for row, kind in given:
+        found.setdefault(row, kind)
+    unclear = len({row for row, kind in given if found[row] != kind})
+    other = _unknown_classes(path)
+    counted = {
+        f"{lost} of {len(points)} points lie on no nucleus": lost,
+        f"{unclear} cells are labelled as two types: the first counts": unclear,
+        f"objects of other classes do not count: {', '.join(other)}": len(other),
+    }
     if len(set(found.values())) < 2:
         raise InputError(
             path,
@@ -92,7 +106,8 @@ def read_labels(path: Path, cells: pd.DataFrame, dimensions: tuple[int, int], mp
     rows = np.array(sorted(found), np.intp)
     squares = np.floor(cells[["x_um", "y_um"]].to_numpy(np.float64)[rows] / GROUP_UM).astype(np.int64)
     groups = np.unique(squares, axis=0, return_inverse=True)[1].ravel()
-    return Labels(rows, np.array([found[int(row)] for row in rows], object), groups.astype(np.int64))
+    notes = tuple(text for text, number in counted.items() if number)
+    return Labels(rows, np.array([found[int(row)] for row in rows], object), groups.astype(np.int64), notes)
 
 
 def train(
@@ -169,6 +184,15 @@ def _has_areas(path: Path) -> bool:
     return any("Polygon" in str((f.get("geometry") or {}).get("type")) for f in _features(path) if isinstance(f, dict))
 
 
+def _unknown_classes(path: Path) -> list[str]:
+    names = set()
+    for feature in _features(path):
+        properties = (feature.get("properties") if isinstance(feature, dict) else None) or {}
+        named = properties.get("classification") or {}
+        names.add(str(named.get("name", "")) if isinstance(named, dict) else str(named))
+    return sorted(name for name in names if name and not type_named(name))
+
+
 def _points(path: Path) -> list[tuple[tuple[float, float], str]]:
     points = []
     for feature in _features(path):
@@ -178,7 +202,8 @@ def _points(path: Path) -> list[tuple[tuple[float, float], str]]:
             places = {"Point": [geometry["coordinates"]], "MultiPoint": geometry["coordinates"]}.get(
                 geometry["type"], []
             )
-            points += [((float(x), float(y)), kind) for x, y, *_ in places if kind]
+            set_here = [(float(x), float(y)) for x, y, *_ in places if kind]
+            points += [(place, kind) for place in set_here if np.isfinite(place).all()]
         except (TypeError, KeyError, ValueError, AttributeError):
             continue  # areas and what else there is are read, and complained of, as regions
     return points

@@ -1,5 +1,6 @@
 """ihcscore classifier."""
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -39,7 +40,14 @@ def train(
         cells = read_cells(folder / CELLS)
         tables.append(cells)
         labelled.append(read_labels(path, cells, (image["width"], image["height"]), image["mpp"]))
-        names.append({"cells_sha256": result.summary["cells"]["sha256"], "labels": path.name})
+        for note in labelled[-1].notes:
+            print(f"note: {path.name}: {note}", file=sys.stderr)
+        about = {"cells_sha256": result.summary["cells"]["sha256"], "segmenter": result.summary["segmenter"]["name"]}
+        names.append({**about, "labels": path.name})
+    if len({name["cells_sha256"] for name in names}) < len(names):
+        raise typer.BadParameter("the same cells are named twice: put their labels into one file", param_hint="RESULTS")
+    if len({name["segmenter"] for name in names}) > 1:
+        raise typer.BadParameter("their nuclei are of different segmenters", param_hint="RESULTS")
     model = train_on(tables, labelled, {"trained_on": names})
     model.write(out)
     for kind, number in model.about["labelled"].items():

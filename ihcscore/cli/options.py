@@ -81,6 +81,8 @@ def changes(
         fields["scores"] = tuple(name.strip() for name in scores.split(","))
     if classifier is not None:
         fields |= {"classifier": str(classifier), "classifier_sha256": None}
+    if tumor_rule and classifier is not None:
+        raise typer.BadParameter("a --classifier tells types of cells already", param_hint="--tumor-rule")
     if tumor_rule:
         fields["tumor_rule"] = True
     if exclude:

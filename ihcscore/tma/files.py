@@ -2,6 +2,7 @@
 
 import csv
 import io
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import fields
 from pathlib import Path
@@ -60,6 +61,8 @@ def read_grid(path: Path) -> CoreGrid:
             place = int(row.get("row") or 0), int(row.get("column") or 0)
         except ValueError as error:
             raise InputError(path, f"line {number}: {error}") from None
+        if not (math.isfinite(x) and math.isfinite(y)):
+            raise InputError(path, f"line {number}: a position in um is needed, found {x:g}, {y:g}")
         if not 0 < diameter < float("inf"):
             raise InputError(path, f"line {number}: a diameter in um is needed, found {diameter:g}")
         if not row["name"]:

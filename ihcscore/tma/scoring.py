@@ -1,5 +1,6 @@
 """Score tissue microarrays: find or read the grid, score each core, then each patient."""
 
+from collections import Counter
 from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
@@ -85,6 +86,7 @@ def score_arrays(
     out, assay = Path(out), assay.replace(only_regions=True)
     patients = read_sheet(sheet) if sheet is not None else {}
     grids, refused = find_grids(inputs, assay, out, grid=grid, core_mm=core_mm)
+    _refuse_unclear(patients, grids)
     ready = [replace(item, regions=_regions(out, item)) if item.name in grids else item for item in inputs]
     run = score_files(ready, assay, out, refused=refused, **options)
     cores = [row for name, found in grids.items() for row in _core_rows(name, found, run, patients, assay)]
@@ -92,6 +94,8 @@ def score_arrays(
     write_rows(out / CORES, cores, CoreRow)
     if sheet is not None:
         write_rows(out / PATIENTS, scored, PatientRow)
+    else:
+        (out / PATIENTS).unlink(missing_ok=True)  # of an earlier run: its scores are not these
     warnings = [*_off_grid(grids), *_unknown(patients, cores)]
     return ArrayReport(run, tuple(cores), tuple(scored), tuple(warnings))
 
@@ -179,8 +183,23 @@ def _off_grid(grids: dict[str, CoreGrid]) -> list[str]:
     ]
 
 
+def _refuse_unclear(patients: dict[tuple[str, str], str], grids: dict[str, CoreGrid]) -> None:
+    """Refuse a sheet that names a core of several slides without the slide: they are often of different people."""
+    slides = Counter(core.name for grid in grids.values() for core in grid.cores)
+    several = [core for slide, core in patients if not slide and slides[core] > 1]
+    if several:
+        first = ", ".join(several[:5])
+        raise IhcscoreError(
+            f"{len(several)} cores of the sheet are on several slides: {first}: give it a column 'slide'"
+        )
+
+
 def _unknown(patients: dict[tuple[str, str], str], cores: Sequence[CoreRow]) -> list[str]:
     """Name what the sheet lists and no grid has."""
     there = {(row.slide, row.core) for row in cores} | {("", row.core) for row in cores}
     unknown = [" ".join(filter(None, key)) for key in patients if key not in there]
-    return [f"{len(unknown)} cores of the sheet are in no grid: {', '.join(unknown[:5])}"] if unknown else []
+    return (
+        [f"{len(unknown)} cores of the sheet are in no grid that was scored: {', '.join(unknown[:5])}"]
+        if unknown
+        else []
+    )

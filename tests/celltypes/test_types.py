@@ -1,5 +1,6 @@
 """Tumor cells are told by regions, a classifier, a rule, and all of them together; a classifier is only numbers."""
 
+import dataclasses
 import json
 
 import numpy as np
@@ -11,7 +12,7 @@ from ihcscore.celltypes.features import FEATURES, MEASURED, features_of
 from ihcscore.celltypes.model import CellClassifier, epithelium_rule, read_classifier
 from ihcscore.celltypes.training import Labels, read_labels, train
 from ihcscore.celltypes.types import CellTyper, type_named
-from ihcscore.errors import InputError
+from ihcscore.errors import IhcscoreError, InputError
 from ihcscore.io.regions import Region
 from ihcscore.regions import RegionSet
 
@@ -163,6 +164,37 @@ def test_labels_are_points_or_regions(tmp_path):
     only = geojson(tmp_path / "one.geojson", feature("Point", near[0].tolist(), "Tumor"))
     with pytest.raises(InputError, match="1 types"):
         read_labels(only, cells, (2000, 2000), 0.5)
+
+
+def test_labels_that_do_not_count_are_said(tmp_path):
+    cells, _ = cells_of()
+    near = cells[["x_px", "y_px"]].to_numpy()[:3].tolist()
+    path = geojson(
+        tmp_path / "l.geojson",
+        feature("MultiPoint", near, "Tumor"),
+        feature("MultiPoint", [near[0], [-500, -500]], "Stroma"),
+        feature("Point", near[2], "Stroma"),
+        feature("Point", near[1], "Lymphocyte"),
+        feature("Point", [float("nan"), 5], "Stroma"),
+        feature("Polygon", [[[1500, 1500], [1900, 1500], [1900, 1900], [1500, 1500]]], "Stroma"),
+    )
+    assert read_labels(path, cells, (2000, 2000), 0.5).notes == (
+        "1 of 6 points lie on no nucleus",
+        "2 cells are labelled as two types: the first counts",
+        "objects of other classes do not count: Lymphocyte",
+    )
+
+
+def test_nuclei_of_another_segmenter_are_warned_of(model):
+    known = dataclasses.replace(model, about={"trained_on": [{"segmenter": "network"}]})
+    assert known.warnings("network") == model.warnings("watershed") == []
+    assert known.warnings("watershed") == ["the classifier was trained on nuclei of network, these are of watershed"]
+
+
+def test_types_of_cells_need_what_other_vectors_do_not_tell():
+    cells, _ = cells_of()
+    with pytest.raises(IhcscoreError, match=r"Hematoxylin OD std dev, which other .* score the images again"):
+        features_of([cells.drop(columns="Nucleus: Hematoxylin OD std dev")])
 
 
 def test_labels_of_one_place_have_no_cross_validation():

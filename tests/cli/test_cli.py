@@ -156,6 +156,7 @@ def test_score_refuses_and_overwrites(call, tile):
         (["tile.png", "-o", "out", "--mpp", "0.5", "--nuclei", "tile.png"], 1, "tile.png: expected labels"),
         (["tile.png", "-o", "out", "--nuclei", "n.png", "--segmenter", "watershed"], 2, "need no segmenter: leave out"),
         (["tile.png", "-o", "out", "--nuclei", "n.png", "--weights", "none.onnx"], 2, "need no segmenter: leave out"),
+        (["tile.png", "-o", "out", "--tumor-rule", "--classifier", "c.json"], 2, "tells types of cells already"),
         (["tile.png", "-o", "out", "--mpp", "0.5", "--thresholds", "0.4,0.2,0.6"], 1, "rise"),
         (["tile.png", "-o", "out", "--mpp", "0.5", "--thresholds", "0.4,0.6"], 2, "expected 3 numbers"),
         (["tile.png", "-o", "out", "--mpp", "0.5", "--compartment", "nukleus"], 1, "nukleus"),
@@ -313,7 +314,17 @@ def test_a_classifier_is_trained_and_used(call, tmp_path, ihc):
     code, out, _ = call("classifier", "train", "out/ihc", "--labels", "labels.geojson", "-o", "mine.json")
     assert code == 0
     assert "balanced accuracy" in out
+    twice = ("classifier", "train", "out/ihc", "out/ihc", *2 * ("--labels", "labels.geojson"), "-o", "no.json")
+    code, _, err = call(*twice)
+    assert (code, "same cells are named twice" in err) == (2, True)
     assert call("rescore", "out", "-o", "typed", "--classifier", "mine.json")[0] == 0
+    code, _, err = call("rescore", "typed", "-o", "lighter", "--background", "240,240,240")
+    assert (code, "score the images again" in err) == (1, True)
+    assert (
+        call("score", "ihc.png", "-o", "w", "--mpp", "0.5", "--segmenter", "watershed", "--classifier", "mine.json")[0]
+        == 0
+    )
+    assert "trained on nuclei of network, these are of watershed" in Path("w/ihc/summary.json").read_text()
     by = {row["population"]: row for row in rows(tmp_path / "typed")}
     assert [*by] == ["tumor", "stroma", "all"]
     assert float(by["tumor"]["h_score"]) > 2 * float(by["stroma"]["h_score"])

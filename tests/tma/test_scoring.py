@@ -1,6 +1,7 @@
 """A slide of cores is scored per core and per patient, from the command line too."""
 
 import csv
+import shutil
 
 import numpy as np
 import pytest
@@ -8,7 +9,7 @@ from conftest import discs
 from slides import write_svs
 
 from ihcscore.cli.app import app
-from ihcscore.errors import InputError
+from ihcscore.errors import IhcscoreError, InputError
 from ihcscore.tma.files import read_grid
 from ihcscore.tma.grid import MISSING, Core
 from ihcscore.tma.patients import core_row, patient_rows
@@ -108,6 +109,28 @@ def test_cores_called_as_other_rows_have_their_own_scores(array, tmp_path):
     assert [row.pop("core") for row in mine] == ["image", "All  1", "all Core", "pooled", "B-2", "B-3"]
     assert [row.pop("core") for row in plain] == ["A-1", "A-2", "A-3", "B-1", "B-2", "B-3"]
     assert mine == plain
+
+
+def test_a_core_needs_a_place(tmp_path):
+    for place in ("nan,10", "10,inf"):
+        (tmp_path / "grid.csv").write_text(f"name,x_um,y_um,diameter_um\nA,{place},300\n")
+        with pytest.raises(InputError, match="line 2: a position in um is needed"):
+            read_grid(tmp_path / "grid.csv")
+
+
+def test_a_sheet_without_slides_is_of_one_slide(array, tmp_path):
+    shutil.copy(array / "t1.svs", tmp_path / "t2.svs")
+    out, sheet = tmp_path / "out", ("--sheet", array / "sheet.csv")
+    with pytest.raises(IhcscoreError, match="4 cores of the sheet are on several slides: A-1, A-2, B-2, B-3: give it"):
+        run(array / "t1.svs", tmp_path / "t2.svs", "-o", out, "--segmenter", "watershed", *sheet)
+
+
+def test_patients_of_an_earlier_run_do_not_stay(array, tmp_path):
+    once = (array / "t1.svs", "-o", tmp_path / "out", "--segmenter", "watershed")
+    assert run(*once, "--sheet", array / "sheet.csv").exit_code == 0
+    assert (tmp_path / "out" / "patients.csv").exists()
+    assert run(*once).exit_code == 0
+    assert not (tmp_path / "out" / "patients.csv").exists()
 
 
 def test_a_core_needs_a_name(tmp_path):
