@@ -602,15 +602,15 @@ class _Source:
         if tile is not None:
             place = Place(tile.x, tile.y, tile.downsample)
             notes.append(f"a tile of {tile.slide}: its GeoJSON lies on that slide, at {tile.x:g}, {tile.y:g}")
-        region_file, move = None, place.inverse if place != HERE else None
+        region_file = None
         if item.regions is not None:
-            region_file = read_regions(regions_for(item.path, item.regions), slide.dimensions, slide.mpp, move)
+            region_file = read_regions(regions_for(item.path, item.regions), slide.dimensions, slide.mpp, place.back)
         elif assay.only_regions:
             raise InputError(item.path, "only cells in regions are wanted, and it has none: give --regions")
         nuclei, path = None, run.nuclei_for(item)
         if path is not None:
             width, height = slide.dimensions
-            nuclei = read_nuclei(path, (height, width), slide.mpp, move)
+            nuclei = read_nuclei(path, (height, width), slide.mpp, place.back)
         regions = RegionSet(region_file.regions if region_file else (), slide.mpp)
         return cls(item, slide, assay, slide_sha256(slide), regions, region_file, nuclei, path, place, tuple(notes))
 

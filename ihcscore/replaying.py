@@ -18,7 +18,6 @@ from ihcscore.io.inputs import legal_name
 from ihcscore.io.nuclei import read_nuclei
 from ihcscore.io.slides.opening import open_slide, slide_sha256
 from ihcscore.measuring import Prepared, libraries, measure, prepare
-from ihcscore.outputs.geojson import HERE
 from ihcscore.outputs.summary import read_summary
 from ihcscore.outputs.tables import iter_cells
 from ihcscore.parts import FolderParts
@@ -111,9 +110,7 @@ def replay(
         labels = None
         if "nuclei" in summary["input"]:
             given = _find_file(path, summary["input"]["nuclei"], nuclei or file.parent, "--nuclei")
-            place = place_of(result)
-            move = place.inverse if place != HERE else None
-            labels = read_nuclei(given, slide.dimensions[::-1], slide.mpp, move).labels
+            labels = read_nuclei(given, slide.dimensions[::-1], slide.mpp, place_of(result).back).labels
         # A group's light came from all its tiles; what is an image's own is settled anew, and so compared.
         shared = context_of(result) if group else None
         within = regions.covered(assay.exclude) if assay.only_regions else None

@@ -8,10 +8,11 @@ import pandas as pd
 
 from ihcscore.assay import INPUT_FIELDS, Assay, assay_from_dict
 from ihcscore.celltable import TableDigest
+from ihcscore.celltypes.model import OF_OTHER_NUCLEI
 from ihcscore.errors import IhcscoreError, InputError, ResultMismatch
 from ihcscore.io.regions import RegionFile, read_regions, regions_for, write_regions
 from ihcscore.offcolor import AND_SO_ON, warning_of
-from ihcscore.outputs.geojson import HERE, write_geojson
+from ihcscore.outputs.geojson import write_geojson
 from ihcscore.outputs.summary import write_summary
 from ihcscore.outputs.tables import iter_cells, write_blocks, write_cells, write_scores
 from ihcscore.pipeline import classed_tables, classifier_warnings, context_for, restained
@@ -118,9 +119,7 @@ def _regions(result: ImageFolder, by: Assay, given: str | Path | None) -> Region
         raise IhcscoreError("only the cells in the old regions were measured: score the images again with others")
     image = result.summary["image"]
     path = regions_for(Path(result.summary["input"]["name"]), Path(given))
-    place = place_of(result)
-    move = place.inverse if place != HERE else None
-    return read_regions(path, (image["width"], image["height"]), image["mpp"], move)
+    return read_regions(path, (image["width"], image["height"]), image["mpp"], place_of(result).back)
 
 
 def _rescore_one(
@@ -150,7 +149,8 @@ def _rescore_one(
     rows = scored.rows(result.row.area_mm2)
     write_blocks(out / BLOCKS, scored.samplings)
     strange = classifier_warnings(new, summary["segmenter"]["name"])
-    told = [text for text in summary["warnings"] if not text.endswith(AND_SO_ON)] + warning_of(rows[0], new) + strange
+    kept_warnings = [text for text in summary["warnings"] if OF_OTHER_NUCLEI not in text and AND_SO_ON not in text]
+    told = kept_warnings + warning_of(rows[0], new) + strange
     kept = {key: value for key, value in summary.items() if key not in ("scores", "cells", "parameters", "assay")}
     if given is not None:
         kept["input"] = {**summary["input"], "regions": {"name": given.name, "sha256": given.sha256}}

@@ -17,6 +17,7 @@ from ihcscore.errors import InputError
 from ihcscore.schema import CELL_TYPES
 
 FORMAT, VERSION = "ihcscore-classifier", 1
+OF_OTHER_NUCLEI = "the classifier was trained on nuclei of"
 LARGEST_BYTES = 1_000_000
 RULE = "epithelium.json"
 """The model that ships, trained on phantoms."""
@@ -58,7 +59,7 @@ class CellClassifier:
         known = {str(entry["segmenter"]) for entry in self.about.get("trained_on", ()) if "segmenter" in entry}
         if not known or segmenter in known:
             return []
-        return [f"the classifier was trained on nuclei of {' and '.join(sorted(known))}, these are of {segmenter}"]
+        return [f"{OF_OTHER_NUCLEI} {' and '.join(sorted(known))}, these are of {segmenter}"]
 
     def write(self, path: Path) -> None:
         """Write it.

@@ -6,6 +6,19 @@ from pathlib import Path
 from ihcscore.errors import InputError
 
 
+def names_of(image: Path) -> list[str]:
+    """Give the names of an image by which what belongs to it may be called, the shortest first.
+
+    Examples
+    --------
+    >>> names_of(Path("s1.ome.tif")), names_of(Path("s1.svs"))
+    (['s1', 's1.ome', 's1.ome.tif'], ['s1', 's1.svs'])
+    """
+    stem = image.stem
+    short = stem[: -len(".ome")] if stem.lower().endswith(".ome") else stem
+    return list(dict.fromkeys((short, stem, image.name)))
+
+
 def file_for(image: Path, given: Path, names: Sequence[str], what: str) -> Path:
     """Find the file of an image among those of a folder.
 

@@ -12,8 +12,9 @@ from pathlib import Path
 from PIL import Image
 
 from ihcscore.errors import IhcscoreError, InputError
+from ihcscore.io.beside import names_of
 from ihcscore.io.images import SUFFIXES as IMAGE_SUFFIXES
-from ihcscore.io.nuclei import names_named_by, names_of
+from ihcscore.io.nuclei import names_named_by
 from ihcscore.io.regions import REGION_ENDINGS
 from ihcscore.io.slides.opening import CONVERTIBLE, SLIDE_SUFFIXES, one_per_series
 
@@ -326,7 +327,7 @@ def legal_names(paths: Sequence[Path]) -> list[str]:
     >>> legal_names([Path("a/t.png"), Path("b/t.png"), Path("c/u.png")])
     ['t__a', 't__b', 'u']
     """
-    stems = [legal_name(_stem(path)) for path in paths]
+    stems = [legal_name(names_of(path)[0]) for path in paths]
     often = Counter(stem.lower() for stem in stems)
     names: list[str] = []
     taken: set[str] = set()
@@ -340,8 +341,3 @@ def legal_names(paths: Sequence[Path]) -> list[str]:
         taken.add(numbered.lower())
         names.append(numbered)
     return names
-
-
-def _stem(path: Path) -> str:
-    stem = path.stem
-    return stem[:-4] if stem.lower().endswith(".ome") else stem

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ihcscore.errors import InputError
-from ihcscore.io.beside import file_for
+from ihcscore.io.beside import file_for, names_of
 
 LABEL_SUFFIXES = (".png", ".tif", ".tiff")
 GEOJSON_SUFFIXES = (".geojson", ".json")
@@ -79,20 +79,8 @@ def nuclei_for(image: Path, given: Path) -> Path:
     """
     wanted = names_of(image)
     there = sorted(path.name for path in given.iterdir()) if given.is_dir() else []
-    names = [name for name in there if wanted.intersection(names_named_by(name))]
-    return file_for(image, given, names or [f"{min(wanted, key=len)}{SUFFIXES[0]}"], "nuclei")
-
-
-def names_of(image: Path) -> set[str]:
-    """Give the names of an image by which its nuclei may be called.
-
-    Examples
-    --------
-    >>> sorted(names_of(Path("s1.ome.tif")))
-    ['s1', 's1.ome', 's1.ome.tif']
-    """
-    stem = image.stem
-    return {image.name, stem, stem[: -len(".ome")] if stem.lower().endswith(".ome") else stem}
+    names = [name for name in there if not set(wanted).isdisjoint(names_named_by(name))]
+    return file_for(image, given, names or [f"{wanted[0]}{SUFFIXES[0]}"], "nuclei")
 
 
 def names_named_by(name: str) -> list[str]:

@@ -1,7 +1,7 @@
 """Cells as GeoJSON that QuPath opens."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -64,6 +64,11 @@ class Place:
     def inverse(self, xy: NDArray[np.float64]) -> NDArray[np.float64]:
         """Convert positions back to level-0 pixels."""
         return np.asarray((xy - (self.x, self.y)) / self.scale)
+
+    @property
+    def back(self) -> Callable[[NDArray[np.float64]], NDArray[np.float64]] | None:
+        """What converts positions back to level-0 pixels; None where they are such."""
+        return None if self == HERE else self.inverse
 
 
 HERE = Place()

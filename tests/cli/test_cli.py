@@ -324,7 +324,12 @@ def test_a_classifier_is_trained_and_used(call, tmp_path, ihc):
         call("score", "ihc.png", "-o", "w", "--mpp", "0.5", "--segmenter", "watershed", "--classifier", "mine.json")[0]
         == 0
     )
-    assert "trained on nuclei of network, these are of watershed" in Path("w/ihc/summary.json").read_text()
+    warning = "trained on nuclei of network, these are of watershed"
+    assert warning in Path("w/ihc/summary.json").read_text()
+    assert call("classifier", "train", "w/ihc", "--labels", "labels.geojson", "-o", "theirs.json")[0] == 0
+    for name, times in (("mine", 1), ("theirs", 0)):
+        assert call("rescore", "w", "-o", name, "--classifier", f"{name}.json")[0] == 0
+        assert Path(name, "ihc/summary.json").read_text().count(warning) == times
     by = {row["population"]: row for row in rows(tmp_path / "typed")}
     assert [*by] == ["tumor", "stroma", "all"]
     assert float(by["tumor"]["h_score"]) > 2 * float(by["stroma"]["h_score"])

@@ -294,6 +294,8 @@ def test_the_file_of_an_image(tmp_path):
     (folder / "case 1.svs.xml").write_text("<a/>")
     with pytest.raises(InputError, match="several"):
         regions_for(image, folder)
+    (folder / "case 2_mask.png").write_bytes(b"")
+    assert regions_for(tmp_path / "case 2.ome.tif", folder).name == "case 2_mask.png"
 
 
 @pytest.mark.parametrize(

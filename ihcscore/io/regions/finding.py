@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from ihcscore.io.beside import file_for
+from ihcscore.io.beside import file_for, names_of
 
 REGION_SUFFIXES = (".geojson", ".json", ".xml", ".roi", ".zip", ".png", ".tif", ".tiff")
 REGION_ENDINGS = ("", "_regions", "_annotations", "_mask")
@@ -80,7 +80,7 @@ def regions_for(image: Path, given: Path) -> Path:
     image : Path
         The image.
     given : Path
-        A file, or a folder that holds ``<stem>`` or ``<file name>`` plus one of `REGION_ENDINGS` and `REGION_SUFFIXES`.
+        A file, or a folder that holds one of `names_of` plus one of `REGION_ENDINGS` and `REGION_SUFFIXES`.
 
     Returns
     -------
@@ -91,5 +91,5 @@ def regions_for(image: Path, given: Path) -> Path:
     InputError
         If the folder holds no such file, or several.
     """
-    names = [f"{stem}{e}{s}" for stem in (image.stem, image.name) for e in REGION_ENDINGS for s in REGION_SUFFIXES]
+    names = [f"{name}{e}{s}" for name in names_of(image) for e in REGION_ENDINGS for s in REGION_SUFFIXES]
     return file_for(image, given, names, "regions")
