@@ -17,6 +17,7 @@ LEVEL_TOLERANCE_OD = 0.012
 """Glass is even: 3 % of the light at most between a glass pixel and the brightest glass."""
 FLAT_RANGE_OD = 0.03
 """Glass is flat: 7 % of the light at most between the brightest and the darkest of 5 x 5 smoothed pixels."""
+PADDING, JPEG_BLOCK = 255, 16
 SMALLEST_SHARE = 0.01
 SMALLEST_PIXELS = 200
 LARGEST_SAMPLE = 1024
@@ -50,7 +51,8 @@ def find_glass(rgb: NDArray[np.uint8]) -> Glass:
     -------
     Glass
         Median of the glass pixels per channel. Without at least 1 % (and 200 pixels) of glass, `background` is None:
-        the palest tissue is not taken for glass only because it is the brightest thing there.
+        the palest tissue is not taken for glass only because it is the brightest thing there. Rows and columns along
+        the sides that are pure white all over are padding, and count only where there is no other glass.
 
     Examples
     --------
@@ -59,6 +61,28 @@ def find_glass(rgb: NDArray[np.uint8]) -> Glass:
     >>> find_glass(image)
     Glass(background=(240.0, 238.0, 235.0), share=0.453)
     """
+    inner = _without_padding(rgb)
+    if inner.size < rgb.size:
+        found = _find(inner) if inner.size else Glass(None, 0.0)
+        if found.background is not None:
+            return Glass(found.background, round(found.share * inner.size / rgb.size, 3))
+    return _find(rgb)
+
+
+def _without_padding(rgb: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    top, bottom = _padded(rgb), _padded(rgb[::-1])
+    inner = rgb[top : max(top, len(rgb) - bottom)].swapaxes(0, 1)
+    left, right = (_padded(inner), _padded(inner[::-1])) if inner.size else (0, 0)
+    return np.ascontiguousarray(inner[left : max(left, len(inner) - right)].swapaxes(0, 1))
+
+
+def _padded(rgb: NDArray[np.uint8]) -> int:
+    """Count the first rows that are pure white, and those that a JPEG's blocks mix with them."""
+    first = next((k for k, row in enumerate(rgb) if row.min() < PADDING), len(rgb))
+    return min(first + JPEG_BLOCK, len(rgb)) if first else 0
+
+
+def _find(rgb: NDArray[np.uint8]) -> Glass:
     small = _reduced(rgb)
     lowest, highest = ends(small)
     cube = np.ones((5, 5), np.uint8)

@@ -1,3 +1,4 @@
+import cv2
 import numpy as np
 import pytest
 
@@ -92,3 +93,23 @@ def test_glass_of_a_large_image_is_found_on_a_reduced_one():
     image = np.full((2500, 1500, 3), 150, np.uint8)
     image[:, :700] = (241, 240, 238)
     assert find_glass(image).background == (241, 240, 238)
+
+
+@pytest.mark.parametrize("quality", [None, 85])
+@pytest.mark.parametrize("padding", [((0, 40), (0, 0)), ((0, 0), (30, 0)), ((16, 30), (64, 70))])
+def test_white_padding_is_no_glass(padding, quality):
+    rng = np.random.default_rng(2)
+    image = rng.integers(90, 200, (200, 240, 3), dtype=np.uint8)
+    image[:60] = np.clip(rng.normal((238, 236, 230), 1.5, (60, 240, 3)), 0, 255).astype(np.uint8)
+    padded = np.pad(image, (*padding, (0, 0)), constant_values=255)
+    if quality is not None:
+        padded = cv2.imdecode(cv2.imencode(".jpg", padded, [cv2.IMWRITE_JPEG_QUALITY, quality])[1], cv2.IMREAD_COLOR)
+    found = find_glass(padded)
+    np.testing.assert_allclose(found.background, (238, 236, 230), atol=1.5)
+    assert found.share == pytest.approx(60 * 240 / padded[..., 0].size, abs=0.08)
+
+
+def test_glass_that_is_pure_white_is_glass_where_there_is_no_other():
+    tissue = np.random.default_rng(3).integers(90, 200, (200, 240, 3), dtype=np.uint8)
+    assert find_glass(np.pad(tissue, ((0, 30), (0, 0), (0, 0)), constant_values=255)).background == (255, 255, 255)
+    assert find_glass(np.full((50, 60, 3), 255, np.uint8)).background == (255, 255, 255)
