@@ -43,7 +43,7 @@ def test_weights_are_whole_numbers_and_quantiles_of_them_are_the_interval(tmp_pa
     found = interval(H, sample)
     assert found.method == BOOTSTRAP
     write_blocks(tmp_path / "blocks.parquet", {("image", "all"): sample})
-    again = read_blocks(tmp_path / "blocks.parquet")["image", "all"]
+    again = read_blocks(str(tmp_path / "blocks.parquet"))["image", "all"]
     assert again.weights.dtype == np.uint8
     drawn = again.weights.astype(float) @ again.blocks.values
     scores = 100 * (drawn[:, 1] + 2 * drawn[:, 2] + 3 * drawn[:, 3]) / drawn[:, :4].sum(axis=1)

@@ -83,7 +83,7 @@ class CellClassifier:
         write_bytes(path, (json.dumps(data, indent=1, ensure_ascii=False) + "\n").encode())
 
 
-def read_classifier(path: Path) -> CellClassifier:
+def read_classifier(path: str | Path) -> CellClassifier:
     """Read what `CellClassifier.write` wrote.
 
     Raises
@@ -91,6 +91,7 @@ def read_classifier(path: Path) -> CellClassifier:
     InputError
         If it cannot be read, or is not a classifier of these features.
     """
+    path = Path(path)
     try:
         if path.stat().st_size > LARGEST_BYTES:
             raise InputError(path, "is too large for a classifier")

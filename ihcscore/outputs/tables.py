@@ -216,7 +216,7 @@ def write_blocks(path: Path, samplings: Mapping[tuple[str, str], Sampling]) -> N
         pq.write_table(table, part, compression="zstd", use_dictionary=["region", "population"])
 
 
-def read_blocks(path: Path) -> dict[tuple[str, str], Sampling]:
+def read_blocks(path: str | Path) -> dict[tuple[str, str], Sampling]:
     """Read what `write_blocks` wrote: intervals follow from it (`ihcscore.intervals.interval`).
 
     Raises
@@ -224,6 +224,7 @@ def read_blocks(path: Path) -> dict[tuple[str, str], Sampling]:
     DamagedResult
         If it is missing or damaged.
     """
+    path = Path(path)
     try:
         frame = pq.read_table(path).to_pandas()
     except (OSError, pa.ArrowException) as error:

@@ -71,7 +71,7 @@ def test_blocks_of_a_table_have_the_features_of_the_whole():
 
 def test_a_classifier_survives_its_file(model, tmp_path):
     model.write(tmp_path / "m.json")
-    again = read_classifier(tmp_path / "m.json")
+    again = read_classifier(str(tmp_path / "m.json"))
     features = features_of([cells_of(3)[0]])
     np.testing.assert_array_equal(model.predict(features), again.predict(features))
     assert len(again.sha256) == 64

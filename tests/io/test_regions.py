@@ -36,7 +36,7 @@ def polygon(*rings):
 
 
 def read(path, size=SIZE, **options):
-    return read_regions(path, size, 0.5, **options)
+    return read_regions(str(path), size, 0.5, **options)
 
 
 def write_json(path, data):

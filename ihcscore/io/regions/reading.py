@@ -25,12 +25,12 @@ NAMED = 3
 Move = Callable[[NDArray[np.float64]], NDArray[np.float64]]
 
 
-def read_regions(path: Path, dimensions: tuple[int, int], mpp: float, move: Move | None = None) -> RegionFile:
+def read_regions(path: str | Path, dimensions: tuple[int, int], mpp: float, move: Move | None = None) -> RegionFile:
     """Read the regions of a slide.
 
     Parameters
     ----------
-    path : Path
+    path : str or Path
         QuPath GeoJSON, ImageScope or ASAP XML, ImageJ .roi or .zip, or a mask as PNG or TIFF; told by content.
     dimensions : tuple of int
         Width and height of the slide, level 0.
@@ -49,6 +49,7 @@ def read_regions(path: Path, dimensions: tuple[int, int], mpp: float, move: Move
     InputError
         If it cannot be read, holds no regions, or regions outside the slide.
     """
+    path = Path(path)
     data = _bytes(path)
     try:
         drawn, is_mask = _drawn(data, dimensions)
