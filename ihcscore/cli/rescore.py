@@ -43,6 +43,8 @@ def command(
     from ihcscore.cli.show import show_scores
     from ihcscore.rescoring import rescore_folder
     from ihcscore.results import read_run
+    from ihcscore.tma.folder import is_array
+    from ihcscore.tma.scoring import rescore_arrays
 
     chosen = load_assay(assay) if assay is not None else None
     fields = changes(
@@ -56,8 +58,13 @@ def command(
         tumor_rule=tumor_rule,
         exclude=exclude,
     )
-    report = rescore_folder(measured, out, chosen, regions=regions, **fields)
-    for text in report.warnings:
+    if is_array(measured):
+        array = rescore_arrays(measured, out, chosen, regions=regions, **fields)
+        report, warnings = array.run, (*array.warnings, *array.run.warnings)
+    else:
+        report = rescore_folder(measured, out, chosen, regions=regions, **fields)
+        warnings = report.warnings
+    for text in warnings:
         typer.echo(f"warning: {text}", err=True)
     show_scores(report.rows, read_run(out))
     print(f"Results are in {out}; overlays need the images and stay with {measured}")

@@ -98,7 +98,7 @@ def command(
     for text in (*report.warnings, *report.run.warnings):
         typer.echo(f"warning: {text}", err=True)
     _show(report)
-    print(f"Results are in {out}: cores.csv{', patients.csv' if sheet is not None else ''}")
+    print(f"Results are in {out}: cores.csv{', patients.csv' if report.patients else ''}")
     summarise_failures(report.run.failed, len(slides))
 
 

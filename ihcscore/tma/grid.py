@@ -1,7 +1,9 @@
 """The cores of a tissue microarray on their grid, from where the slide has tissue."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import combinations
 
 import cv2
 import numpy as np
@@ -70,6 +72,15 @@ class CoreGrid:
     def present(self) -> tuple[Core, ...]:
         """Those that are there."""
         return tuple(core for core in self.cores if core.status == OK)
+
+    @property
+    def overlapping(self) -> tuple[tuple[Core, Core], ...]:
+        """Pairs of them that share a part of the slide."""
+        return tuple(
+            (one, other)
+            for one, other in combinations(self.present, 2)
+            if math.hypot(one.x_um - other.x_um, one.y_um - other.y_um) < (one.diameter_um + other.diameter_um) / 2
+        )
 
 
 def core_name(row: int, column: int) -> str:

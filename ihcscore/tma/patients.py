@@ -3,11 +3,11 @@
 import csv
 import io
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 
 from ihcscore.atomic import write_bytes
-from ihcscore.rows import OK, UNSCORABLE, ScoreRow, flat
+from ihcscore.rows import FAILED, OK, UNSCORABLE, ScoreRow, flat
 from ihcscore.scores.hscore import h_score
 from ihcscore.scores.outcome import value
 from ihcscore.scores.percent import percent_positive
@@ -29,7 +29,7 @@ class CoreRow:
     cells, negative, weak, moderate, strong : int or None
     percent_positive, h_score, mean_dab_od : float or None
     status : str
-        "ok", "unscorable", or "missing" where the place has no core.
+        "ok", "unscorable", "failed" with its slide, or "missing" where the place has no core.
     reason : str
     """
 
@@ -61,7 +61,7 @@ class PatientRow:
     ----------
     patient : str
     cores, cores_without_score : int
-        Cores that were scored; cores of the patient that are missing or hold no cell to score.
+        Cores that were scored; cores of the patient that are missing, failed or hold no cell to score.
     cells, negative, weak, moderate, strong : int
         Over all scored cores.
     percent_positive, h_score : float or None
@@ -90,11 +90,22 @@ class PatientRow:
 
 def core_row(slide: str, core: Core, scored: ScoreRow | None, patient: str) -> CoreRow:
     """Put a core and its scores together; without scores, it is missing."""
-    place = (slide, core.name, patient, core.row, core.column, core.x_um, core.y_um, core.diameter_um)
+    row = _unscored(slide, core, patient)
     if scored is None:
-        return CoreRow(*place, status=MISSING, reason="no tissue in its place")
+        return replace(row, status=MISSING, reason="no tissue in its place")
     shared = {field.name for field in fields(CoreRow)} - {"row", "column"}
-    return CoreRow(*place, **{name: value for name, value in flat(scored).items() if name in shared})
+    return replace(row, **{name: value for name, value in flat(scored).items() if name in shared})
+
+
+def failed_core(slide: str, core: Core, reason: str, patient: str) -> CoreRow:
+    """Give the row of a core whose slide could not be scored."""
+    if core.status == MISSING:
+        return core_row(slide, core, None, patient)
+    return replace(_unscored(slide, core, patient), status=FAILED, reason=reason)
+
+
+def _unscored(slide: str, core: Core, patient: str) -> CoreRow:
+    return CoreRow(slide, core.name, patient, core.row, core.column, core.x_um, core.y_um, core.diameter_um)
 
 
 def patient_rows(cores: Iterable[CoreRow]) -> list[PatientRow]:

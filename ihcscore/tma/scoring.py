@@ -5,23 +5,23 @@ from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from ihcscore.assay import Assay
 from ihcscore.batch import score_files
 from ihcscore.context import look_at
-from ihcscore.errors import IhcscoreError, OutputError
+from ihcscore.errors import DamagedResult, IhcscoreError, OutputError
 from ihcscore.io.inputs import ImageInput
 from ihcscore.io.regions import write_regions
 from ihcscore.io.slides.opening import open_slide
+from ihcscore.rescoring import rescore_folder
 from ihcscore.results import RunReport
-from ihcscore.rows import ScoreRow
 from ihcscore.tma.files import core_regions, read_grid, read_sheet, write_grid
+from ihcscore.tma.folder import GRIDS, copy_grids, recorded_patients, write_arrays
 from ihcscore.tma.grid import CoreGrid, find_cores
-from ihcscore.tma.patients import CoreRow, PatientRow, core_row, patient_rows, write_rows
+from ihcscore.tma.patients import CoreRow, PatientRow
 from ihcscore.tma.picture import write_picture
-
-GRIDS, CORES, PATIENTS = "grids", "cores.csv", "patients.csv"
 
 
 @dataclass(frozen=True)
@@ -33,9 +33,9 @@ class ArrayReport:
     run : RunReport
         As of any run; its rows are those of slides and cores.
     cores : tuple of CoreRow
-        Every place of every grid.
+        Every place of every grid in the result folder.
     patients : tuple of PatientRow
-        Empty without a sheet.
+        Those of all slides in the folder; empty if no sheet names any.
     warnings : tuple of str
     """
 
@@ -63,11 +63,12 @@ def score_arrays(
         Slides.
     assay : Assay
     out : str or Path
-        Result folder as of `ihcscore.batch.score_files`; with ``grids/``, ``cores.csv`` and ``patients.csv``.
+        Result folder as of `ihcscore.batch.score_files`; with ``grids/``, ``cores.csv`` and ``patients.csv`` of all
+        its slides, also those of earlier runs.
     grid : Path, optional
         Grid of the only slide, or folder of all slides', as ``grids/`` holds them; found on the slides unless given.
     sheet : Path, optional
-        Which core is of which patient.
+        Which core of these slides is of which patient.
     core_mm : float, optional
         Diameter of a core, mm.
     **options
@@ -84,19 +85,44 @@ def score_arrays(
         If the sheet or a given grid cannot be read, or as `score_files`.
     """
     out, assay = Path(out), assay.replace(only_regions=True)
-    patients = read_sheet(sheet) if sheet is not None else {}
-    grids, refused = find_grids(inputs, assay, out, grid=grid, core_mm=core_mm)
-    _refuse_unclear(patients, grids)
-    ready = [replace(item, regions=_regions(out, item)) if item.name in grids else item for item in inputs]
-    run = score_files(ready, assay, out, refused=refused, **options)
-    cores = [row for name, found in grids.items() for row in _core_rows(name, found, run, patients, assay)]
-    scored = patient_rows(cores)
-    write_rows(out / CORES, cores, CoreRow)
-    if sheet is not None:
-        write_rows(out / PATIENTS, scored, PatientRow)
-    else:
-        (out / PATIENTS).unlink(missing_ok=True)  # of an earlier run: its scores are not these
-    warnings = [*_off_grid(grids), *_unknown(patients, cores)]
+    listed = read_sheet(sheet) if sheet is not None else {}
+    with TemporaryDirectory() as folder:  # a folder that is refused keeps its own grids
+        found = Path(folder)
+        grids, refused = find_grids(inputs, assay, found, grid=grid, core_mm=core_mm)
+        patients = _patients(listed, grids)
+        ready = [replace(item, regions=_regions(found, item)) if item.name in grids else item for item in inputs]
+        run = score_files(ready, assay, out, refused=refused, **options)
+        if grids:
+            copy_grids(found, out)
+    recorded = recorded_patients(out, [item.name for item in inputs])
+    cores, scored, warnings = write_arrays(out, recorded | patients)
+    return ArrayReport(run, tuple(cores), tuple(scored), (*_doubtful(grids), *warnings, *_unknown(listed, grids)))
+
+
+def rescore_arrays(measured: str | Path, out: str | Path, assay: Assay | None = None, **options: Any) -> ArrayReport:
+    """Score the cores and patients of a result folder again, without the slides.
+
+    Parameters
+    ----------
+    measured, out, assay, **options
+        As of `ihcscore.rescoring.rescore_folder`. Grids and patients are those of `measured`.
+
+    Returns
+    -------
+    ArrayReport
+
+    Raises
+    ------
+    IhcscoreError
+        As `rescore_folder`.
+    """
+    measured, out = Path(measured), Path(out)
+    if not (measured / GRIDS).is_dir():
+        raise DamagedResult(measured / GRIDS, "is missing: its cores cannot be told from other regions")
+    patients = recorded_patients(measured)
+    run = rescore_folder(measured, out, assay, **options)
+    copy_grids(measured, out)
+    cores, scored, warnings = write_arrays(out, patients)
     return ArrayReport(run, tuple(cores), tuple(scored), tuple(warnings))
 
 
@@ -159,28 +185,27 @@ def _regions(out: Path, item: ImageInput) -> Path:
     return out / GRIDS / f"{item.name}.geojson"
 
 
-def _core_rows(
-    name: str, grid: CoreGrid, run: RunReport, patients: dict[tuple[str, str], str], assay: Assay
-) -> list[CoreRow]:
-    scored: dict[str, ScoreRow] = {
-        row.region: row for row in run.rows if row.image == name and row.population == assay.population
-    }
-    regions = {core: region.name for core, region in zip(grid.present, core_regions(grid.present, 1.0), strict=True)}
-    if scored.keys().isdisjoint(regions.values()):
-        return []  # the slide failed: its row says why
-    rows = []
-    for core in grid.cores:
-        patient = patients.get((name, core.name), patients.get(("", core.name), ""))
-        rows.append(core_row(name, core, scored[regions[core]] if core in regions else None, patient))
-    return rows
+def _doubtful(grids: dict[str, CoreGrid]) -> list[str]:
+    """Tell of tissue that fits no place, and of cores whose cells count twice."""
+    told = []
+    for name, grid in grids.items():
+        if grid.off_grid:
+            told.append(
+                f"{name}: {len(grid.off_grid)} pieces of a core's size fit no place of the grid; "
+                f"look at {GRIDS}/{name}.csv"
+            )
+        if pairs := grid.overlapping:
+            first = " and ".join(core.name for core in pairs[0])
+            told.append(f"{name}: {len(pairs)} pairs of cores overlap ({first}): cells in both count in both")
+    return told
 
 
-def _off_grid(grids: dict[str, CoreGrid]) -> list[str]:
-    return [
-        f"{name}: {len(grid.off_grid)} pieces of a core's size fit no place of the grid; look at {GRIDS}/{name}.csv"
-        for name, grid in grids.items()
-        if grid.off_grid
-    ]
+def _patients(listed: dict[tuple[str, str], str], grids: dict[str, CoreGrid]) -> dict[tuple[str, str], str]:
+    """Give the patient of each core that a sheet lists, by slide and core."""
+    _refuse_unclear(listed, grids)
+    places = [(slide, core.name) for slide, grid in grids.items() for core in grid.cores]
+    found = {place: listed.get(place, listed.get(("", place[1]), "")) for place in places}
+    return {place: patient for place, patient in found.items() if patient}
 
 
 def _refuse_unclear(patients: dict[tuple[str, str], str], grids: dict[str, CoreGrid]) -> None:
@@ -194,12 +219,8 @@ def _refuse_unclear(patients: dict[tuple[str, str], str], grids: dict[str, CoreG
         )
 
 
-def _unknown(patients: dict[tuple[str, str], str], cores: Sequence[CoreRow]) -> list[str]:
+def _unknown(listed: dict[tuple[str, str], str], grids: dict[str, CoreGrid]) -> list[str]:
     """Name what the sheet lists and no grid has."""
-    there = {(row.slide, row.core) for row in cores} | {("", row.core) for row in cores}
-    unknown = [" ".join(filter(None, key)) for key in patients if key not in there]
-    return (
-        [f"{len(unknown)} cores of the sheet are in no grid that was scored: {', '.join(unknown[:5])}"]
-        if unknown
-        else []
-    )
+    there = {(slide, core.name) for name, grid in grids.items() for core in grid.cores for slide in (name, "")}
+    unknown = [" ".join(filter(None, key)) for key in listed if key not in there]
+    return [f"{len(unknown)} cores of the sheet are in no grid: {', '.join(unknown[:5])}"] if unknown else []

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from conftest import discs
 from slides import write_svs
+from typer.testing import CliRunner
 
 from ihcscore.cli.app import app
 from ihcscore.errors import IhcscoreError, InputError
@@ -42,6 +43,7 @@ def array(tmp_path_factory):
                 rgb[inside] = (rgb[inside] * np.array([0.9, 0.8, 0.88])).astype(np.uint8)
     folder = tmp_path_factory.mktemp("tma")
     write_svs(folder / "t1.svs", rgb, MPP, downsamples=(1, 4))
+    write_svs(folder / "t2.svs", rgb[::-1], MPP, downsamples=(1, 4))
     (folder / "sheet.csv").write_text("core,patient\nA-1,P1\nA-2,P1\nB-2,P2\nB-3,P3\nC-9,P9\n")
     return folder
 
@@ -52,8 +54,6 @@ def rows(path):
 
 
 def run(*arguments):
-    from typer.testing import CliRunner
-
     return CliRunner().invoke(app, ["tma", *map(str, arguments)], catch_exceptions=False)
 
 
@@ -153,3 +153,75 @@ def test_a_missing_core_counts_for_its_patient_and_for_no_score():
     core = Core("A-1", 0, 0, 1.0, 2.0, 600.0, MISSING)
     (patient,) = patient_rows([core_row("s", core, None, "P"), core_row("s", core, None, "")])
     assert (patient.cores, patient.cores_without_score, patient.status) == (0, 1, "unscorable")
+
+
+def test_cores_of_a_slide_that_fails_stay_in_the_table(array, tmp_path):
+    out, sheet = tmp_path / "out", tmp_path / "sheet.csv"
+    shutil.copy(array / "t1.svs", tmp_path / "t2.svs")
+    (out / "t2").mkdir(parents=True)
+    (out / "t2" / "cells.csv").write_text("of something else")
+    sheet.write_text("slide,core,patient\nt1,A-1,P1\nt2,A-2,P1\nt2,B-1,P2\n")
+    result = run(array / "t1.svs", tmp_path / "t2.svs", "-o", out, "--segmenter", "watershed", "--sheet", sheet)
+    assert result.exit_code == 3
+    cores = {(row["slide"], row["core"]): row for row in rows(out / "cores.csv")}
+    assert len(cores) == 12
+    assert (cores["t1", "A-2"]["status"], cores["t2", "B-2"]["status"]) == ("ok", MISSING)
+    assert cores["t2", "A-2"]["status"] == "failed"
+    assert "of something else" in cores["t2", "A-2"]["reason"]
+    patients = {row["patient"]: row for row in rows(out / "patients.csv")}
+    assert (patients["P1"]["cores"], patients["P1"]["cores_without_score"]) == ("1", "1")
+    assert (patients["P2"]["status"], patients["P2"]["h_score"]) == ("unscorable", "")
+
+
+def test_a_refused_run_leaves_the_grids(array, tmp_path):
+    once = (array / "t1.svs", "-o", tmp_path / "out", "--segmenter", "watershed")
+    assert run(*once).exit_code == 0
+    before = {path.name: path.read_bytes() for path in (tmp_path / "out" / "grids").iterdir()}
+    with pytest.raises(IhcscoreError, match="holds results of other parameters"):
+        run(*once, "--thresholds", "0.1,0.2,0.3", "--core-mm", "0.2")
+    assert {path.name: path.read_bytes() for path in (tmp_path / "out" / "grids").iterdir()} == before
+
+
+def test_slides_scored_one_after_the_other_are_in_one_table(array, tmp_path):
+    (tmp_path / "second.csv").write_text("core,patient\nA-1,P1\nB-3,P7\n")
+    how = ("-o", tmp_path / "out", "--segmenter", "watershed", "--sheet")
+    assert run(array / "t1.svs", *how, array / "sheet.csv").exit_code == 0
+    alone = rows(tmp_path / "out" / "cores.csv")
+    assert run(array / "t2.svs", *how, tmp_path / "second.csv").exit_code == 0
+    cores = rows(tmp_path / "out" / "cores.csv")
+    assert [row for row in cores if row["slide"] == "t1"] == alone
+    assert {row["patient"] for row in cores if row["slide"] == "t2"} == {"", "P1", "P7"}
+    patients = {row["patient"]: row["cores"] for row in rows(tmp_path / "out" / "patients.csv")}
+    assert patients == {"P1": "3", "P2": "0", "P3": "1", "P7": "1"}
+
+
+def test_cores_and_patients_are_scored_again_without_the_slide(array, tmp_path):
+    measured, out, anew = (tmp_path / name for name in ("measured", "out", "anew"))
+    slide, how = array / "t1.svs", ("--segmenter", "watershed", "--sheet", array / "sheet.csv")
+    other = ("--thresholds", "0.1,0.2,0.3")
+    assert run(slide, "-o", measured, *how).exit_code == 0
+    assert run(slide, "-o", anew, *how, *other).exit_code == 0
+    result = CliRunner().invoke(app, ["rescore", str(measured), "-o", str(out), *other], catch_exceptions=False)
+    assert result.exit_code == 0, result.output
+    for name in ("cores.csv", "patients.csv"):
+        assert rows(out / name) == rows(anew / name) != rows(measured / name)
+    assert (out / "grids" / "t1.png").exists()
+
+
+def test_cores_of_another_grid_are_not_given_the_scores(array, tmp_path):
+    measured, out = tmp_path / "measured", tmp_path / "out"
+    assert run(array / "t1.svs", "-o", measured, "--segmenter", "watershed").exit_code == 0
+    assert run(array / "t1.svs", "-o", measured, "--find-only", "--core-mm", "0.2").exit_code == 0
+    result = CliRunner().invoke(app, ["rescore", str(measured), "-o", str(out)], catch_exceptions=False)
+    assert "t1: was not scored by grids/t1.csv" in result.stderr
+    assert not (out / "cores.csv").exists()
+    shutil.rmtree(measured / "grids")
+    with pytest.raises(IhcscoreError, match="grids: is missing"):
+        CliRunner().invoke(app, ["rescore", str(measured), "-o", str(out / "b")], catch_exceptions=False)
+
+
+def test_cores_that_overlap_are_told(array, tmp_path):
+    grid = tmp_path / "grid.csv"
+    grid.write_text("name,x_um,y_um,diameter_um\nA,250,250,320\nB,400,250,320\nC,750,250,320\n")
+    result = run(array / "t1.svs", "-o", tmp_path / "out", "--grid", grid, "--segmenter", "watershed")
+    assert "1 pairs of cores overlap (A and B)" in result.stderr

@@ -1,0 +1,113 @@
+"""Arrays of a result folder: the grids they were scored by, their cores and patients."""
+
+import shutil
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from ihcscore.assay import assay_from_dict
+from ihcscore.errors import OutputError
+from ihcscore.io.slides.opening import files_sha256
+from ihcscore.results import ImageFolder, failed_rows, results_in
+from ihcscore.tma.files import core_regions, read_grid, read_sheet
+from ihcscore.tma.grid import CoreGrid
+from ihcscore.tma.patients import CoreRow, PatientRow, core_row, failed_core, patient_rows, write_rows
+
+GRIDS, CORES, PATIENTS = "grids", "cores.csv", "patients.csv"
+
+Patients = Mapping[tuple[str, str], str]
+"""Patient by slide and core."""
+
+
+def is_array(out: Path) -> bool:
+    """Tell whether a result folder holds scored arrays."""
+    return (out / CORES).is_file()
+
+
+def copy_grids(source: Path, out: Path) -> None:
+    """Copy grids, their cores as regions and their pictures from one folder to another.
+
+    Raises
+    ------
+    OutputError
+        If they cannot be written.
+    """
+    try:
+        shutil.copytree(source / GRIDS, out / GRIDS, dirs_exist_ok=True)
+    except (OSError, shutil.Error) as error:
+        raise OutputError(f"cannot copy {source / GRIDS} to {out / GRIDS}: {error}") from error
+
+
+def recorded_patients(out: Path, except_slides: Iterable[str] = ()) -> dict[tuple[str, str], str]:
+    """Read which core of a result folder is of which patient, leaving out some slides.
+
+    Raises
+    ------
+    InputError
+        If ``cores.csv`` is damaged.
+    """
+    if not is_array(out):
+        return {}
+    left_out = set(except_slides)
+    return {key: patient for key, patient in read_sheet(out / CORES).items() if key[0] not in left_out}
+
+
+def write_arrays(out: Path, patients: Patients) -> tuple[list[CoreRow], list[PatientRow], list[str]]:
+    """Write ``cores.csv`` and ``patients.csv`` of all arrays of a result folder.
+
+    Parameters
+    ----------
+    out : Path
+        Result folder with ``grids/``.
+    patients : mapping of (str, str) to str
+        Patient by slide and core; without any there is no ``patients.csv``.
+
+    Returns
+    -------
+    cores : list of CoreRow
+        Every place of the grid of each slide that was scored or failed.
+    patients : list of PatientRow
+    warnings : list of str
+
+    Raises
+    ------
+    IhcscoreError
+        If a grid or the scores cannot be read, or the files not written.
+    """
+    results = {result.folder.name: result for result in results_in(out)[0]}
+    failed = {row.image: row.reason for row in failed_rows(out)}
+    cores, warnings = list[CoreRow](), list[str]()
+    for path in sorted((out / GRIDS).glob("*.csv")):
+        slide, grid = path.stem, read_grid(path)
+        of = {core.name: patients.get((slide, core.name), "") for core in grid.cores}
+        if slide in failed:
+            cores += [failed_core(slide, core, failed[slide], of[core.name]) for core in grid.cores]
+        elif slide in results and _was_scored_by(results[slide], path.with_suffix(".geojson"), grid):
+            cores += _cores(results[slide], grid, of)
+        elif slide in results:
+            warnings.append(f"{slide}: was not scored by {GRIDS}/{path.name}; its cores are left out of {CORES}")
+    scored = patient_rows(cores)
+    for name, rows, kind in ((CORES, cores, CoreRow), (PATIENTS, scored, PatientRow)):
+        if rows:
+            write_rows(out / name, rows, kind)
+        else:
+            (out / name).unlink(missing_ok=True)  # of an earlier run: its scores are not these
+    return cores, scored, warnings
+
+
+def _was_scored_by(result: ImageFolder, regions: Path, grid: CoreGrid) -> bool:
+    """Tell whether a slide's regions were the cores of a grid, which someone may have found or changed since."""
+    recorded = result.summary["input"].get("regions", {}).get("sha256")
+    names = {region.name for region in core_regions(grid.present, 1.0)}
+    return (
+        regions.is_file() and files_sha256((regions,)) == recorded and names <= {row.region for row in result.regions}
+    )
+
+
+def _cores(result: ImageFolder, grid: CoreGrid, patients: Mapping[str, str]) -> list[CoreRow]:
+    population = assay_from_dict(result.summary["assay"]).population
+    scored = {row.region: row for row in result.regions if row.population == population}
+    regions = {core: region.name for core, region in zip(grid.present, core_regions(grid.present, 1.0), strict=True)}
+    return [
+        core_row(result.folder.name, core, scored[regions[core]] if core in regions else None, patients[core.name])
+        for core in grid.cores
+    ]
