@@ -4,11 +4,15 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
+from ihcscore.assay import Assay
 from ihcscore.errors import IhcscoreError
 from ihcscore.schema import (
     CHANNELS,
+    CLASS_COLUMN,
     CLASSES,
+    LEFT_OUT,
     MEMBRANE_COLUMNS,
+    OFF_COLOR_COLUMN,
     RIDGE_MEAN_COLUMN,
     UNMEASURABLE,
     channel_column,
@@ -72,6 +76,36 @@ def scored_channels(cells: pd.DataFrame, compartment: tuple[str, ...]) -> NDArra
     mean = np.full(weighted.shape, np.nan)
     np.divide(weighted, total[:, None], out=mean, where=total[:, None] > 0)
     return mean
+
+
+def left_out(cells: pd.DataFrame, assay: Assay, excluded: NDArray[np.bool_]) -> NDArray[np.object_]:
+    """Tell which cells count in no score, and why.
+
+    Parameters
+    ----------
+    cells : DataFrame
+        Classed, with what tells of off-colour cells. Not modified.
+    assay : Assay
+        Says whether cells that are cut count, and those off-colour.
+    excluded : ndarray of shape (n,), dtype bool
+        Cells in regions of excluded classes.
+
+    Returns
+    -------
+    ndarray of shape (n,), dtype object
+        The first reason of `ihcscore.schema.LEFT_OUT` that holds, empty where none does.
+    """
+    holds = {
+        "excluded": excluded,
+        "in_artifact": cells["in_artifact"].to_numpy(bool),
+        "cut_by_border": cells["cut_by_border"].to_numpy(bool) & (not assay.include_cut),
+        "unmeasurable": (cells[CLASS_COLUMN] == UNMEASURABLE).to_numpy(bool),
+        "off_color": cells[OFF_COLOR_COLUMN].to_numpy(bool) & assay.exclude_off_color,
+    }
+    why = np.full(len(cells), "", object)
+    for reason in reversed(LEFT_OUT):
+        why[holds[reason]] = reason
+    return why
 
 
 def classify(od: ArrayLike, thresholds: tuple[float, float, float]) -> NDArray[np.object_]:

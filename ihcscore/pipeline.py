@@ -14,7 +14,7 @@ from ihcscore.assay import MEASURED_FIELDS, Assay, load_assay
 from ihcscore.celltable import digest
 from ihcscore.celltypes.model import epithelium_rule, read_classifier
 from ihcscore.celltypes.types import CellTyper
-from ihcscore.classify import classify, restain, scored_od
+from ihcscore.classify import classify, left_out, restain, scored_od
 from ihcscore.context import SlideContext
 from ihcscore.errors import IhcscoreError, InputError
 from ihcscore.io.slides.base import Slide
@@ -24,11 +24,12 @@ from ihcscore.offcolor import off_color, off_plane
 from ihcscore.parts import MemoryParts
 from ihcscore.patterns import is_measured, membrane_patterns
 from ihcscore.quality import BlockQuality
-from ihcscore.regions import RegionSet
+from ihcscore.regions import RegionSet, in_regions
 from ihcscore.rows import ScoreRow
 from ihcscore.schema import (
     CELL_TYPE_COLUMN,
     CLASS_COLUMN,
+    LEFT_OUT_COLUMN,
     OFF_COLOR_COLUMN,
     OFF_PLANE_COLUMN,
     PATTERN_COLUMN,
@@ -259,7 +260,7 @@ def classify_table(
     typer: CellTyper | None = None,
     plane: Plane | None = None,
 ) -> pd.DataFrame:
-    """Add what scoring adds to a cell table: optical density, class, regions, type and membrane pattern of each cell.
+    """Add what scoring adds to a cell table: density, class, regions, type, membrane pattern, what is left out.
 
     Parameters
     ----------
@@ -289,6 +290,8 @@ def classify_table(
     classed[REGION_COLUMN] = pd.Series(names, cells.index, dtype="str")
     types = (typer or CellTyper(regions)).types(classed)
     classed[CELL_TYPE_COLUMN] = pd.Series(types, cells.index, dtype="str")
+    why = left_out(classed, assay, in_regions(names, regions.excluded(assay.exclude)))
+    classed[LEFT_OUT_COLUMN] = pd.Series(why, cells.index, dtype="str")
     return classed
 
 

@@ -1,7 +1,7 @@
 """Which cells lie in which regions: by their centroids, without touching a pixel."""
 
 import fnmatch
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -106,7 +106,7 @@ def is_excluded(classification: str, patterns: Sequence[str]) -> bool:
     )
 
 
-def in_regions(names: NDArray[np.object_], wanted: Sequence[str]) -> NDArray[np.bool_]:
+def in_regions(names: NDArray[np.object_], wanted: Collection[str]) -> NDArray[np.bool_]:
     """Tell which cells lie in at least one of the regions, by what `RegionSet.names_at` gave.
 
     Examples
@@ -114,6 +114,8 @@ def in_regions(names: NDArray[np.object_], wanted: Sequence[str]) -> NDArray[np.
     >>> in_regions(np.array(["a", "a | b", ""], object), ["b"]).tolist()
     [False, True, False]
     """
+    if not wanted:
+        return np.zeros(len(names), bool)
     values, back = np.unique(names.astype(str), return_inverse=True)
     among = set(wanted)
     return np.array([not among.isdisjoint(value.split(SEPARATOR)) for value in values], bool)[back]

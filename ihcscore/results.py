@@ -4,12 +4,11 @@ import csv
 import hashlib
 import json
 import shutil
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 import ihcscore
@@ -28,7 +27,7 @@ from ihcscore.outputs.tables import iter_cells, read_cells
 from ihcscore.regions import RegionSet, in_regions, is_excluded
 from ihcscore.rows import FAILED, ScoreRow, failed_row
 from ihcscore.schema import REGION_COLUMN
-from ihcscore.summarize import OUT, needed_columns, pool
+from ihcscore.summarize import needed_columns, pool
 
 CELLS, CELLS_CSV, GEOJSON = "cells.parquet", "cells.csv", "cells.geojson"
 QUALITY, REGIONS, BLOCKS = "quality.csv", "regions.geojson", "blocks.parquet"
@@ -358,9 +357,7 @@ def _pooled(
     """Score all cells of a group, and those in its regions of each class."""
     context = context_of(members[0])
     sets = [regions_of(member) for member in members]
-    out = [regions.excluded(assay.exclude) for regions in sets]
-    kept = [_marked(cells, excluded) for cells, excluded in zip(tables, out, strict=True)]
-    whole = pool(kept, assay, context, group=group, region=POOLED)
+    whole = pool(tables, assay, context, group=group, region=POOLED)
     area = _sum(member.row.area_mm2 for member in members)
     note = f"{missing} of its tiles failed" if missing else ""
     rows = [replace(row, area_mm2=area, reason=row.reason or note) for row in whole]
@@ -372,19 +369,10 @@ def _pooled(
             cells[in_regions(cells[REGION_COLUMN].to_numpy(object), wanted)]
             for cells, wanted in zip(tables, names, strict=True)
         ]
-        parts = [_marked(cells, excluded) for cells, excluded in zip(parts, out, strict=True)]
         scored = pool(parts, assay, context, group=group, region=POOLED, region_class=name)
         area = _sum(regions.area_mm2(wanted) for regions, wanted in zip(sets, names, strict=True))
         rows += [replace(row, area_mm2=area) for row in scored]
     return rows
-
-
-def _marked(cells: pd.DataFrame, excluded: Collection[str]) -> pd.DataFrame:
-    """Mark the excluded cells of an image, whose regions have names of their own."""
-    if not excluded:
-        return cells.assign(**{REGION_COLUMN: ""})
-    out = in_regions(cells[REGION_COLUMN].to_numpy(object), list(excluded))
-    return cells.assign(**{REGION_COLUMN: np.where(out, OUT, "")})
 
 
 def _sum(values: Iterable[float | None]) -> float | None:

@@ -6,7 +6,7 @@ Names follow QuPath where it measures the same. Positions and outlines are in le
 
 from dataclasses import dataclass
 
-SCHEMA_VERSION = 7
+SCHEMA_VERSION = 8
 COMPARTMENTS = ("Nucleus", "Cytoplasm", "Membrane", "Cell")
 STAINS = ("Hematoxylin", "DAB")
 CHANNELS = ("Red", "Green", "Blue")
@@ -19,6 +19,15 @@ CELL_TYPES = ("Tumor", "Stroma", "Immune", "Other")
 PATTERN_COLUMN = "Membrane pattern"
 OFF_PLANE_COLUMN = "Off-plane"
 OFF_COLOR_COLUMN = "Off-color"
+LEFT_OUT_COLUMN = "Left out"
+LEFT_OUT = {
+    "excluded": "excluded",
+    "in_artifact": "on pen or unscanned",
+    "cut_by_border": "cut by the border",
+    "unmeasurable": "unmeasurable",
+    "off_color": "off-colour",
+}
+"""Why a cell is left out of the scores, in the order in which it is counted, and how it is said."""
 PATTERN_NAMES = ("None", "Faint incomplete", "Complete", "Complete intense", "Other")
 CLASSES = ("Negative", "1+", "2+", "3+")
 UNMEASURABLE = "Unmeasurable"
@@ -198,5 +207,11 @@ SCORED_COLUMNS: tuple[Column, ...] = (
     Column(OFF_COLOR_COLUMN, "bool", "", "stained, and more than 0.02 beside that plane"),
     Column(REGION_COLUMN, "str", "", "names of the regions that hold the centroid, joined by ' | '; empty outside"),
     Column(CELL_TYPE_COLUMN, "str", "", "Tumor, Stroma, Immune or Other; empty where no rule tells"),
+    Column(
+        LEFT_OUT_COLUMN,
+        "str",
+        "",
+        f"why the cell counts in no score, the first of {', '.join(LEFT_OUT)} that holds; empty if it counts",
+    ),
 )
 """What scoring adds."""

@@ -20,6 +20,8 @@ from ihcscore.schema import (
     CHANNELS,
     CLASS_COLUMN,
     CLASSES,
+    LEFT_OUT,
+    LEFT_OUT_COLUMN,
     OFF_COLOR_COLUMN,
     OFF_PLANE_COLUMN,
     PATTERN_COLUMN,
@@ -40,19 +42,10 @@ HOTSPOT, HOTSPOTS = "hotspot", 3
 """First word of the region of a row about a hotspot; how many are looked for."""
 EVERY_CELL = "all"
 """Population of a row about cells of any type."""
+UNCLASSED = tuple(LEFT_OUT).index("unmeasurable")
 IMAGE_ROWS = 1 << 30
 """Rows of blocks between images that are pooled: none touch."""
 HOW_TO_TELL = "give regions of class Tumor, a --classifier, or --tumor-rule"
-OUT = "\0excluded"
-"""Region of cells that are excluded, where several images are pooled: no region has such a name."""
-REASONS = {
-    "excluded": "excluded",
-    "in_artifact": "on pen or unscanned",
-    "cut_by_border": "cut by the border",
-    "unmeasurable": "unmeasurable",
-    "off_color": "off-colour",
-}
-"""Why a cell is left out, in the order in which it is counted, and how it is said; the last only if the assay asks."""
 
 
 def needed_columns(assay: Assay) -> list[str]:
@@ -60,7 +53,7 @@ def needed_columns(assay: Assay) -> list[str]:
     names = [name.capitalize() for name in assay.compartment]
     measured = [column(name) for name in names for column in (measured_column, saturated_column)]
     channels = [channel_column(name, channel) for name in names for channel in CHANNELS]
-    found = ["x_um", "y_um", "cut_by_border", "in_artifact", SCORED_COLUMN, CLASS_COLUMN, REGION_COLUMN]
+    found = ["x_um", "y_um", SCORED_COLUMN, CLASS_COLUMN, REGION_COLUMN, LEFT_OUT_COLUMN]
     return [*found, CELL_TYPE_COLUMN, PATTERN_COLUMN, OFF_PLANE_COLUMN, OFF_COLOR_COLUMN, *measured, *channels]
 
 
@@ -72,7 +65,7 @@ class _Scope:
     region_class: str
     population: str
     members: tuple[str, ...] | None
-    left_out: dict[str, int] = field(default_factory=lambda: dict.fromkeys(REASONS, 0))
+    left_out: dict[str, int] = field(default_factory=lambda: dict.fromkeys(LEFT_OUT, 0))
     at: list[NDArray[np.int64]] = field(default_factory=list)
     values: list[NDArray[np.float64]] = field(default_factory=list)
     moved: dict[str, list[NDArray[np.float64]]] = field(default_factory=dict)
@@ -136,11 +129,11 @@ class ScoreTable:
     ) -> None:
         self.assay, self.regions, self.context = assay, regions, context
         self._keys = image, group
-        self._excluded = {OUT, *regions.excluded(assay.exclude)}
+        excluded = regions.excluded(assay.exclude)
         self._areas: list[tuple[str, str, tuple[str, ...] | None]] = [(region, region_class, None)]
-        self._areas += [(r.name, r.classification, (r.name,)) for r in regions.regions if r.name not in self._excluded]
+        self._areas += [(r.name, r.classification, (r.name,)) for r in regions.regions if r.name not in excluded]
         for name, members in regions.classes.items():
-            if len(members) > 1 and members[0] not in self._excluded:
+            if len(members) > 1 and members[0] not in excluded:
                 self._areas.append((f"{ALL} {name}", name, members))
         self._of_region: dict[str, list[int]] = {}
         for k, (_, _, inside) in enumerate(self._areas):
@@ -163,8 +156,7 @@ class ScoreTable:
             return
         inverse, names = pd.factorize(cells[REGION_COLUMN].fillna(""), sort=True)
         parts = [name.split(SEPARATOR) for name in names]
-        out = np.array([not self._excluded.isdisjoint(part) for part in parts], bool)[inverse]
-        given = _cells(cells, self.assay, self.context, out, image)
+        given = _cells(cells, self.assay, self.context, image)
         touched: dict[int, list[int]] = {0: [*range(len(names))]}
         for value, part in enumerate(parts):
             for k in {k for name in part for k in self._of_region.get(name, ())}:
@@ -237,7 +229,7 @@ class ScoreTable:
         for number, spot in enumerate(found, 1):
             name = f"{HOTSPOT} {number} at {spot.x_um:.0f}, {spot.y_um:.0f} um"
             scope = _Scope(name, "", assay.population, None, at=[spot.tallies.at], values=[spot.tallies.values])
-            unknown: dict[str, Any] = dict.fromkeys((*REASONS, "saturated_share", "band"))  # not known by place
+            unknown: dict[str, Any] = dict.fromkeys((*LEFT_OUT, "saturated_share", "band"))  # not known by place
             rows.append(replace(self._row(scope), **{**unknown, "area_mm2": spot.area_mm2}))
         return rows
 
@@ -282,7 +274,7 @@ class ScoreTable:
         known = {population for (_, population), other in self._scopes.items() if other.at}
         if scope.population not in known and EVERY_CELL in known:
             return f"no cell is known to be {scope.population}: {HOW_TO_TELL}"
-        parts = [f"{count} {REASONS[name]}" for name, count in scope.left_out.items() if count]
+        parts = [f"{count} {LEFT_OUT[name]}" for name, count in scope.left_out.items() if count]
         if parts:
             return ", ".join(parts)
         same = (s for s in self._scopes.values() if (s.region, s.population) == (scope.region, EVERY_CELL))
@@ -297,25 +289,15 @@ def _type_code(population: str) -> int:
     return [name.lower() for name in CELL_TYPES].index(population)
 
 
-def _cells(
-    cells: pd.DataFrame, assay: Assay, context: SlideContext | None, out: NDArray[np.bool_], image: int
-) -> _Cells:
+def _cells(cells: pd.DataFrame, assay: Assay, context: SlideContext | None, image: int) -> _Cells:
     """Tell why each cell is left out, and give what the others add to their squares."""
     codes = _codes(cells[CLASS_COLUMN], CLASSES)
     told = OFF_PLANE_COLUMN in cells.columns and bool(cells[OFF_PLANE_COLUMN].notna().any())
     off = cells[OFF_COLOR_COLUMN].to_numpy(bool) if told else np.zeros(len(cells), bool)
-    reasons = {
-        "excluded": out,
-        "in_artifact": cells["in_artifact"].to_numpy(bool),
-        "cut_by_border": cells["cut_by_border"].to_numpy(bool) & (not assay.include_cut),
-        "unmeasurable": codes < 0,
-        "off_color": off & assay.exclude_off_color,
-    }
-    reason = np.full(len(cells), -1, np.int8)
-    for k, name in reversed(list(enumerate(REASONS))):
-        reason[reasons[name]] = k
+    reason = _codes(cells[LEFT_OUT_COLUMN], tuple(LEFT_OUT))
+    reason[(reason < 0) & (codes < 0)] = UNCLASSED
     scored = reason < 0
-    texts = (CLASS_COLUMN, REGION_COLUMN, CELL_TYPE_COLUMN)  # costly to copy, and read by now
+    texts = (CLASS_COLUMN, REGION_COLUMN, CELL_TYPE_COLUMN, LEFT_OUT_COLUMN)  # costly to copy, and read by now
     part = cells[[name for name in needed_columns(assay) if name in cells.columns and name not in texts]][scored]
     side = assay.block_um / 2**HALVINGS
     at = np.floor(part[["y_um", "x_um"]].to_numpy() / side).astype(np.int64)
@@ -354,10 +336,10 @@ def _saturation(scored: pd.DataFrame, compartment: tuple[str, ...]) -> NDArray[n
 
 
 def _add(scope: _Scope, given: _Cells, chosen: NDArray[np.bool_]) -> None:
-    for code, name in enumerate(REASONS):
+    for code, name in enumerate(LEFT_OUT):
         scope.left_out[name] += int((chosen & (given.reason == code)).sum())
     if given.off is not None:
-        counted = (given.reason < 0) | (given.reason == len(REASONS) - 1)
+        counted = (given.reason < 0) | (given.reason == len(LEFT_OUT) - 1)
         scope.off_color = (scope.off_color or 0) + int((chosen & given.off & counted).sum())
     inside = chosen[given.reason < 0]
     if not inside.any():

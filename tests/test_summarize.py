@@ -6,15 +6,16 @@ import pytest
 import shapely
 
 from ihcscore import load_assay
+from ihcscore.classify import left_out
 from ihcscore.heterogeneity import between, heterogeneity, hotspots
 from ihcscore.intervals import BlockTallies
 from ihcscore.io.regions import Region
-from ihcscore.regions import RegionSet
+from ihcscore.regions import RegionSet, in_regions
 from ihcscore.rows import ScoreRow, flat, table_columns
 from ihcscore.schema import CLASSES
 from ihcscore.scores.registry import SCORES
 from ihcscore.scores.tallies import TALLIES
-from ihcscore.summarize import ScoreTable, pool, score_rows
+from ihcscore.summarize import NO_REGIONS, ScoreTable, pool, score_rows
 
 ASSAY = load_assay("generic-nuclear")
 
@@ -30,6 +31,8 @@ def cells_of(n=3000, seed=0, **changes):
             "y_um": xy[:, 1],
             "cut_by_border": False,
             "in_artifact": False,
+            "Off-color": False,
+            "Left out": "",
             "Scored OD": od,
             "Classification": np.array(CLASSES, object)[level],
             "Region": "",
@@ -37,6 +40,12 @@ def cells_of(n=3000, seed=0, **changes):
         }
         | changes
     )
+
+
+def told(cells, assay=ASSAY, regions=NO_REGIONS):
+    """Say which cells are left out, as scoring does."""
+    excluded = in_regions(cells["Region"].to_numpy(object), regions.excluded(assay.exclude))
+    return cells.assign(**{"Left out": left_out(cells, assay, excluded)})
 
 
 def test_blocks_of_a_table_score_as_the_whole():
@@ -55,8 +64,6 @@ def test_a_table_without_names_of_regions_is_scored_as_one_outside_of_all():
     for missing in (np.full(30, np.nan), [None] * 30):
         (row,) = score_rows(cells.assign(Region=pd.Series(missing, dtype=object)), ASSAY, regions)
         assert (row.cells, row.excluded) == (wanted.cells, 0)
-    (row,) = score_rows(cells.assign(Region=["bad"] * 10 + [None] * 20), ASSAY, regions)
-    assert row.excluded == 10
 
 
 def test_each_cell_left_out_is_counted_once():
@@ -66,10 +73,18 @@ def test_each_cell_left_out_is_counted_once():
     cells["cut_by_border"] = [True, True, True, True, False, False, False, False]
     cells["Classification"] = ["Unmeasurable"] * 5 + ["1+"] * 3
     regions = RegionSet((Region("bad", "Ignore*", shapely.box(0, 0, 9, 9)),))
-    (row,) = score_rows(cells, ASSAY, regions)
+    (row,) = score_rows(told(cells, ASSAY, regions), ASSAY, regions)
     assert (row.excluded, row.in_artifact, row.cut_by_border, row.unmeasurable, row.cells) == (2, 1, 1, 1, 3)
-    (row,) = score_rows(cells, ASSAY.replace(include_cut=True), regions)
+    whole = ASSAY.replace(include_cut=True)
+    (row,) = score_rows(told(cells, whole, regions), whole, regions)
     assert (row.excluded, row.in_artifact, row.cut_by_border, row.unmeasurable, row.cells) == (2, 1, 0, 2, 3)
+
+
+def test_a_cell_of_no_class_is_unmeasurable():
+    cells = cells_of(8)
+    cells.loc[:2, "Classification"] = ["Unmeasurable", "", "other"]
+    (row,) = score_rows(cells, ASSAY)
+    assert (row.unmeasurable, row.cells) == (3, 5)
 
 
 def test_populations_have_rows_of_their_own():
@@ -209,7 +224,7 @@ def test_hotspots_lie_where_cells_are():
 
 
 def test_pooled_images_leave_out_what_is_excluded_and_have_no_hotspots():
-    cells = cells_of().assign(Region=["\0excluded"] * 1000 + [""] * 2000)
+    cells = cells_of().assign(**{"Left out": ["excluded"] * 1000 + [""] * 2000})
     rows = pool([cells, cells], ASSAY.replace(hotspot_mm2=0.0625), None, group="g", region="pooled")
     assert [(row.cells, row.excluded) for row in rows] == [(4000, 2000)]
 

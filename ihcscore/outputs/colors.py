@@ -10,4 +10,4 @@ CLASS_COLORS: dict[str, tuple[int, int, int]] = dict(
     )
 )
 """RGB: blue, yellow, orange, red; grey for what could not be measured. They differ in lightness, too."""
-CUT_COLOR = (150, 150, 150)
+LEFT_OUT_COLOR = (150, 150, 150)

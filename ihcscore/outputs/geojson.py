@@ -20,6 +20,7 @@ from ihcscore.schema import (
     CLASS_COLUMN,
     COMPARTMENTS,
     COMPLETENESS_COLUMN,
+    LEFT_OUT_COLUMN,
     RIDGE_MEAN_COLUMN,
     SCORED_COLUMN,
     STAINS,
@@ -36,7 +37,10 @@ MEASUREMENTS = (
     SCORED_COLUMN,
 )
 """What goes along with the outlines; the rest is in the cell table, under the same id."""
-WRITTEN = ("cell_id", "cell_wkb", "nucleus_wkb", "cut_by_border", CLASS_COLUMN, CELL_TYPE_COLUMN, *MEASUREMENTS)
+WRITTEN = (
+    *("cell_id", "cell_wkb", "nucleus_wkb", CLASS_COLUMN, CELL_TYPE_COLUMN),
+    *("cut_by_border", LEFT_OUT_COLUMN, *MEASUREMENTS),
+)
 """Columns of the cell table that are written."""
 CHUNK = 5000
 
@@ -95,7 +99,8 @@ def write_geojson(path: Path, tables: Iterable[pd.DataFrame], place: Place = HER
     -----
     The class of a cell whose type is known is named as QuPath does, ``Tumor: 1+``. Coordinates are level-0 pixels, x
     right, y down, pixel (0, 0) covering [0, 1) x [0, 1), rounded to 0.01 px. A cell that the image's border cuts
-    carries the measurement ``Cut by border`` 1. A measurement that does not exist (no pixel) is left out.
+    carries the measurement ``Cut by border`` 1, one that counts in no score ``Left out`` 1. A measurement that does not
+    exist (no pixel) is not written.
     """
     with atomic_path(path) as part, part.open("wb") as file:
         file.write(b'{"type":"FeatureCollection","features":[\n')
@@ -144,9 +149,15 @@ def _geometries(wkb: pd.Series, place: Place) -> list[str]:
 def _measurements(cells: pd.DataFrame) -> list[str]:
     columns = [name for name in MEASUREMENTS if name in cells.columns]
     entries = [f"{json.dumps(name, ensure_ascii=False)}:%.5g" for name in columns]
-    rows = zip(cells[columns].to_numpy(np.float64).tolist(), cells["cut_by_border"].astype(int).tolist(), strict=True)
+    flags = cells["cut_by_border"], cells[LEFT_OUT_COLUMN] != ""
+    rows = zip(
+        cells[columns].to_numpy(np.float64).tolist(), *(flag.astype(int).tolist() for flag in flags), strict=True
+    )
     whole = ",".join(entries)
-    return [f'{_entries(whole, entries, values)}"Cut by border":{cut}' for values, cut in rows]
+    return [
+        f'{_entries(whole, entries, values)}"Cut by border":{cut},"Left out":{left_out}'
+        for values, cut, left_out in rows
+    ]
 
 
 def _entries(whole: str, entries: list[str], values: list[float]) -> str:

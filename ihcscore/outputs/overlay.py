@@ -14,12 +14,12 @@ from numpy.typing import NDArray
 from ihcscore.atomic import write_bytes
 from ihcscore.io.slides.base import Slide
 from ihcscore.outlines import rings_of
-from ihcscore.outputs.colors import CLASS_COLORS, CUT_COLOR
+from ihcscore.outputs.colors import CLASS_COLORS, LEFT_OUT_COLOR
 from ihcscore.outputs.png import encode_png
 from ihcscore.regions import RegionSet
-from ihcscore.schema import CLASS_COLUMN
+from ihcscore.schema import CLASS_COLUMN, LEFT_OUT_COLUMN, UNMEASURABLE
 
-DRAWN = ("nucleus_wkb", "cut_by_border", "in_artifact", CLASS_COLUMN)
+DRAWN = ("nucleus_wkb", CLASS_COLUMN, LEFT_OUT_COLUMN)
 """Columns of the cell table that are drawn."""
 LARGEST_SIDE = 4096
 SHORTEST_SIDE = 1024
@@ -50,12 +50,13 @@ def overlay(
     Returns
     -------
     ndarray of shape (H, W, 3), dtype uint8
-        RGB; reduced to at most 4096 pixels a side, small images enlarged by a whole number. Cells cut by the image's
-        border, and those in artifacts, are grey: they are classed, but not scored.
+        RGB; reduced to at most 4096 pixels a side, small images enlarged by a whole number. Cells that are left out of
+        the score are grey.
     """
     height, width, zoom = _fitted(rgb)
-    colors = {**CLASS_COLORS, "cut": CUT_COLOR}
-    drawn = np.where(cells["cut_by_border"] | cells["in_artifact"], "cut", cells[CLASS_COLUMN])
+    colors = {**CLASS_COLORS, "left out": LEFT_OUT_COLOR}
+    counts = (cells[LEFT_OUT_COLUMN] == "") | (cells[CLASS_COLUMN] == UNMEASURABLE)
+    drawn = np.where(counts, cells[CLASS_COLUMN], "left out")
     footer = _footer(width, {name: int((drawn == name).sum()) for name in colors}, colors, mpp / zoom)
     canvas = np.empty((height + len(footer), width, 3), np.uint8)
     canvas[height:] = footer

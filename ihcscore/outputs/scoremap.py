@@ -17,7 +17,7 @@ from ihcscore.outputs.colors import CLASS_COLORS
 from ihcscore.outputs.overlay import FONT, INK, LARGEST_SIDE, PAPER, SHIFT, scale_bar
 from ihcscore.outputs.png import encode_png
 from ihcscore.regions import RegionSet
-from ihcscore.schema import CLASS_COLUMN, CLASSES
+from ihcscore.schema import CLASS_COLUMN, CLASSES, LEFT_OUT_COLUMN
 
 SQUARE_UM = 250.0
 """Side of the squares that are scored: a field of view at 40 x is about as large."""
@@ -28,7 +28,7 @@ STRENGTH = 0.45
 SMALLEST_SIDE = 1024
 """A level of the slide is shown as it is, if its longer side is from this to 4096 pixels."""
 REGION_COLOR = (20, 20, 20)
-MAPPED = ("x_um", "y_um", "cut_by_border", "in_artifact", CLASS_COLUMN)
+MAPPED = ("x_um", "y_um", CLASS_COLUMN, LEFT_OUT_COLUMN)
 """Columns of the cell table that are shown."""
 
 
@@ -68,13 +68,13 @@ def score_grid(tables: Iterable[pd.DataFrame], size_um: tuple[float, float]) -> 
     Returns
     -------
     ndarray of shape (M, N), dtype float64
-        NaN where too few cells are scored; cells that are cut or lie in artifacts are not.
+        NaN where too few cells count.
     """
     cols, rows = (max(1, int(np.ceil(length / SQUARE_UM))) for length in size_um)
     total, weighted = np.zeros(rows * cols), np.zeros(rows * cols)
     weight = {name: k for k, name in enumerate(CLASSES)}
     for cells in tables:
-        scored = cells[cells[CLASS_COLUMN].isin(CLASSES) & ~cells["cut_by_border"] & ~cells["in_artifact"]]
+        scored = cells[cells[LEFT_OUT_COLUMN] == ""]
         x, y = ((scored[name].to_numpy() // SQUARE_UM).astype(int) for name in ("x_um", "y_um"))
         at = y.clip(0, rows - 1) * cols + x.clip(0, cols - 1)
         total += np.bincount(at, minlength=rows * cols)

@@ -19,11 +19,19 @@ from ihcscore.intervals import BlockTallies, Sampling
 from ihcscore.letters import BYTES
 from ihcscore.quality import MEASURES, BlockQuality
 from ihcscore.rows import ScoreRow, flat, table_columns
-from ihcscore.schema import CLASS_COLUMN, COLUMNS, REGION_COLUMN, SCHEMA_VERSION, SCORED_COLUMNS, Column
+from ihcscore.schema import (
+    CLASS_COLUMN,
+    COLUMNS,
+    LEFT_OUT_COLUMN,
+    REGION_COLUMN,
+    SCHEMA_VERSION,
+    SCORED_COLUMNS,
+    Column,
+)
 from ihcscore.scores.tallies import TALLIES
 
 VERSION_KEY = b"ihcscore_schema_version"
-FEW_VALUES = ("block_row", "block_col", CLASS_COLUMN, REGION_COLUMN)
+FEW_VALUES = ("block_row", "block_col", CLASS_COLUMN, REGION_COLUMN, LEFT_OUT_COLUMN)
 PANDAS_TYPES = {c.name: BYTES if c.dtype == "bytes" else c.dtype for c in (*COLUMNS, *SCORED_COLUMNS)}
 ARROW_TYPES = {
     "str": pa.string(),

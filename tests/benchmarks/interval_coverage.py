@@ -17,7 +17,7 @@ from scipy.stats import norm
 from ihcscore import load_assay
 from ihcscore.classify import classify
 from ihcscore.intervals import BOOTSTRAP
-from ihcscore.schema import CLASS_COLUMN, REGION_COLUMN, SCORED_COLUMN
+from ihcscore.schema import CLASS_COLUMN, LEFT_OUT_COLUMN, REGION_COLUMN, SCORED_COLUMN
 from ihcscore.summarize import score_rows
 
 CELLS_PER_MM2 = 2500
@@ -54,8 +54,7 @@ def tables(chance, side_um, patch_um, mean, replicates):
                 {
                     "x_um": x,
                     "y_um": y,
-                    "cut_by_border": False,
-                    "in_artifact": False,
+                    LEFT_OUT_COLUMN: "",
                     SCORED_COLUMN: od,
                     CLASS_COLUMN: classify(od, ASSAY.thresholds),
                     REGION_COLUMN: "",

@@ -8,18 +8,21 @@ import pytest
 import shapely
 from PIL import Image
 
-from ihcscore import score_image
+from ihcscore import load_assay, score_cells, score_image
 from ihcscore.atomic import write_bytes
 from ihcscore.context import SlideContext
 from ihcscore.errors import DamagedResult, InputError, OutputError
-from ihcscore.outputs.colors import CLASS_COLORS
+from ihcscore.io.regions import Region
+from ihcscore.outputs.colors import CLASS_COLORS, LEFT_OUT_COLOR
 from ihcscore.outputs.geojson import write_geojson
 from ihcscore.outputs.overlay import overlay
 from ihcscore.outputs.png import encode_png
+from ihcscore.outputs.scoremap import score_grid
 from ihcscore.outputs.stainplot import stain_plot
 from ihcscore.outputs.summary import read_summary, write_summary
 from ihcscore.outputs.tables import read_cells, write_cells, write_cells_csv, write_scores
 from ihcscore.pipeline import digest
+from ihcscore.regions import RegionSet
 from ihcscore.rows import table_columns
 from ihcscore.schema import COLUMNS, SCORED_COLUMNS
 from ihcscore.stains.vectors import StainMatrix
@@ -135,6 +138,30 @@ def test_overlay_outlines_have_the_color_of_their_class(ihc, scored):
     picture = overlay(ihc, scored.cells, 0.5)
     for name in ("Negative", "1+", "2+", "3+"):
         assert (picture == CLASS_COLORS[name]).all(axis=2).sum() > 100
+
+
+def test_every_output_tells_what_counts_in_no_score(tmp_path, ihc, scored):
+    regions = RegionSet((Region("half", "Ignore*", shapely.box(0, 0, 256, 512)),))
+    half = score_cells(scored.cells, "generic-nuclear", regions)
+    outside = half.cells["Left out"] == ""
+    assert half.scores.cells == outside.sum() < scored.scores.cells
+    assert set(half.cells["Left out"]) == {"", "excluded", "cut_by_border"}
+    write_geojson(tmp_path / "c.geojson", [half.cells])
+    features = json.loads((tmp_path / "c.geojson").read_text("utf-8"))["features"]
+    counted = [f["properties"] for f in features if f["properties"]["measurements"]["Left out"] == 0]
+    level = {"Negative": 0, "1+": 1, "2+": 2, "3+": 3}
+    assert np.mean([100 * level[p["classification"]["name"]] for p in counted]) == pytest.approx(half.scores.h_score)
+    grid = score_grid([half.cells], (250, 250))  # a single square, for cells beyond it too
+    assert grid[0, 0] == pytest.approx(half.scores.h_score)
+    drawn = overlay(np.full_like(ihc, 255), half.cells, 0.5)[:, :480]
+    assert not any((drawn[:1024] == CLASS_COLORS[name]).all(axis=2).any() for name in level)
+
+
+def test_cut_cells_that_are_scored_are_shown_as_scored(ihc):
+    assay = load_assay("generic-nuclear").replace(include_cut=True)
+    scored = score_image(ihc, mpp=0.5, assay=assay)
+    assert (scored.cells["Left out"] == "").all()
+    assert not (overlay(np.full_like(ihc, 255), scored.cells, 0.5)[:1024] == LEFT_OUT_COLOR).all(axis=2).any()
 
 
 def test_stain_plot_shows_background_and_stains(ihc):
