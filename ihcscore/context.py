@@ -367,6 +367,6 @@ def _settle_stains(estimate: StainEstimate, rule: str | StainMatrix) -> tuple[St
     if rule == "default":
         return StainMatrix(), "default: Ruifrok & Johnston 2001", notes
     if estimate.stains is not None:
-        return estimate.stains, f"estimated: {estimate.reason}", notes
+        return estimate.stains, f"estimated: {estimate.reason}", [*notes, *filter(None, [estimate.doubt])]
     reason = f"{estimate.status}: {estimate.reason}"
     return StainMatrix(), f"fallback to default: {reason}", [*notes, f"stains not estimated ({reason})"]

@@ -107,3 +107,7 @@ def test_cell_types(tmp_path):
     assert in_glands > 60
     assert outside > 80
     assert (tmp_path / "types.jpg").stat().st_size > 50_000
+
+
+def test_stain_estimates():
+    assert "4 of 4 estimated" in run("stain_estimates.py", "--fields", 4)

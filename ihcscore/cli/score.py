@@ -89,10 +89,6 @@ def command(
         raise typer.BadParameter("choose canvas or bounds", param_hint="--origin")
     if context is not None and (stains is not None or background is not None):
         raise typer.BadParameter("it settles stains and background already", param_hint="--context")
-    if nuclei is not None and (segmenter is not None or weights is not None):
-        raise typer.BadParameter(
-            "given nuclei need no segmenter: leave out --segmenter and --weights", param_hint="--nuclei"
-        )
     sources: dict[str, str] = {}
     fields = changes(
         thresholds,
@@ -126,9 +122,13 @@ def command(
     from ihcscore.io.inputs import expand_inputs, unread_pictures
     from ihcscore.segment.registry import load_segmenter
 
-    if nuclei is None:
-        load_segmenter(chosen.segmenter, chosen.segmenter_parameters, chosen.weights, chosen.weights_sha256)
     images = expand_inputs(inputs, chosen.group, nuclei, regions)
+    if any(item.nuclei is None for item in images):
+        load_segmenter(chosen.segmenter, chosen.segmenter_parameters, chosen.weights, chosen.weights_sha256)
+    elif segmenter is not None or weights is not None:
+        raise typer.BadParameter(
+            "the nuclei of all images are given: leave out --segmenter and --weights", param_hint="--segmenter"
+        )
     unread = unread_pictures(inputs)
     if unread:
         text = ", ".join(path.name for path in unread[:3]) + (", ..." if len(unread) > 3 else "")

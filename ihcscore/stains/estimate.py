@@ -15,6 +15,8 @@ EXTREME = 0.01
 MIN_PIXELS = 500
 MIN_SHARE = 0.01
 """A stain on less than this part of the stained pixels is nearly absent: its vector would be made of noise."""
+CLEAR_HEMATOXYLIN_SHARE = 0.2
+"""With less hematoxylin, hardly a pixel is free of DAB, and its vector is no better known than the default one."""
 MIN_SPREAD_DEG = 15.0
 """Stains closer together than this are one stain and its noise; hematoxylin and DAB are 37 degrees apart."""
 SECOND_STAIN_SHARE = 0.05
@@ -71,6 +73,13 @@ class StainEstimate:
     def looks_like_hdab(self) -> bool:
         """False when the colours contradict H-DAB; a stain that is merely absent does not."""
         return self.status not in (NOT_HDAB, NO_COLOR)
+
+    @property
+    def doubt(self) -> str:
+        """Why an estimate may be far off; empty if nothing says so."""
+        if self.stains is None or self.share_hematoxylin >= CLEAR_HEMATOXYLIN_SHARE:
+            return ""
+        return f"{self.share_hematoxylin:.0%} of the stain is hematoxylin: its estimated vector may be far off"
 
 
 def estimate_stains(rgb: NDArray[np.uint8], background: ArrayLike = 255) -> StainEstimate:

@@ -130,6 +130,10 @@ def test_given_nuclei_need_no_segmenter(call, tile, tmp_path):
     assert code == 1
     assert "give the path of its model" in err
     assert call("score", tile, *options, "--nuclei", nuclei)[0] == 0
+    (tmp_path / "list.csv").write_text(f"path,nuclei,mpp\n{tile},{nuclei},0.5\n")
+    code, _, err = call("score", "list.csv", *options, "--segmenter", "watershed")
+    assert code == 2
+    assert "nuclei of all images are given" in " ".join(err.split())
 
 
 def test_score_refuses_and_overwrites(call, tile):
@@ -154,8 +158,16 @@ def test_score_refuses_and_overwrites(call, tile):
         (["tile.png", "-o", "out", "--mpp", "0.5", "--weights", "tile.png"], 1, "tile.png: is not a network"),
         (["tile.png", "-o", "out", "--mpp", "0.5", "--nuclei", "none.png"], 1, "none.png: cannot be read"),
         (["tile.png", "-o", "out", "--mpp", "0.5", "--nuclei", "tile.png"], 1, "tile.png: expected labels"),
-        (["tile.png", "-o", "out", "--nuclei", "n.png", "--segmenter", "watershed"], 2, "need no segmenter: leave out"),
-        (["tile.png", "-o", "out", "--nuclei", "n.png", "--weights", "none.onnx"], 2, "need no segmenter: leave out"),
+        (
+            ["tile.png", "-o", "out", "--nuclei", "n.png", "--segmenter", "watershed"],
+            2,
+            "are given: leave out --segmenter",
+        ),
+        (
+            ["tile.png", "-o", "out", "--nuclei", "n.png", "--weights", "none.onnx"],
+            2,
+            "are given: leave out --segmenter",
+        ),
         (["tile.png", "-o", "out", "--tumor-rule", "--classifier", "c.json"], 2, "tells types of cells already"),
         (["tile.png", "-o", "out", "--mpp", "0.5", "--thresholds", "0.4,0.2,0.6"], 1, "rise"),
         (["tile.png", "-o", "out", "--mpp", "0.5", "--thresholds", "0.4,0.6"], 2, "expected 3 numbers"),

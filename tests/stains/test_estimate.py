@@ -2,6 +2,8 @@ import cv2
 import numpy as np
 import pytest
 
+from ihcscore.assay import Assay
+from ihcscore.context import settle_context, survey
 from ihcscore.phantom import load_parameters, render
 from ihcscore.stains.background import find_glass
 from ihcscore.stains.estimate import KNOWN, estimate_stains
@@ -30,6 +32,18 @@ def test_vectors_of_mixed_stains_are_found(h, d):
     assert found.status == "estimated"
     assert angle_deg(found.stains.hematoxylin, h) < 2
     assert angle_deg(found.stains.dab, d) < 2
+
+
+def test_an_estimate_from_little_hematoxylin_is_doubtful():
+    little, enough = (estimate_stains(stained(H, D, share_first=share), 240) for share in (0.03, 0.4))
+    assert little.status == enough.status == "estimated"
+    assert "3% of the stain is hematoxylin" in little.doubt
+    assert not enough.doubt
+    assert not estimate_stains(np.full((1, 9000, 3), 238, np.uint8), 240).doubt
+    assay = Assay(name="a", stains="estimate", background=(240.0, 240.0, 240.0))
+    assert little.doubt in settle_context([survey(stained(H, D, share_first=0.03), assay)], assay).warnings
+    given = assay.replace(stains="default")
+    assert not settle_context([survey(stained(H, D, share_first=0.03), given)], given).warnings
 
 
 @pytest.mark.parametrize(
