@@ -172,5 +172,5 @@ def warnings_of(blocks: Sequence[BlockQuality]) -> list[str]:
     for flag in ("out of focus", "saturated", "weak counterstain", "fold", "pen"):
         share = sum(block.values["tissue"] for block in blocks if flag in block.flags) / tissue if tissue else 0
         if share >= WORTH_A_WARNING:
-            texts.append(f"{flag}: {share:.0%} of the tissue (quality.csv)")
+            texts.append(f"{flag}: blocks with {share:.0%} of the tissue (quality.csv)")
     return texts

@@ -150,7 +150,7 @@ def test_a_slide_warns_of_what_holds_on_a_fifth_of_its_tissue():
         for k, od in ((0, 0.4), (1, 0.05))
     )
     assert warnings_of([good] * 9 + [bad]) == []
-    assert warnings_of([good] * 4 + [bad]) == ["weak counterstain: 20% of the tissue (quality.csv)"]
+    assert warnings_of([good] * 4 + [bad]) == ["weak counterstain: blocks with 20% of the tissue (quality.csv)"]
     assert warnings_of([]) == []
 
 

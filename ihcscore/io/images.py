@@ -33,6 +33,7 @@ UM_PER_UNIT = {"µm": 1.0, "um": 1.0, "micron": 1.0, "microns": 1.0, "nm": 1e-3,
 DISAGREE = 0.02
 """Relative difference from which two pixel sizes disagree."""
 EXIF_ORIENTATION = 0x0112
+ORIENTATION_NOTE = "orientation tag left out: pixels as stored"
 
 
 @dataclass(frozen=True)
@@ -211,7 +212,7 @@ def _to_rgb(image: Image.Image, data: bytes) -> _Decoded:
     notes = ["palette colors expanded"] if image.mode == "P" else []
     # Pillow decodes a PNG to look for EXIF data behind its pixels
     if "exif" in image.info and image.getexif().get(EXIF_ORIENTATION, 1) != 1:
-        notes.append("EXIF orientation left out: pixels as stored")
+        notes.append(ORIENTATION_NOTE)
     if image.mode == "RGB" and "transparency" not in image.info:
         plain = image.format == "PNG"  # imagecodecs reads the same pixels in half the time
         return _Decoded(imagecodecs.png_decode(data) if plain else np.asarray(image), notes=notes)
@@ -245,11 +246,11 @@ def _decode_tiff(path: Path, data: bytes) -> _Decoded:
             if axes.index("S") == 0:
                 pixels = np.moveaxis(pixels, 0, -1)
             mpp, origin = tiff_pixel_size(path, tiff, page)
+            notes = orientation_notes(page)
     except (UnreadableImage, PixelSizeError):
         raise
     except Exception as error:  # damaged tags and tiles raise whatever they lead to
         raise UnreadableImage(path, f"is truncated or damaged ({error}); write it again from its source") from None
-    notes = []
     if pixels.shape[-1] == 4:
         pixels, opaque = over_white(pixels)
         notes += [] if opaque else ["transparent pixels laid over white"]
@@ -287,6 +288,12 @@ def check_segments(path: Path, page: Any, size: int) -> None:
     ends = [start + count for start, count in zip(page.dataoffsets, page.databytecounts, strict=False)]
     if len(ends) < expected or not all(page.databytecounts) or max(ends, default=0) > size:
         raise UnreadableImage(path, "is truncated or damaged (strips or tiles are missing); write it again")
+
+
+def orientation_notes(page: Any) -> list[str]:
+    """Say that a TIFF page asks to be turned or mirrored, which nobody does here: outlines lie on pixels as stored."""
+    tag = page.tags.get("Orientation")
+    return [ORIENTATION_NOTE] if tag is not None and tag.value not in (0, 1) else []
 
 
 def tiff_pixel_size(path: Path, tiff: tifffile.TiffFile, page: Any) -> tuple[float | None, str]:

@@ -2,6 +2,7 @@
 
 import struct
 import zlib
+from contextlib import closing
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from PIL import Image
 
 from ihcscore.errors import IhcscoreError, MissingPixelSize, PixelSizeError, UnreadableImage
 from ihcscore.io.images import read_image
+from ihcscore.io.slides.opening import open_slide
 
 RGB = discs((40, 50), [(20, 20)], 8)[0]
 
@@ -238,7 +240,12 @@ def test_a_rotation_tag_is_left_out_and_said(tmp_path):
     Image.fromarray(RGB).save(tmp_path / "tile.jpg", exif=exif)
     read = read_image(tmp_path / "tile.jpg", 0.5)
     assert read.rgb.shape == RGB.shape
-    assert "EXIF" in read.notes[0]
+    assert "orientation tag" in read.notes[0]
+    for name, tile in (("flat.tif", None), ("tiled.tif", (16, 16))):
+        tifffile.imwrite(tmp_path / name, RGB, photometric="rgb", tile=tile, extratags=[(274, 3, 1, 6, True)])
+        with closing(open_slide(tmp_path / name, 0.5)) as slide:
+            assert slide.dimensions == RGB.shape[1::-1]
+            assert "orientation tag" in slide.notes[0]
 
 
 def test_large_tiff_headers_are_refused(tmp_path):

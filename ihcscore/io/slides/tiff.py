@@ -15,6 +15,7 @@ from ihcscore.io.images import (
     check_segments,
     check_tiff,
     choose_pixel_size,
+    orientation_notes,
     over_white,
     printable_name,
     tiff_pixel_size,
@@ -60,6 +61,7 @@ class TiffSlide:
             self._pages, notes = self._levels(page)
             found, origin = tiff_pixel_size(path, self._tiff, page)
             self.mpp, self.mpp_origin, more = choose_pixel_size(path, mpp, found, origin)
+            more += orientation_notes(page)
         except UnreadableImage:
             self._tiff.close()
             raise
