@@ -74,6 +74,10 @@ def test_annotated_tiles_and_background_pairs(tmp_path, nuclear):
     entry = {"image": "tile.png", "labels": "tile_nuclei.png", "positive": [1, int(labels.max())], "mpp": 0.5}
     (truth / "manifest.json").write_text(json.dumps({"tile": entry}))
     assert run("annotated_tiles.py", "--truth", truth, "--evaluate", evaluate).strip() == "tile.geojson"
+    evaluate.write_text('import sys; open(sys.argv[-1], "w").write(\'{"mean": {"AJI": 0.5}}\')')
+    changed = run("annotated_tiles.py", "--truth", truth, "--evaluate", evaluate, "--changed").splitlines()
+    assert len(changed) == 10
+    assert all(line.endswith(": AJI 0.500") for line in changed)
     assert "| 255 | 0 |" in run("background_pairs.py", "--truth", truth, "--seeds", 1)
 
 
