@@ -50,16 +50,18 @@ from ihcscore.results import (
     context_of,
     discard_parts,
     discard_result,
+    failed_rows,
     file_sha256,
     foreign_files,
     parameters_digest,
     pooled_rows,
     results_in,
+    run_parameters,
     with_classifier_sha256,
     write_run,
 )
 from ihcscore.rows import ScoreRow, failed_row
-from ihcscore.schema import REGION_COLUMN, SCHEMA_VERSION
+from ihcscore.schema import SCHEMA_VERSION
 from ihcscore.segment.weights import weights_sha256
 from ihcscore.summarize import ScoreTable
 from ihcscore.workers import Dask, Processes, Serial, Task, runner_for
@@ -237,6 +239,7 @@ class _Run:
         self.seen: dict[str, str] = {}
         self.failed: list[str] = []
         self.failures: list[ScoreRow] = []
+        self.failed_before: list[ScoreRow] = []
         self.warnings: list[str] = []
         self.kept = 0
 
@@ -262,6 +265,8 @@ class _Run:
                 self.warnings.append(f"{result.folder.name}: its result of other parameters was removed")
         self.nuclei_of = Counter(_nuclei_paths(inputs))
         self.by_input = {r.summary["input"]["sha256"]: r.folder for r in results if r.folder.name not in by_name}
+        if run_parameters(self.out) == parameters_digest(self.assay):
+            self.failed_before = [row for row in failed_rows(self.out) if row.image not in by_name]
         write_run(self.out, self.assay)
 
     def assay_of(self, item: ImageInput) -> Assay:
@@ -359,7 +364,7 @@ class _Run:
 
     def _measure(self, source: "_Source", folder: Path, shared: SlideContext | None, number: int) -> None:
         item, slide, assay = source.item, source.slide, source.assay
-        within = source.regions.covered(assay.exclude) if assay.only_regions else None
+        within = source.regions.covered if assay.only_regions else None
         labels = None if source.nuclei is None else source.nuclei.labels
         prepared = prepare(slide, assay, context=shared, nuclei=labels, within=within)
         if folder.is_dir() and self.options.overwrite:
@@ -409,8 +414,6 @@ class _Run:
 
         def classed() -> Iterator[pd.DataFrame]:
             for table in classed_tables(whole, assay, source.regions, plane):
-                if assay.only_regions:
-                    table = table[table[REGION_COLUMN] != ""]
                 found.update(table)
                 scored.add(table)
                 if in_memory:
@@ -525,10 +528,14 @@ class _Run:
         """Give the rows of every image in the folder, then of the groups."""
         results, damaged = results_in(self.out)
         self.warnings += [f"{text} (left out of {SCORES})" for text in damaged]
-        failed = {row.image for row in self.failures}
+        failures = [*self.failed_before, *self.failures]
+        if self.failed_before:
+            names = ", ".join(row.image for row in self.failed_before)
+            self.warnings.append(f"failed in an earlier run and were not scored now: {names}; {SCORES} still says so")
+        failed = {row.image for row in failures}
         good = [result for result in results if result.row.image not in failed]
         rows = [row for result in good for row in (result.row, *result.regions)]
-        return rows + self.failures + pooled_rows(good, self.failures)
+        return rows + failures + pooled_rows(good, failures)
 
 
 @dataclass(frozen=True)
@@ -577,6 +584,26 @@ def _in_silence(what: str, done: float) -> None:
     """Report nothing."""
 
 
+def place_for(path: Path, slide: Slide, origin: str = "canvas") -> tuple[Place, list[str]]:
+    """Tell where an image lies in the frame of its GeoJSON and given regions, and note it where its name says so.
+
+    Parameters
+    ----------
+    path : Path
+        Of the image; QuPath writes into the name of an exported tile where it lies.
+    slide : Slide
+    origin : "canvas" or "bounds"
+        As in `Options`.
+    """
+    tile = tile_place(path.name)
+    if tile is not None:
+        note = f"a tile of {tile.slide}: its GeoJSON lies on that slide, at {tile.x:g}, {tile.y:g}"
+        return Place(tile.x, tile.y, tile.downsample), [note]
+    if origin == "bounds":
+        return Place(-float(slide.bounds[0]), -float(slide.bounds[1])), []
+    return HERE, []
+
+
 @dataclass(frozen=True)
 class _Source:
     """What is scored: a slide, and what was given with it."""
@@ -595,13 +622,8 @@ class _Source:
     @classmethod
     def of(cls, item: ImageInput, slide: Slide, run: _Run) -> "_Source":
         """Read what was given with a slide."""
-        assay, place, notes = run.assay_of(item), HERE, []
-        if run.options.origin == "bounds":
-            place = Place(-float(slide.bounds[0]), -float(slide.bounds[1]))
-        tile = tile_place(item.path.name)
-        if tile is not None:
-            place = Place(tile.x, tile.y, tile.downsample)
-            notes.append(f"a tile of {tile.slide}: its GeoJSON lies on that slide, at {tile.x:g}, {tile.y:g}")
+        assay = run.assay_of(item)
+        place, notes = place_for(item.path, slide, run.options.origin)
         region_file = None
         if item.regions is not None:
             region_file = read_regions(regions_for(item.path, item.regions), slide.dimensions, slide.mpp, place.back)

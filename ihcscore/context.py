@@ -110,10 +110,16 @@ class SlideContext:
             StainMatrix.from_dict(data.get("stains", {})),
             str(data.get("stains_origin", "given")),
             str(data.get("appearance", "")),
-            tuple(str(text) for text in data.get("warnings", ())),
+            tuple(str(text) for text in _texts(data.get("warnings", ()))),
             _plane(data.get("plane")),
             _texture(data.get("texture")),
         )
+
+
+def _texts(values: Any) -> Sequence[Any]:
+    if not isinstance(values, list | tuple):
+        raise ValueError(f"warnings must be a list, found {values!r}")
+    return values
 
 
 def _plane(values: Any) -> Plane | None:

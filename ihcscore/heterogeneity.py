@@ -59,7 +59,7 @@ def heterogeneity(blocks: BlockTallies) -> dict[str, float]:
     counts = blocks.values[:, :4].sum(axis=0)
     if counts.sum():
         shares = counts[counts > 0] / counts.sum()
-        found["class_entropy"] = float(-(shares * np.log2(shares)).sum())
+        found["class_entropy"] = float(abs((shares * np.log2(shares)).sum()))
     enough = Tallies(blocks.values).cells >= FEWEST_CELLS
     scores = h_scores(Tallies(blocks.values[enough]))
     if len(scores) >= 4:

@@ -250,7 +250,7 @@ def interval(score: Score, sample: Sampling) -> Interval | None:
         return _wilson(score, value, sample)
     t = two_sided_t(max(sample.effective - 1, 0.5), LEVEL)
     if not np.isfinite(score.highest):
-        return Interval(max(0.0, value - t * error), value + t * error, FEW)
+        return Interval(value - t * error, value + t * error, FEW)
     share = value / score.highest
     if not 0 < share < 1:
         return _wilson(score, value, sample)

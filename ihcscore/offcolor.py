@@ -20,7 +20,8 @@ SATURATED = 0.02
 WORTH_A_WARNING = 0.05
 """Share of the stained cells from which the result warns of it."""
 AND_SO_ON = "are off-colour (pigment, red cells, another chromogen?): see off_color"
-"""How every warning ends."""
+"""How every warning of them ends."""
+NOT_TOLD = "off-colour cells cannot be told here, so none is left out (exclude_off_color)"
 
 
 def off_plane(cells: pd.DataFrame, assay: Assay, plane: Plane | None) -> NDArray[np.float64]:
@@ -65,7 +66,9 @@ def off_color(cells: pd.DataFrame, assay: Assay, outside: NDArray[np.float64]) -
 
 
 def warning_of(row: ScoreRow, assay: Assay) -> list[str]:
-    """Say so where much of what is stained is of another colour."""
+    """Say so where much of what is stained is of another colour, or cells should be left out for it and cannot."""
+    if assay.exclude_off_color and row.off_color is None and row.cells:
+        return [NOT_TOLD]
     off = row.off_color or 0
     stained = (row.cells or 0) - (row.negative or 0) + off * assay.exclude_off_color
     if not off or off < WORTH_A_WARNING * stained:

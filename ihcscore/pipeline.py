@@ -245,12 +245,29 @@ def classed_tables(
     regions : RegionSet
     plane : tuple of 4 float, optional
         Plane of the slide's stains (`ihcscore.stains.plane`), to tell cells of another colour.
+
+    Raises
+    ------
+    IhcscoreError
+        If only cells in regions are wanted, and there are no regions.
     """
+    if assay.only_regions and not len(regions):
+        raise IhcscoreError("only the cells in regions are wanted (only_regions), and there are none: give regions")
+
+    def wanted() -> Iterable[pd.DataFrame]:
+        # before their types are told: these depend on neighbours, and the table of results has no others
+        return (_inside(cells, regions) for cells in tables()) if assay.only_regions else tables()
+
     typer = typer_for(assay, regions)
     if typer.needs_features:
-        typer.look(tables())
-    for cells in tables():
+        typer.look(wanted())
+    for cells in wanted():
         yield classify_table(cells, assay, regions, typer, plane)
+
+
+def _inside(cells: pd.DataFrame, regions: RegionSet) -> pd.DataFrame:
+    inside: pd.DataFrame = cells[regions.names_at(cells[["x_px", "y_px"]].to_numpy()) != ""]
+    return inside
 
 
 def classify_table(
@@ -465,6 +482,8 @@ def score_image(
     ('unscorable', None, 'no scored cells (no nuclei found: is it blank, or the pixel size wrong?)')
     """
     assay = load_assay(assay)
+    if assay.only_regions:
+        raise IhcscoreError("only the cells in regions are wanted (only_regions), and an array has none: score_files")
     if context is not None:  # what holds is recorded, not the rule that it replaces
         assay = assay.replace(background=context.background, stains=context.stains)
     measurement = measure_image(rgb, mpp=mpp, assay=assay, context=context, nuclei=nuclei)

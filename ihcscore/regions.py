@@ -70,10 +70,10 @@ class RegionSet:
         """Give the names of the regions whose class matches one of the patterns (``*`` matches anything)."""
         return frozenset(region.name for region in self.regions if is_excluded(region.classification, patterns))
 
-    def covered(self, patterns: Sequence[str]) -> shapely.Geometry:
-        """Give what the regions that are not excluded cover."""
-        out = self.excluded(patterns)
-        return shapely.union_all([region.geometry for region in self.regions if region.name not in out])
+    @property
+    def covered(self) -> shapely.Geometry:
+        """What the regions cover together, excluded ones too: their cells are counted, and may be scored later."""
+        return shapely.union_all([region.geometry for region in self.regions])
 
     @cached_property
     def classes(self) -> dict[str, tuple[str, ...]]:

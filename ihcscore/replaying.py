@@ -13,7 +13,7 @@ import ihcscore
 from ihcscore.assay import Assay, assay_from_dict
 from ihcscore.celltable import TableDigest
 from ihcscore.context import SlideContext
-from ihcscore.errors import IhcscoreError, InputError
+from ihcscore.errors import DamagedResult, IhcscoreError, InputError
 from ihcscore.io.inputs import legal_name
 from ihcscore.io.nuclei import read_nuclei
 from ihcscore.io.slides.opening import open_slide, slide_sha256
@@ -25,7 +25,6 @@ from ihcscore.pipeline import classed_tables, context_for, restained
 from ihcscore.regions import RegionSet
 from ihcscore.results import CELLS, SUMMARY, ImageFolder, check_digest, context_of, file_sha256, place_of, regions_of
 from ihcscore.rows import WHOLE, ScoreRow, flat
-from ihcscore.schema import REGION_COLUMN
 from ihcscore.summarize import ScoreTable
 from ihcscore.workers import Serial
 
@@ -100,7 +99,7 @@ def replay(
 
         context = context_for(before, assay, old)
         rows, digest = _scored(again, assay, regions, context, name, group, result.row.area_mm2)
-        return _compare(summary, rows, digest, None)
+        return _compare(result, rows, digest, None)
     file = _find_file(path, summary["input"], source, "--input")
     if weights is not None:
         assay = assay.replace(weights=str(weights))
@@ -113,14 +112,14 @@ def replay(
             labels = read_nuclei(given, slide.dimensions[::-1], slide.mpp, place_of(result).back).labels
         # A group's light came from all its tiles; what is an image's own is settled anew, and so compared.
         shared = context_of(result) if group else None
-        within = regions.covered(assay.exclude) if assay.only_regions else None
+        within = regions.covered if assay.only_regions else None
         prepared = prepare(slide, assay, context=shared, nuclei=labels, within=within)
         parts = FolderParts(Path(folder), {})
         measure(prepared, parts, Serial())
         tissue_mm2 = None if assay.only_regions else prepared.provenance()["tissue"]["tissue_mm2"]
         context = prepared.job.context
         rows, digest = _scored(lambda: prepared.tables(parts), assay, regions, context, name, group, tissue_mm2)
-        return _compare(summary, rows, digest, prepared)
+        return _compare(result, rows, digest, prepared)
 
 
 def _scored(
@@ -134,16 +133,13 @@ def _scored(
 ) -> tuple[list[ScoreRow], TableDigest]:
     digest, scored = TableDigest(), ScoreTable(assay, regions, context, image=image, group=group)
     for table in classed_tables(tables, assay, regions, context.plane):
-        if assay.only_regions:
-            table = table[table[REGION_COLUMN] != ""]
         digest.update(table)
         scored.add(table)
     return scored.rows(tissue_mm2), digest
 
 
-def _compare(
-    summary: dict[str, Any], rows: Sequence[ScoreRow], digest: TableDigest, prepared: Prepared | None
-) -> Replay:
+def _compare(result: ImageFolder, rows: Sequence[ScoreRow], digest: TableDigest, prepared: Prepared | None) -> Replay:
+    summary = result.summary
     before = [summary["scores"], *summary["regions"]]
     differences = [] if len(before) == len(rows) else [f"{len(rows)} rows of scores, {len(before)} then"]
     for old, row in zip(before, rows, strict=False):
@@ -152,6 +148,11 @@ def _compare(
         differences += [f"{where}{key}: {new.get(key)} was {was[key]}" for key in was if new.get(key) != was[key]]
     if digest.hexdigest() != summary["cells"]["sha256"]:
         differences.append(f"cell table: {digest.rows} cells, other values; {summary['cells']['rows']} cells then")
+    if (result.folder / CELLS).exists():
+        try:
+            check_digest(result)
+        except DamagedResult as error:
+            differences.append(str(error))
     now = {"ihcscore": ihcscore.__version__, **libraries()}
     if prepared is not None and prepared.job.context.to_dict() != summary["context"]:
         differences.append("background or stain vectors")

@@ -11,7 +11,7 @@ from ihcscore.celltable import TableDigest
 from ihcscore.celltypes.model import OF_OTHER_NUCLEI
 from ihcscore.errors import IhcscoreError, InputError, ResultMismatch
 from ihcscore.io.regions import RegionFile, read_regions, regions_for, write_regions
-from ihcscore.offcolor import AND_SO_ON, warning_of
+from ihcscore.offcolor import AND_SO_ON, NOT_TOLD, warning_of
 from ihcscore.outputs.geojson import write_geojson
 from ihcscore.outputs.summary import write_summary
 from ihcscore.outputs.tables import iter_cells, write_blocks, write_cells, write_scores
@@ -87,15 +87,13 @@ def rescore_folder(
     if regions is not None and Path(regions).is_file() and len(found) > 1:
         raise IhcscoreError(f"{Path(regions).name} cannot hold the regions of {len(found)} images: give a folder")
     rows, warnings = [], [f"{text} (left out)" for text in damaged]
-    failures = [
-        failed_row(row.image, row.group, new, row.reason)
-        for row in failed_rows(measured)
-        if row.image not in {result.folder.name for result in found}
-    ]
+    failures = [failed_row(row.image, row.group, new, row.reason) for row in failed_rows(measured)]
+    found = [result for result in found if result.folder.name not in {row.image for row in failures}]
     failed = []
     for result in found:
         by = assay_from_dict(result.summary["assay"])
         to = with_classifier_sha256(new if assay is not None else by.replace(**changes))
+        to = to.replace(only_regions=by.only_regions)
         try:
             given = _regions(result, by, regions)
             scored, notes = _rescore_one(result, by, to, given, out / result.folder.name)
@@ -149,7 +147,11 @@ def _rescore_one(
     rows = scored.rows(result.row.area_mm2)
     write_blocks(out / BLOCKS, scored.samplings)
     strange = classifier_warnings(new, summary["segmenter"]["name"])
-    kept_warnings = [text for text in summary["warnings"] if OF_OTHER_NUCLEI not in text and AND_SO_ON not in text]
+    outdated = (OF_OTHER_NUCLEI, AND_SO_ON, NOT_TOLD)
+    kept_warnings = [text for text in summary["warnings"] if not any(part in text for part in outdated)]
+    if given is not None:
+        before_name = summary["input"].get("regions", {}).get("name")
+        kept_warnings = [text for text in kept_warnings if not text.startswith(f"{before_name}: ")] + [*given.notes]
     told = kept_warnings + warning_of(rows[0], new) + strange
     kept = {key: value for key, value in summary.items() if key not in ("scores", "cells", "parameters", "assay")}
     if given is not None:

@@ -5,6 +5,7 @@ import hashlib
 import json
 import shutil
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -187,6 +188,13 @@ def write_run(out: Path, assay: Assay, **more: str) -> None:
     write_bytes(out / RUN, (json.dumps(head, indent=1, ensure_ascii=False) + "\n").encode())
 
 
+def run_parameters(out: Path) -> str | None:
+    """Give the digest of the parameters that a result folder was made with; None if it has none that can be read."""
+    with suppress(OSError, ValueError, RecursionError, KeyError, TypeError):
+        return str(json.loads((out / RUN).read_text("utf-8"))["parameters"])
+    return None
+
+
 def read_run(out: Path) -> Assay:
     """Read the assay that a result folder was made with.
 
@@ -360,6 +368,7 @@ def _pooled(
     whole = pool(tables, assay, context, group=group, region=POOLED)
     area = _sum(member.row.area_mm2 for member in members)
     note = f"{missing} of its tiles failed" if missing else ""
+    told = not any(member.row.off_color is None and member.row.cells for member in members)
     rows = [replace(row, area_mm2=area, reason=row.reason or note) for row in whole]
     for name in dict.fromkeys(name for regions in sets for name in regions.classes):
         if is_excluded(name, assay.exclude):
@@ -372,7 +381,7 @@ def _pooled(
         scored = pool(parts, assay, context, group=group, region=POOLED, region_class=name)
         area = _sum(regions.area_mm2(wanted) for regions, wanted in zip(sets, names, strict=True))
         rows += [replace(row, area_mm2=area) for row in scored]
-    return rows
+    return rows if told else [replace(row, off_color=None) for row in rows]
 
 
 def _sum(values: Iterable[float | None]) -> float | None:

@@ -16,7 +16,7 @@ from ihcscore.scores.tallies import Tallies
 from ihcscore.stains.vectors import StainMatrix, unit
 
 THRESHOLDS, STAINS, BACKGROUND, MEMBRANE = "thresholds", "stains", "background", "membrane"
-Variant = tuple[str, NDArray[np.int8]]
+Variant = tuple[str, NDArray[np.int8], NDArray[np.float64]]
 
 
 def variants(cells: pd.DataFrame, assay: Assay, context: SlideContext | None) -> Iterator[Variant]:
@@ -38,25 +38,30 @@ def variants(cells: pd.DataFrame, assay: Assay, context: SlideContext | None) ->
         twice.
     level : ndarray of shape (n,), dtype int8
         0 to 3.
+    od : ndarray of shape (n,), dtype float64
+        The density it would have.
     """
     od = cells[SCORED_COLUMN].to_numpy(np.float64)
     cuts = np.asarray(assay.thresholds, np.float64)
     for sign in (-1, 1):
-        yield THRESHOLDS, _levels(od, cuts + sign * assay.band_od)
+        yield THRESHOLDS, _levels(od, cuts + sign * assay.band_od), od
     if assay.compartment == ("membrane",) and assay.membrane_from == "ridge":
         # a ridge does not follow from the means of channels; how dense it is taken for is one error for all of a slide
         for sign in (-1, 1):
-            yield MEMBRANE, _levels(od * (1 + sign * assay.band_membrane), cuts)
+            moved = od * (1 + sign * assay.band_membrane)
+            yield MEMBRANE, _levels(moved, cuts), moved
         return
     if context is None:
         return
     channels = scored_channels(cells, assay.compartment)
     for sign in (-1, 1):
         matrix = tilted(context.stains, sign * assay.band_degrees)
-        yield STAINS, _levels(channels @ matrix.inverse[:, 1], cuts)
+        moved = channels @ matrix.inverse[:, 1]
+        yield STAINS, _levels(moved, cuts), moved
     for sign in (-1, 1):
         shift = np.log10(1 + sign * assay.band_white)
-        yield BACKGROUND, _levels((channels + shift) @ context.stains.inverse[:, 1], cuts)
+        moved = (channels + shift) @ context.stains.inverse[:, 1]
+        yield BACKGROUND, _levels(moved, cuts), moved
 
 
 def tilted(stains: StainMatrix, degrees: float) -> StainMatrix:
@@ -79,7 +84,7 @@ def _levels(od: NDArray[np.float64], cuts: NDArray[np.float64]) -> NDArray[np.in
     return np.searchsorted(cuts, od, side="right").astype(np.int8)
 
 
-def band(score: Score, value: float, counts: dict[str, list[NDArray[np.float64]]]) -> Band | None:
+def band(score: Score, value: float, sums: dict[str, list[Tallies]]) -> Band | None:
     """Put the scores under all changes together.
 
     Parameters
@@ -87,12 +92,12 @@ def band(score: Score, value: float, counts: dict[str, list[NDArray[np.float64]]
     score : Score
     value : float
         The score itself.
-    counts : dict of str to list of ndarray of shape (4,)
-        Cells by class under each change.
+    sums : dict of str to list of Tallies
+        Of all cells under each change.
     """
     ranges = {}
-    for what, each in counts.items():
-        found = [float(score.of(Tallies.of_counts(*c))) for c in each]
+    for what, each in sums.items():
+        found = [float(score.of(tallies)) for tallies in each]
         ranges[what] = (min([value, *found]), max([value, *found]))
     if not ranges:
         return None

@@ -68,7 +68,7 @@ class _Scope:
     left_out: dict[str, int] = field(default_factory=lambda: dict.fromkeys(LEFT_OUT, 0))
     at: list[NDArray[np.int64]] = field(default_factory=list)
     values: list[NDArray[np.float64]] = field(default_factory=list)
-    moved: dict[str, list[NDArray[np.float64]]] = field(default_factory=dict)
+    moved: dict[str, list[Tallies]] = field(default_factory=dict)
     off_color: int | None = None
     saturated: float = 0.0
     measured: float = 0.0
@@ -94,7 +94,8 @@ class _Cells:
     reason: NDArray[np.int8]
     at: NDArray[np.int64]
     values: NDArray[np.float64]
-    moved: Mapping[tuple[str, int], NDArray[np.int8]]
+    moved: Mapping[tuple[str, int], tuple[NDArray[np.int8], NDArray[np.float64]]]
+    highest_od: float
     saturation: NDArray[np.float64] | None
     types: NDArray[np.int8]
     off: NDArray[np.bool_] | None
@@ -165,7 +166,8 @@ class ScoreTable:
             inside = np.ones(len(cells), bool) if k == 0 else np.isin(inverse, values)
             for population in self._populations(given.types):
                 chosen = inside if population == EVERY_CELL else inside & (given.types == _type_code(population))
-                _add(self._scope(k, population), given, chosen)
+                if chosen.any():
+                    _add(self._scope(k, population), given, chosen)
 
     def _populations(self, types: NDArray[np.int8]) -> list[str]:
         found = [name.lower() for code, name in enumerate(CELL_TYPES) if (types == code).any()]
@@ -311,13 +313,14 @@ def _cells(cells: pd.DataFrame, assay: Assay, context: SlideContext | None, imag
         pattern = _codes(part[PATTERN_COLUMN], PATTERN_NAMES)
         known = np.flatnonzero(pattern >= 0)
         values[known, first + len(OD_SUMS) + pattern[known]] = 1
-    moved: dict[tuple[str, int], NDArray[np.int8]] = {}
-    for what, level in variants(part, assay, context):
-        moved[what, sum(key[0] == what for key in moved)] = level
+    moved: dict[tuple[str, int], tuple[NDArray[np.int8], NDArray[np.float64]]] = {}
+    for what, level, moved_od in variants(part, assay, context):
+        moved[what, sum(key[0] == what for key in moved)] = level, moved_od
     types = np.full(len(cells), -1, np.int8)
     if CELL_TYPE_COLUMN in cells.columns:
         types = _codes(cells[CELL_TYPE_COLUMN], CELL_TYPES)
-    return _Cells(reason, at, values, moved, _saturation(part, assay.compartment), types, off if told else None)
+    saturation = _saturation(part, assay.compartment)
+    return _Cells(reason, at, values, moved, assay.atm_max_od, saturation, types, off if told else None)
 
 
 def _codes(values: pd.Series, names: Sequence[str]) -> NDArray[np.int8]:
@@ -347,13 +350,13 @@ def _add(scope: _Scope, given: _Cells, chosen: NDArray[np.bool_]) -> None:
     blocks = BlockTallies(given.at[inside], given.values[inside], 0.0).coarser(1)
     scope.at.append(blocks.at)
     scope.values.append(blocks.values)
-    for (what, k), level in given.moved.items():
-        counts = np.bincount(level[inside], minlength=4).astype(np.float64)
+    for (what, k), (level, od) in given.moved.items():
+        sums = Tallies.of_cells(level[inside], od[inside], given.highest_od)
         each = scope.moved.setdefault(what, [])
         if k < len(each):
-            each[k] = each[k] + counts
+            each[k] += sums
         else:
-            each.append(counts)
+            each.append(sums)
     if given.saturation is None:
         scope.judged = False
         return

@@ -187,3 +187,12 @@ def test_coverage_on_patchy_tissue(side):
 def test_tallies_refuse_nothing_silently():
     with pytest.raises(ValueError, match="negative"):
         Tallies.of_counts(-1, 0, 0, 0)
+
+
+def test_the_mean_density_of_unstained_tissue_lies_in_its_interval():
+    tallies = blocks((400, 0, 0, 0), side=2)
+    tallies.values[:, TALLIES.index("od")] = -0.01 * tallies.values[:, 0] * (1 + 0.2 * (tallies.at[:, 0] % 3))
+    found = interval(SCORES["mean_dab_od"], sampling(tallies))
+    value = float(SCORES["mean_dab_od"].of(tallies.total))
+    assert found.method == FEW
+    assert found.low < value < found.high < 0

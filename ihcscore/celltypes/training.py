@@ -17,6 +17,7 @@ from ihcscore.celltypes.model import CellClassifier
 from ihcscore.celltypes.types import type_named
 from ihcscore.errors import InputError, MissingExtra
 from ihcscore.io.regions import read_regions
+from ihcscore.io.regions.reading import Move
 
 NEAREST_UM = 10.0
 """How far from a nucleus' centroid a point may be set."""
@@ -48,7 +49,9 @@ class Labels:
     notes: tuple[str, ...] = ()
 
 
-def read_labels(path: Path, cells: pd.DataFrame, dimensions: tuple[int, int], mpp: float) -> Labels:
+def read_labels(
+    path: Path, cells: pd.DataFrame, dimensions: tuple[int, int], mpp: float, move: Move | None = None
+) -> Labels:
     """Read which cells are what from QuPath's GeoJSON: points set on cells, or regions whose cells all are.
 
     Parameters
@@ -61,6 +64,8 @@ def read_labels(path: Path, cells: pd.DataFrame, dimensions: tuple[int, int], mp
         Width and height of the image, level-0 pixels.
     mpp : float
         um per pixel.
+    move : callable, optional
+        Converts positions in the file, shape (n, 2), to level-0 pixels.
 
     Returns
     -------
@@ -78,13 +83,14 @@ def read_labels(path: Path, cells: pd.DataFrame, dimensions: tuple[int, int], mp
     given: list[tuple[int, str]] = []
     if points and len(xy):
         places = np.array([point for point, _ in points])
+        places = places if move is None else move(places)
         distance, index = (np.asarray(values) for values in cKDTree(xy).query(places))
         near = distance * mpp <= NEAREST_UM
         given += [(int(row), kind) for (_, kind), row in zip(points, index, strict=True)]
         given = [each for each, is_near in zip(given, near, strict=True) if is_near]
     lost = len(points) - len(given)
     if not points or _has_areas(path):
-        for region in read_regions(path, dimensions, mpp).regions:
+        for region in read_regions(path, dimensions, mpp, move).regions:
             kind = type_named(region.classification)
             if kind:
                 inside = np.flatnonzero(shapely.intersects_xy(region.geometry, xy[:, 0], xy[:, 1]))

@@ -29,7 +29,7 @@ def train(
     from ihcscore.celltypes.training import read_labels
     from ihcscore.celltypes.training import train as train_on
     from ihcscore.outputs.tables import read_cells
-    from ihcscore.results import CELLS, ImageFolder
+    from ihcscore.results import CELLS, ImageFolder, place_of
 
     if len(labels) != len(results):
         raise typer.BadParameter(f"{len(labels)} files for {len(results)} results", param_hint="--labels")
@@ -39,7 +39,8 @@ def train(
         image = result.summary["image"]
         cells = read_cells(folder / CELLS)
         tables.append(cells)
-        labelled.append(read_labels(path, cells, (image["width"], image["height"]), image["mpp"]))
+        size = image["width"], image["height"]
+        labelled.append(read_labels(path, cells, size, image["mpp"], place_of(result).back))
         for note in labelled[-1].notes:
             print(f"note: {path.name}: {note}", file=sys.stderr)
         about = {"cells_sha256": result.summary["cells"]["sha256"], "segmenter": result.summary["segmenter"]["name"]}

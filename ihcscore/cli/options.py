@@ -80,11 +80,11 @@ def changes(
     if scores is not None:
         fields["scores"] = tuple(name.strip() for name in scores.split(","))
     if classifier is not None:
-        fields |= {"classifier": str(classifier), "classifier_sha256": None}
+        fields |= {"classifier": str(classifier), "classifier_sha256": None, "tumor_rule": False}
     if tumor_rule and classifier is not None:
         raise typer.BadParameter("a --classifier tells types of cells already", param_hint="--tumor-rule")
     if tumor_rule:
-        fields["tumor_rule"] = True
+        fields |= {"tumor_rule": True, "classifier": None, "classifier_sha256": None}
     if exclude:
         fields["exclude"] = tuple(exclude)
     if stains is not None:

@@ -45,7 +45,8 @@ def show_scores(rows: Sequence[ScoreRow], assay: "Assay") -> None:
         if row.status != OK and row.cells is None:
             table.add_row(name, *["-"] * (1 + len(classes) + len(shown)), row.status)
             continue
-        left_out = (row.cut_by_border, row.unmeasurable, row.in_artifact, row.excluded)
+        left_out = [row.cut_by_border, row.unmeasurable, row.in_artifact, row.excluded]
+        left_out += [row.off_color] * assay.exclude_off_color
         table.add_row(
             name,
             str(row.cells),

@@ -15,6 +15,8 @@ REQUIRED: dict[str, type | tuple[type, ...]] = {
     "libraries": dict,
     "assay": dict,
     "context": dict,
+    "warnings": list,
+    "segmenter.name": str,
     "input.name": str,
     "input.sha256": str,
     "image.mpp": (int, float),

@@ -56,6 +56,19 @@ class Tallies:
         values[..., : len(CLASS_COUNTS)] = counts
         return cls(values)
 
+    @classmethod
+    def of_cells(cls, level: NDArray[np.int8], od: Values, highest_od: float) -> "Tallies":
+        """Sum up cells by class, 0 to 3, and their densities, and these clipped and divided by `highest_od`."""
+        values = np.zeros(len(TALLIES))
+        values[: len(CLASS_COUNTS)] = np.bincount(level, minlength=len(CLASS_COUNTS))
+        clipped = np.clip(od, 0, highest_od) / highest_od
+        values[len(CLASS_COUNTS) : len(CLASS_COUNTS) + len(OD_SUMS)] = od.sum(), clipped.sum()
+        return cls(values)
+
+    def __add__(self, other: "Tallies") -> "Tallies":
+        """Put sets of cells together."""
+        return Tallies(self.values + other.values)
+
     def __getitem__(self, name: str) -> Values:
         return np.asarray(self.values[..., TALLIES.index(name)])
 

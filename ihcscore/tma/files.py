@@ -13,6 +13,7 @@ from ihcscore.atomic import write_bytes
 from ihcscore.errors import InputError
 from ihcscore.io.regions import Region
 from ihcscore.io.regions.base import named
+from ihcscore.outputs.geojson import HERE, Place
 from ihcscore.tma.grid import MISSING, OK, Core, CoreGrid
 
 COLUMNS = tuple(field.name for field in fields(Core))
@@ -97,21 +98,23 @@ def read_sheet(path: Path) -> dict[tuple[str, str], str]:
     return dict(zip(keys, (row["patient"] for row in rows), strict=True))
 
 
-def core_regions(cores: Iterable[Core], mpp: float) -> list[Region]:
-    """Give the cores as circles in level-0 pixels, each under the name that its row of scores will have.
+def core_regions(cores: Iterable[Core], mpp: float, place: Place = HERE) -> list[Region]:
+    """Give the cores as circles, each under the name that its row of scores will have.
 
     Parameters
     ----------
     cores : iterable of Core
     mpp : float
         um per level-0 pixel.
+    place : Place
+        Of level-0 pixels in the frame that is wanted; level-0 pixels unless given.
 
     Returns
     -------
     list of Region
         In the same order. A core called as other rows are, such as "image", has another name as a region.
     """
-    return named((core.name, CLASS, _circle(core, mpp)) for core in cores)
+    return named((core.name, CLASS, shapely.transform(_circle(core, mpp), place)) for core in cores)
 
 
 def _circle(core: Core, mpp: float) -> shapely.Polygon:

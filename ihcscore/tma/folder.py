@@ -4,16 +4,19 @@ import shutil
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+import shapely
+
 from ihcscore.assay import assay_from_dict
 from ihcscore.errors import OutputError
-from ihcscore.io.slides.opening import files_sha256
-from ihcscore.results import ImageFolder, failed_rows, results_in
+from ihcscore.results import ImageFolder, failed_rows, regions_of, results_in
 from ihcscore.tma.files import core_regions, read_grid, read_sheet
 from ihcscore.tma.grid import CoreGrid
 from ihcscore.tma.patients import CoreRow, PatientRow, core_row, failed_core, patient_rows, write_rows
 
 GRIDS, CORES, PATIENTS = "grids", "cores.csv", "patients.csv"
 
+OTHERWISE = 0.01
+"""Share of a core's area that may lie otherwise than when it was scored."""
 Patients = Mapping[tuple[str, str], str]
 """Patient by slide and core."""
 
@@ -37,18 +40,28 @@ def copy_grids(source: Path, out: Path) -> None:
         raise OutputError(f"cannot copy {source / GRIDS} to {out / GRIDS}: {error}") from error
 
 
-def recorded_patients(out: Path, except_slides: Iterable[str] = ()) -> dict[tuple[str, str], str]:
-    """Read which core of a result folder is of which patient, leaving out some slides.
+def recorded_patients(out: Path) -> dict[tuple[str, str], str]:
+    """Read which core of a result folder is of which patient, by slide and core; cores without patient are not listed.
 
     Raises
     ------
     InputError
         If ``cores.csv`` is damaged.
     """
-    if not is_array(out):
-        return {}
-    left_out = set(except_slides)
-    return {key: patient for key, patient in read_sheet(out / CORES).items() if key[0] not in left_out}
+    listed = read_sheet(out / CORES) if is_array(out) else {}
+    return {key: patient for key, patient in listed.items() if patient}
+
+
+def recorded_grids(out: Path, slides: Iterable[str]) -> dict[str, CoreGrid]:
+    """Read the grids that a result folder has of some slides.
+
+    Raises
+    ------
+    InputError
+        If one is damaged.
+    """
+    paths = {slide: out / GRIDS / f"{slide}.csv" for slide in slides}
+    return {slide: read_grid(path) for slide, path in paths.items() if path.is_file()}
 
 
 def write_arrays(out: Path, patients: Patients) -> tuple[list[CoreRow], list[PatientRow], list[str]]:
@@ -81,7 +94,7 @@ def write_arrays(out: Path, patients: Patients) -> tuple[list[CoreRow], list[Pat
         of = {core.name: patients.get((slide, core.name), "") for core in grid.cores}
         if slide in failed:
             cores += [failed_core(slide, core, failed[slide], of[core.name]) for core in grid.cores]
-        elif slide in results and _was_scored_by(results[slide], path.with_suffix(".geojson"), grid):
+        elif slide in results and _was_scored_by(results[slide], grid):
             cores += _cores(results[slide], grid, of)
         elif slide in results:
             warnings.append(f"{slide}: was not scored by {GRIDS}/{path.name}; its cores are left out of {CORES}")
@@ -94,13 +107,18 @@ def write_arrays(out: Path, patients: Patients) -> tuple[list[CoreRow], list[Pat
     return cores, scored, warnings
 
 
-def _was_scored_by(result: ImageFolder, regions: Path, grid: CoreGrid) -> bool:
-    """Tell whether a slide's regions were the cores of a grid, which someone may have found or changed since."""
-    recorded = result.summary["input"].get("regions", {}).get("sha256")
-    names = {region.name for region in core_regions(grid.present, 1.0)}
-    return (
-        regions.is_file() and files_sha256((regions,)) == recorded and names <= {row.region for row in result.regions}
-    )
+def _was_scored_by(result: ImageFolder, grid: CoreGrid) -> bool:
+    """Tell whether a slide's regions were the cores of a grid, which someone may have found anew or changed since."""
+    image, scored = result.summary["image"], {region.name: region.geometry for region in regions_of(result).regions}
+    canvas = shapely.box(0, 0, image["width"], image["height"])
+    if len(scored) != len(grid.present):
+        return False
+    for core in core_regions(grid.present, image["mpp"]):
+        circle = core.geometry.intersection(canvas)
+        drawn = scored.get(core.name, shapely.Polygon())
+        if circle.symmetric_difference(drawn).area > OTHERWISE * circle.area:
+            return False
+    return True
 
 
 def _cores(result: ImageFolder, grid: CoreGrid, patients: Mapping[str, str]) -> list[CoreRow]:

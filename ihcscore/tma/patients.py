@@ -61,9 +61,9 @@ class PatientRow:
     ----------
     patient : str
     cores, cores_without_score : int
-        Cores that were scored; cores of the patient that are missing, failed or hold no cell to score.
+        Cores that were scored; cores of the patient that are missing, failed or hold too few cells, or none.
     cells, negative, weak, moderate, strong : int
-        Over all scored cores.
+        Over all cores, those with too few cells for a score of their own, too.
     percent_positive, h_score : float or None
         Of all cells together.
     h_score_mean, h_score_min, h_score_max : float or None
@@ -129,7 +129,7 @@ def patient_rows(cores: Iterable[CoreRow]) -> list[PatientRow]:
 
 def _patient_row(patient: str, members: Sequence[CoreRow]) -> PatientRow:
     scored = [core for core in members if core.status == OK]
-    counts = {name: sum(getattr(core, name) or 0 for core in scored) for name in CLASS_COUNTS}
+    counts = {name: sum(getattr(core, name) or 0 for core in members) for name in CLASS_COUNTS}
     each = [core.h_score for core in scored if core.h_score is not None]
     return PatientRow(
         patient,
@@ -142,8 +142,8 @@ def _patient_row(patient: str, members: Sequence[CoreRow]) -> PatientRow:
         h_score_mean=sum(each) / len(each) if each else None,
         h_score_min=min(each, default=None),
         h_score_max=max(each, default=None),
-        status=OK if scored else UNSCORABLE,
-        reason="" if scored else f"none of its {len(members)} cores has a cell to score",
+        status=OK if any(counts.values()) else UNSCORABLE,
+        reason="" if any(counts.values()) else f"none of its {len(members)} cores has a cell to score",
     )
 
 

@@ -9,7 +9,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from ihcscore.assay import Assay
-from ihcscore.batch import score_files
+from ihcscore.batch import place_for, score_files
 from ihcscore.context import look_at
 from ihcscore.errors import DamagedResult, IhcscoreError, OutputError
 from ihcscore.io.inputs import ImageInput
@@ -18,7 +18,7 @@ from ihcscore.io.slides.opening import open_slide
 from ihcscore.rescoring import rescore_folder
 from ihcscore.results import RunReport
 from ihcscore.tma.files import core_regions, read_grid, read_sheet, write_grid
-from ihcscore.tma.folder import GRIDS, copy_grids, recorded_patients, write_arrays
+from ihcscore.tma.folder import GRIDS, copy_grids, recorded_grids, recorded_patients, write_arrays
 from ihcscore.tma.grid import CoreGrid, find_cores
 from ihcscore.tma.patients import CoreRow, PatientRow
 from ihcscore.tma.picture import write_picture
@@ -86,17 +86,23 @@ def score_arrays(
     """
     out, assay = Path(out), assay.replace(only_regions=True)
     listed = read_sheet(sheet) if sheet is not None else {}
+    had = recorded_patients(out)
     with TemporaryDirectory() as folder:  # a folder that is refused keeps its own grids
-        found = Path(folder)
-        grids, refused = find_grids(inputs, assay, found, grid=grid, core_mm=core_mm)
-        patients = _patients(listed, grids)
+        found, origin = Path(folder), options.get("origin", "canvas")
+        grids, refused = find_grids(inputs, assay, found, grid=grid, core_mm=core_mm, origin=origin)
+        _refuse_unclear(listed, grids)
         ready = [replace(item, regions=_regions(found, item)) if item.name in grids else item for item in inputs]
         run = score_files(ready, assay, out, refused=refused, **options)
         if grids:
             copy_grids(found, out)
-    recorded = recorded_patients(out, [item.name for item in inputs])
-    cores, scored, warnings = write_arrays(out, recorded | patients)
-    return ArrayReport(run, tuple(cores), tuple(scored), (*_doubtful(grids), *warnings, *_unknown(listed, grids)))
+    names = {item.name for item in inputs}
+    known = {**recorded_grids(out, names), **grids}
+    patients = {key: patient for key, patient in had.items() if key[0] not in names} | _patients(listed, known)
+    cores, scored, warnings = write_arrays(out, patients)
+    told = [*_doubtful(grids), *warnings, *_unknown(listed, known)]
+    lost = sorted({slide for slide, _ in had} & names) if sheet is None else []
+    told += [f"{slide}: its cores had patients, and have none without --sheet" for slide in lost]
+    return ArrayReport(run, tuple(cores), tuple(scored), tuple(told))
 
 
 def rescore_arrays(measured: str | Path, out: str | Path, assay: Assay | None = None, **options: Any) -> ArrayReport:
@@ -133,6 +139,7 @@ def find_grids(
     *,
     grid: Path | None = None,
     core_mm: float | None = None,
+    origin: str = "canvas",
 ) -> tuple[dict[str, CoreGrid], dict[str, str]]:
     """Find or read the grids of slides; write them, their cores as regions, and pictures to ``out/grids``.
 
@@ -140,6 +147,8 @@ def find_grids(
     ----------
     inputs, assay, out, grid, core_mm
         As of `score_arrays`.
+    origin : "canvas" or "bounds"
+        Of the regions' coordinates, as in `ihcscore.batch.Options`.
 
     Returns
     -------
@@ -158,7 +167,7 @@ def find_grids(
     grids, refused = dict[str, CoreGrid](), dict[str, str]()
     for item in inputs:
         try:
-            grids[item.name] = _grid_of(item, assay, Path(out), grid, core_mm)
+            grids[item.name] = _grid_of(item, assay, Path(out), grid, core_mm, origin)
         except OutputError:
             raise
         except IhcscoreError as error:
@@ -166,9 +175,11 @@ def find_grids(
     return grids, refused
 
 
-def _grid_of(item: ImageInput, assay: Assay, out: Path, given: Path | None, core_mm: float | None) -> CoreGrid:
+def _grid_of(
+    item: ImageInput, assay: Assay, out: Path, given: Path | None, core_mm: float | None, origin: str
+) -> CoreGrid:
     with closing(open_slide(item.path, item.mpp if item.mpp is not None else assay.mpp)) as slide:
-        look, mpp = look_at(slide, assay), slide.mpp
+        look, mpp, place = look_at(slide, assay), slide.mpp, place_for(item.path, slide, origin)[0]
     if given is None:
         found = find_cores(look.tissue, None if core_mm is None else core_mm * 1000)
     else:
@@ -176,7 +187,7 @@ def _grid_of(item: ImageInput, assay: Assay, out: Path, given: Path | None, core
     if not found.present:
         raise IhcscoreError("no core of its grid has tissue")
     write_grid(out / GRIDS / f"{item.name}.csv", found)
-    write_regions(_regions(out, item), core_regions(found.present, mpp))
+    write_regions(_regions(out, item), core_regions(found.present, mpp, place))
     write_picture(out / GRIDS / f"{item.name}.png", look.coarse, look.tissue.um, found)
     return found
 
@@ -202,7 +213,6 @@ def _doubtful(grids: dict[str, CoreGrid]) -> list[str]:
 
 def _patients(listed: dict[tuple[str, str], str], grids: dict[str, CoreGrid]) -> dict[tuple[str, str], str]:
     """Give the patient of each core that a sheet lists, by slide and core."""
-    _refuse_unclear(listed, grids)
     places = [(slide, core.name) for slide, grid in grids.items() for core in grid.cores]
     found = {place: listed.get(place, listed.get(("", place[1]), "")) for place in places}
     return {place: patient for place, patient in found.items() if patient}

@@ -14,6 +14,7 @@ from ihcscore.celltypes.training import Labels, read_labels, train
 from ihcscore.celltypes.types import CellTyper, type_named
 from ihcscore.errors import IhcscoreError, InputError
 from ihcscore.io.regions import Region
+from ihcscore.outputs.geojson import Place
 from ihcscore.regions import RegionSet
 
 pytest.importorskip("sklearn")
@@ -164,6 +165,21 @@ def test_labels_are_points_or_regions(tmp_path):
     only = geojson(tmp_path / "one.geojson", feature("Point", near[0].tolist(), "Tumor"))
     with pytest.raises(InputError, match="1 types"):
         read_labels(only, cells, (2000, 2000), 0.5)
+
+
+def test_labels_on_a_tile_lie_where_its_geojson_does(tmp_path):
+    cells, tumor = cells_of()
+    place = Place(1000, 400, 2)
+    kinds = np.where(tumor, "Tumor", "Stroma")
+    at = place(cells[["x_px", "y_px"]].to_numpy()).tolist()
+    path = tmp_path / "labels.geojson"
+    geojson(path, *(feature("Point", xy, kind) for xy, kind in zip(at, kinds, strict=True)))
+    labels = read_labels(path, cells, (2000, 2000), 0.5, place.back)
+    assert labels.types.tolist() == kinds.tolist()
+    area = [[[1000, 400], [2990, 400], [2990, 4400], [1000, 4400], [1000, 400]]]
+    geojson(path, feature("Polygon", area, "Tumor"), feature("Point", at[int(np.argmin(tumor))], "Stroma"))
+    labels = read_labels(path, cells, (2000, 2000), 0.5, place.back)
+    assert (labels.types == "Tumor").sum() == (cells["x_px"] <= 995).sum()
 
 
 def test_labels_that_do_not_count_are_said(tmp_path):

@@ -5,7 +5,9 @@ import shutil
 
 import numpy as np
 import pytest
+import tifffile
 from conftest import discs
+from PIL import Image
 from slides import write_svs
 from typer.testing import CliRunner
 
@@ -225,3 +227,70 @@ def test_cores_that_overlap_are_told(array, tmp_path):
     grid.write_text("name,x_um,y_um,diameter_um\nA,250,250,320\nB,400,250,320\nC,750,250,320\n")
     result = run(array / "t1.svs", "-o", tmp_path / "out", "--grid", grid, "--segmenter", "watershed")
     assert "1 pairs of cores overlap (A and B)" in result.stderr
+
+
+def test_a_failed_slide_keeps_its_cores_and_patients_over_later_runs(array, tmp_path):
+    slide, out = tmp_path / "t1.svs", tmp_path / "out"
+    shutil.copy(array / "t1.svs", slide)
+    how = ("-o", out, "--segmenter", "watershed")
+    sheet = ("--sheet", array / "sheet.csv")
+    assert run(slide, *how, *sheet).exit_code == 0
+    good = slide.read_bytes()
+    slide.write_bytes(good[: len(good) // 2])
+    result = run(slide, *how, *sheet)
+    assert result.exit_code == 1
+    assert "in no grid" not in result.stderr.replace("1 cores of the sheet are in no grid: C-9", "")
+    patients = {row["patient"]: row for row in rows(out / "patients.csv")}
+    assert (patients["P1"]["cores"], patients["P1"]["cores_without_score"]) == ("0", "2")
+    result = run(array / "t2.svs", *how)
+    assert "failed in an earlier run and were not scored now: t1" in result.stderr
+    cores = rows(out / "cores.csv")
+    assert {row["status"] for row in cores if row["slide"] == "t1"} == {"failed", MISSING}
+    assert {row["patient"] for row in cores if row["slide"] == "t1"} == {"", "P1", "P2", "P3"}
+    again = tmp_path / "again"
+    CliRunner().invoke(app, ["rescore", str(out), "-o", str(again)], catch_exceptions=False)
+    assert {row["status"] for row in rows(again / "cores.csv") if row["slide"] == "t1"} == {"failed", MISSING}
+
+
+def test_patients_that_are_lost_are_told(array, tmp_path):
+    how = (array / "t1.svs", "-o", tmp_path / "out", "--segmenter", "watershed")
+    assert run(*how, "--sheet", array / "sheet.csv").exit_code == 0
+    assert "t1: its cores had patients, and have none without --sheet" in run(*how).stderr
+
+
+def test_cores_have_the_cells_of_their_circles_wherever_the_image_lies(array, tmp_path):
+    rgb = tifffile.imread(array / "t1.svs", key=0)
+    found = {}
+    for name in ("t", "t [d=2,x=1000,y=400,w=6000,h=4000]"):
+        Image.fromarray(rgb).save(tmp_path / f"{name}.png")
+        result = run(tmp_path / f"{name}.png", "--mpp", MPP, "-o", tmp_path / name, "--segmenter", "watershed")
+        assert result.exit_code == 0, result.output
+        found[name] = rows(tmp_path / name / "cores.csv")
+        for row in found[name]:
+            row["slide"] = ""
+    plain, placed = found.values()
+    assert placed == plain
+    assert len({row["h_score"] for row in plain}) > 3
+
+
+def test_a_grid_that_was_changed_does_not_get_the_scores(array, tmp_path):
+    out = tmp_path / "out"
+    assert run(array / "t1.svs", "-o", out, "--segmenter", "watershed").exit_code == 0
+    grid = (out / "grids" / "t1.csv").read_text("utf-8-sig")
+    place = next(row for row in rows(out / "grids" / "t1.csv") if row["name"] == "A-2")["x_um"]
+    for old, new in ((f",{place},", f",{float(place) + 60},"), ("A-2,", "A-9,")):
+        (out / "grids" / "t1.csv").write_text(grid.replace(old, new, 1))
+        again = tmp_path / old[:2].strip(",")
+        result = CliRunner().invoke(app, ["rescore", str(out), "-o", str(again)], catch_exceptions=False)
+        assert "t1: was not scored by grids/t1.csv" in result.stderr
+        assert not (again / "cores.csv").exists()
+
+
+def test_patients_are_scored_by_all_their_cells(array, tmp_path):
+    out = tmp_path / "out"
+    how = ("--segmenter", "watershed", "--sheet", array / "sheet.csv", "--scores", "ki67,h_score")
+    assert run(array / "t1.svs", "-o", out, *how).exit_code == 0
+    cores = {row["core"]: row for row in rows(out / "cores.csv")}
+    patient = next(row for row in rows(out / "patients.csv") if row["patient"] == "P1")
+    assert int(patient["cells"]) == int(cores["A-1"]["cells"]) + int(cores["A-2"]["cells"]) > 0
+    assert patient["status"] == "ok"
