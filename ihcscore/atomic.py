@@ -1,4 +1,4 @@
-"""Write a file whole or not at all."""
+"""Write a file whole or not at all, and into a folder by one run at a time."""
 
 import os
 from collections.abc import Iterator
@@ -6,6 +6,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from ihcscore.errors import OutputError
+
+LOCK = ".lock"
 
 
 @contextmanager
@@ -37,6 +39,36 @@ def atomic_path(path: Path) -> Iterator[Path]:
     finally:
         with suppress(OSError):
             part.unlink(missing_ok=True)
+
+
+@contextmanager
+def alone_in(folder: Path) -> Iterator[None]:
+    """Keep other processes from writing into a folder, as long as the block runs; it ends with the process.
+
+    Parameters
+    ----------
+    folder : Path
+        Made when missing; the file ``.lock`` in it stays.
+
+    Raises
+    ------
+    OutputError
+        If another process writes into it, or it cannot be written.
+    """
+    from filelock import FileLock, Timeout  # slow to load
+
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(folder / LOCK)
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise OutputError(f"another run writes to {folder}: wait until it is done, or choose another folder") from None
+    except OSError as error:
+        raise OutputError(f"cannot write to {folder}: {error.strerror or error}") from error
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def write_bytes(path: Path, data: bytes | memoryview) -> None:

@@ -12,9 +12,11 @@ import pandas as pd
 
 import ihcscore
 from ihcscore.assay import INPUT_FIELDS, Assay, load_assay
+from ihcscore.atomic import alone_in
 from ihcscore.celltable import TableDigest
 from ihcscore.context import SlideContext, Survey, look_at, settle_context
 from ihcscore.errors import DamagedResult, IhcscoreError, InputError, OutputError, ResultMismatch
+from ihcscore.geometry import HERE, Place
 from ihcscore.io.images import printable_name
 from ihcscore.io.inputs import ImageInput
 from ihcscore.io.nuclei import NucleiFile, nuclei_for, read_nuclei
@@ -24,7 +26,7 @@ from ihcscore.io.slides.opening import SLIDE_SUFFIXES, open_slide, slide_sha256
 from ihcscore.measuring import Prepared, make_job, measure, prepare
 from ihcscore.memory import give_back_memory
 from ihcscore.offcolor import warning_of
-from ihcscore.outputs.geojson import HERE, WRITTEN, Place, write_geojson
+from ihcscore.outputs.geojson import WRITTEN, write_geojson
 from ihcscore.outputs.overlay import DRAWN, write_overlay
 from ihcscore.outputs.scoremap import MAPPED, write_score_map
 from ihcscore.outputs.summary import write_summary
@@ -54,6 +56,7 @@ from ihcscore.results import (
     file_sha256,
     foreign_files,
     parameters_digest,
+    place_of,
     pooled_rows,
     results_in,
     run_parameters,
@@ -72,6 +75,8 @@ MANY_BLOCKS = 4
 SHOWN = tuple(dict.fromkeys((*WRITTEN, *DRAWN, *MAPPED)))
 """Columns of the cell table that pictures and GeoJSON are made of."""
 
+ROUNDED_PX = 2
+"""By so much the size in a tile's name may differ from the tile's: QuPath rounds it."""
 SLIDE_PX = 8192
 """An image with a longer side is shown as a map of scores, not of outlines, and its GeoJSON is written on request."""
 
@@ -151,11 +156,13 @@ def score_files(
     ResultMismatch
         If the folder holds results of other parameters and they are not to be overwritten.
     OutputError
-        If the folder cannot be written.
+        If the folder cannot be written, or another run writes into it.
     """
-    chosen = Options(**options)
-    with runner_for(chosen.workers, chosen.scheduler, make_job) as runner:
-        run = _Run(Path(out), assay, changes or {}, chosen, runner, progress or _in_silence)
+    chosen, out = Options(**options), Path(out)
+    if out.exists() and not out.is_dir():
+        raise OutputError(f"cannot write results into {out}: it is a file, give a folder")
+    with alone_in(out), runner_for(chosen.workers, chosen.scheduler, make_job) as runner:
+        run = _Run(out, assay, changes or {}, chosen, runner, progress or _in_silence)
         run.claim(inputs)
         for item in inputs:
             if item.name in (refused or {}):
@@ -240,14 +247,15 @@ class _Run:
         self.failed: list[str] = []
         self.failures: list[ScoreRow] = []
         self.failed_before: list[ScoreRow] = []
+        self.names: set[str] = set()
+        self.groups: set[str] = set()
         self.warnings: list[str] = []
         self.kept = 0
 
     def claim(self, inputs: Sequence[ImageInput]) -> None:
         """Mark the folder with the parameters, or refuse one that holds results of others."""
-        if self.out.exists() and not self.out.is_dir():
-            raise OutputError(f"cannot write results into {self.out}: it is a file, give a folder")
         by_name = {item.name: self.assay_of(item) for item in inputs}
+        self.names, self.groups = set(by_name), {item.group for item in inputs if item.group}
         known = {parameters_digest(assay) for assay in self.assays.values()}
         results, _ = results_in(self.out)
         for result in results:
@@ -371,7 +379,8 @@ class _Run:
             discard_parts(folder)
         parts = self._parts(folder, source, prepared)
         context = prepared.job.context
-        task = Task(item.path.resolve(), slide.mpp, assay, context, source.nuclei_path) if slide.files else None
+        given = source.nuclei_path, source.place
+        task = Task(item.path.resolve(), slide.mpp, assay, context, *given) if slide.files else None
         measure(
             prepared,
             parts,
@@ -380,6 +389,8 @@ class _Run:
             lambda done, all_: self.progress(item.name, number + 0.9 * done / max(all_, 1)),
         )
         give_back_memory()
+        if set(prepared.keys) - set(parts.done()):
+            raise ResultMismatch(f"{item.name}: parts of it are gone: does another run write to {self.out.name}?")
         if folder.is_dir():
             discard_result(folder)
         self._put_together(source, folder, prepared, parts)
@@ -482,25 +493,29 @@ class _Run:
         if changed:
             raise ResultMismatch(f"{item.path.name}: {item.name} was scored with another {changed}: --overwrite it")
         with closing(self._open(item)) as slide:
+            if not all((folder / name).exists() for name in (QUALITY, BLOCKS)):
+                return False
             missing = [name for name in self._wanted(slide) if not (folder / name).exists()]
             if missing:
                 self._write(folder, _Source.of(item, slide, self), missing)
         self.kept += not missing
+        self._warn_of_twin(result.summary["input"]["sha256"], item.name)
         return True
 
     def _changed(self, item: ImageInput, result: ImageFolder, shared: SlideContext | None) -> str:
         """Name what differs between an input and its result; empty if nothing does."""
-        mpp = item.mpp if item.mpp is not None else self.assay.mpp
         given = result.summary["input"]
         nuclei = None if item.nuclei is None else file_sha256(nuclei_for(item.path, item.nuclei))
         regions = None if item.regions is None else file_sha256(regions_for(item.path, item.regions))
         with closing(self._open(item)) as slide:
-            sha256 = slide_sha256(slide)
+            sha256, mpp = slide_sha256(slide), slide.mpp
+            place, _ = place_for(item.path, slide, self.options.origin)
         differs = {
             "nuclei": given.get("nuclei", {}).get("sha256") != nuclei,
             "regions": given.get("regions", {}).get("sha256") != regions,
             "input file": given["sha256"] != sha256,
-            "pixel size": mpp is not None and result.summary["image"]["mpp"] != mpp,
+            "pixel size": result.summary["image"]["mpp"] != mpp,
+            "origin": place_of(result) != place,
             "group": result.row.group != item.group,
             "background or stains of its group": shared is not None and context_of(result).light != shared.light,
         }
@@ -524,6 +539,16 @@ class _Run:
         for name in names:
             writers[name](folder / name)
 
+    def _warn_of_pools(self, results: Sequence[ImageFolder]) -> None:
+        """Say which pools hold images that were not named this time."""
+        others: dict[str, list[str]] = {}
+        for result in results:
+            if result.row.group in self.groups and result.row.image not in self.names:
+                others.setdefault(result.row.group, []).append(result.row.image)
+        self.warnings += [
+            f"{group} is pooled with {', '.join(names)}, scored before" for group, names in others.items()
+        ]
+
     def all_rows(self) -> list[ScoreRow]:
         """Give the rows of every image in the folder, then of the groups."""
         results, damaged = results_in(self.out)
@@ -532,6 +557,7 @@ class _Run:
         if self.failed_before:
             names = ", ".join(row.image for row in self.failed_before)
             self.warnings.append(f"failed in an earlier run and were not scored now: {names}; {SCORES} still says so")
+        self._warn_of_pools(results)
         failed = {row.image for row in failures}
         good = [result for result in results if result.row.image not in failed]
         rows = [row for result in good for row in (result.row, *result.regions)]
@@ -594,9 +620,21 @@ def place_for(path: Path, slide: Slide, origin: str = "canvas") -> tuple[Place, 
     slide : Slide
     origin : "canvas" or "bounds"
         As in `Options`.
+
+    Raises
+    ------
+    InputError
+        If its name states another size than it has.
     """
     tile = tile_place(path.name)
     if tile is not None:
+        wanted = tile.width / tile.downsample, tile.height / tile.downsample
+        if any(abs(size - should) > ROUNDED_PX for size, should in zip(slide.dimensions, wanted, strict=True)):
+            raise InputError(
+                path,
+                f"is {slide.dimensions[0]} x {slide.dimensions[1]} pixels, its name says {wanted[0]:g} x {wanted[1]:g} "
+                f"(w and h / d): rename it, so that its place is right or not stated",
+            )
         note = f"a tile of {tile.slide}: its GeoJSON lies on that slide, at {tile.x:g}, {tile.y:g}"
         return Place(tile.x, tile.y, tile.downsample), [note]
     if origin == "bounds":

@@ -15,6 +15,7 @@ from ihcscore.errors import IhcscoreError
 from ihcscore.geometry import frame_for
 from ihcscore.io.slides.base import Slide
 from ihcscore.io.slides.flat import ArraySlide
+from ihcscore.io.slides.opening import SMALL_PIXELS
 from ihcscore.io.working import WorkingImage
 from ihcscore.stains.background import FALLBACK, Glass, find_glass
 from ihcscore.stains.density import ends
@@ -225,11 +226,17 @@ def look_at(slide: Slide, assay: Assay) -> Look:
     Returns
     -------
     Look
-        Up to 64 places of its tissue are read at the working pixel size. The glass of an image in memory is looked for
-        in all its pixels, that of a slide in its coarse image.
+        Up to 64 places of its tissue are read at the working pixel size. The glass of an image in memory, or of up to
+        16 megapixels, is looked for in all its pixels, that of other slides in their coarse image.
     """
     coarse, um = coarse_image(slide)
-    glass = find_glass(slide.rgb) if isinstance(slide, ArraySlide) else _glass_of(coarse)
+    width, height = slide.dimensions
+    if isinstance(slide, ArraySlide):
+        glass = find_glass(slide.rgb)
+    elif width * height <= SMALL_PIXELS:  # as of an array, whatever the file is
+        glass = find_glass(slide.read_level(0, (0, 0, height, width)))
+    else:
+        glass = _glass_of(coarse)
     tissue = map_tissue(coarse, um, glass.background or UNKNOWN_GLASS, slide_size_um(slide))
     wanted = glass if assay.background == "auto" else Glass(None, 0.0)
     return Look(_seen(wanted, tuple(_places(slide, tissue))), tissue, coarse)
@@ -346,7 +353,8 @@ def look_closely_at(survey: Survey, context: SlideContext) -> SlideContext:
         Without a plane where its colours do not look like H-DAB.
     """
     texture = describe(survey.places, *context.light) if survey.places else None
-    plane = find_plane(survey.pixels, context.background) if context.appearance == ESTIMATED else None
+    looks_like = estimate_stains(survey.pixels, context.background).status  # its own: others' colours are not its
+    plane = find_plane(survey.pixels, context.background) if looks_like == ESTIMATED else None
     return replace(context, texture=texture, plane=plane)
 
 

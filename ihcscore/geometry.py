@@ -5,6 +5,7 @@ In both, positions are ``x`` (right), ``y`` (down), and pixel (0, 0) covers ``[0
 are indexed ``(row, col)``.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -140,3 +141,36 @@ def um_to_px(length_um: float, mpp: float) -> float:
 def px2_to_um2(area_px: NDArray[np.float64], mpp: float) -> NDArray[np.float64]:
     """Convert areas in pixels of `mpp` um to um^2."""
     return np.asarray(area_px, np.float64) * mpp**2
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where an image's pixels lie in the frame that the outlines are written in.
+
+    Parameters
+    ----------
+    x, y : float
+        Of the image's origin.
+    scale : float
+        Units of that frame per level-0 pixel.
+    """
+
+    x: float = 0.0
+    y: float = 0.0
+    scale: float = 1.0
+
+    def __call__(self, xy: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Convert positions in level-0 pixels, shape (n, 2)."""
+        return np.asarray(xy * self.scale + (self.x, self.y))
+
+    def inverse(self, xy: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Convert positions back to level-0 pixels."""
+        return np.asarray((xy - (self.x, self.y)) / self.scale)
+
+    @property
+    def back(self) -> Callable[[NDArray[np.float64]], NDArray[np.float64]] | None:
+        """What converts positions back to level-0 pixels; None where they are such."""
+        return None if self == HERE else self.inverse
+
+
+HERE = Place()

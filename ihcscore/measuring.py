@@ -209,7 +209,7 @@ def make_job(task: Task) -> Job:
     nuclei = None
     if task.nuclei is not None:
         width, height = slide.dimensions
-        nuclei = read_nuclei(task.nuclei, (height, width), slide.mpp).labels
+        nuclei = read_nuclei(task.nuclei, (height, width), slide.mpp, task.place.back).labels
     segmenter, frame = _segmenter(task.assay, nuclei, slide)
     return Job.of(WorkingImage(slide, frame), task.context, segmenter, task.assay)
 

@@ -55,7 +55,8 @@ def off_plane(cells: pd.DataFrame, assay: Assay, plane: Plane | None) -> NDArray
     clear = np.where(area > 0, area * dark, 0).sum(axis=0) <= SATURATED * area.sum(axis=0)
     od = scored_channels(cells, assay.compartment)
     length = np.linalg.norm(od, axis=1)
-    beside = od @ np.array(plane[:3]) - plane[3]
+    red, green, blue = (od[:, k] * plane[k] for k in range(3))
+    beside = red + green + blue - plane[3]  # not as a product of matrices, whose rounding depends on how many cells
     return np.where(clear & (length > 0), beside / np.maximum(length, LIGHT_OD), np.nan)
 
 

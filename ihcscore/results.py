@@ -18,11 +18,11 @@ from ihcscore.atomic import write_bytes
 from ihcscore.celltable import digest
 from ihcscore.context import SlideContext
 from ihcscore.errors import DamagedResult, IhcscoreError, OutputError
+from ihcscore.geometry import Place
 from ihcscore.io.inputs import OVERLAY as OVERLAY
 from ihcscore.io.inputs import SUMMARY as SUMMARY
 from ihcscore.io.regions import read_regions
 from ihcscore.io.slides.opening import files_sha256
-from ihcscore.outputs.geojson import Place
 from ihcscore.outputs.summary import is_summary, read_summary
 from ihcscore.outputs.tables import iter_cells, read_cells
 from ihcscore.regions import RegionSet, in_regions, is_excluded

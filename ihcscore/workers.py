@@ -21,6 +21,7 @@ from ihcscore.assay import Assay
 from ihcscore.blocks import Job, measure_part
 from ihcscore.context import SlideContext
 from ihcscore.errors import IhcscoreError, MissingExtra
+from ihcscore.geometry import HERE, Place
 from ihcscore.parts import Key, Part
 
 AHEAD = 2
@@ -47,6 +48,8 @@ class Task:
     context : SlideContext
     nuclei : Path, optional
         File of nuclei found elsewhere.
+    place : Place
+        Of the slide in the frame of that file, where it is GeoJSON.
     """
 
     path: Path
@@ -54,6 +57,7 @@ class Task:
     assay: Assay
     context: SlideContext
     nuclei: Path | None = None
+    place: Place = HERE
 
 
 MakeJob = Callable[[Task], Job]

@@ -5,16 +5,20 @@ from importlib import resources
 
 import numpy as np
 import pytest
+import shapely
 import tomli_w
 from conftest import discs
 
 from ihcscore.assay import Assay, assay_from_dict, load_assay, preset_names
 from ihcscore.errors import AssayError, UnknownName
-from ihcscore.pipeline import score_image
+from ihcscore.io.regions import Region
+from ihcscore.pipeline import score_cells, score_image
+from ihcscore.regions import RegionSet
 from ihcscore.stains.vectors import StainMatrix
 
 RULE = resources.files("ihcscore.celltypes") / "epithelium.json"
 WEIGHTS = resources.files("ihcscore.segment") / "weights" / "nuclei.onnx"
+REGION = Region("left", "", shapely.box(0, 0, 120, 80))
 CHANGES = {
     "name": "other",
     "version": 2,
@@ -63,6 +67,9 @@ def image():
 
 
 def outcome(assay, image):
+    if assay.only_regions:
+        cells = score_image(image, mpp=0.5).measurement.cells
+        return dataclasses.asdict(score_cells(cells, assay, RegionSet((REGION,), 0.5)).scores)
     result = score_image(image, mpp=0.5, assay=assay)
     return {**dataclasses.asdict(result.scores), **result.provenance}
 

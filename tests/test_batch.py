@@ -5,6 +5,7 @@ from importlib import resources
 
 import numpy as np
 import pytest
+import tifffile
 from conftest import discs
 from PIL import Image
 
@@ -673,3 +674,48 @@ def test_groups_that_read_alike_are_said(tiles, out, tmp_path):
     assert [text for text in report.warnings if "group" in text] == [
         "groups 'P1' and 'p 1' are pooled apart: are they one?"
     ]
+
+
+def test_what_a_kept_result_was_made_with_is_compared(tmp_path, out):
+    metadata = {"axes": "YXS", "PhysicalSizeX": 0.25, "PhysicalSizeY": 0.25}
+    rgb = discs((200, 200), [(60, 60), (140, 140)], 16, 0.35, (0.3, 0.6))[0]
+    tifffile.imwrite(tmp_path / "a.ome.tif", rgb, photometric="rgb", metadata=metadata)
+    assay = load_assay("generic-nuclear")
+    for mpp in ("0.5", ""):
+        (tmp_path / "m.csv").write_text(f"path,mpp\na.ome.tif,{mpp}\n")
+        report = score_files(expand_inputs([tmp_path / "m.csv"]), assay, out)
+    assert "scored with another pixel size" in report.failed[0]
+    (out / "a" / "blocks.parquet").unlink()
+    (tmp_path / "m.csv").write_text("path,mpp\na.ome.tif,0.5\n")
+    assert not score_files(expand_inputs([tmp_path / "m.csv"]), assay, out).failed
+    assert (out / "a" / "blocks.parquet").exists()
+
+
+def test_another_origin_is_another_result(tiles, out, monkeypatch):
+    run(tiles, out)
+    monkeypatch.setattr("ihcscore.io.slides.flat.ArraySlide.bounds", (10, 20, 100, 50))
+    report = run(tiles, out, origin="bounds")
+    assert "scored with another origin" in report.failed[0]
+
+
+def test_a_copy_that_is_added_later_is_warned_of(tiles, out):
+    run(tiles, out)
+    shutil.copy(tiles / "case1_a.png", tiles / "case1_z.png")
+    assert any("case1_z: the same file as case1_a" in text for text in run(tiles, out).warnings)
+
+
+def test_pools_with_images_of_before_are_told(tiles, out):
+    assay = ASSAY.replace(group=r"case\d")
+    run(tiles, out, assay)
+    assert not any("pooled with" in text for text in run(tiles, out, assay).warnings)
+    (tiles / "case1_b.png").unlink()
+    report = run(tiles, out, assay)
+    assert "case1 is pooled with case1_b, scored before" in report.warnings
+
+
+def test_a_name_that_contradicts_the_picture_is_refused(tmp_path, out):
+    save(tmp_path / "s [x=100,y=0,w=280,h=160].png", (0.0, 0.3, 0.5))
+    save(tmp_path / "s [d=2,x=100,y=0,w=281,h=159].png", (0.0, 0.3, 0.6))
+    report = run(tmp_path, out)
+    assert [row.status for row in report.rows] == ["ok", "failed"]
+    assert "its name says 280 x 160" in report.failed[0]

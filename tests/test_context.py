@@ -29,8 +29,9 @@ def test_a_context_of_another_image_lends_its_light_alone(surveys):
     context = look_closely_at(surveys[0], settle_context(surveys[:1], ASSAY))
     assert None not in (context.plane, context.texture)
     bare = SlideContext(context.background, "given", context.stains, "given")
-    assert look_closely_at(surveys[1], bare).plane is None
     other = look_closely_at(surveys[1], context)
+    assert look_closely_at(surveys[1], bare).plane == other.plane
+    assert look_closely_at(surveys[1], replace(context, appearance="not H-DAB")).plane == other.plane
     assert other.light == context.light
     assert other.texture != context.texture
     assert other.plane != context.plane

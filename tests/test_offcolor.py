@@ -106,3 +106,10 @@ def test_a_warning_names_its_share():
     assert warning_of(row(150, 50, 5), ASSAY)[0].startswith("5 of 100 stained cells are off-colour")
     left_out = ASSAY.replace(exclude_off_color=True)
     assert warning_of(row(150, 50, 6), left_out)[0].startswith("6 of 106 stained")
+
+
+def test_a_cell_is_told_alike_alone_and_among_others():
+    cells = table(stained(500))
+    whole = off_plane(cells, ASSAY, PLANE)
+    alone = [off_plane(cells.iloc[[k]], ASSAY, PLANE)[0] for k in range(len(cells))]
+    np.testing.assert_array_equal(whole, alone)

@@ -1,6 +1,7 @@
 """Slides are scored the same by any workers, in regions and after a kill; what fails is a row, and the rest goes on."""
 
 import csv
+import dataclasses
 import json
 import os
 import subprocess
@@ -11,9 +12,11 @@ import numpy as np
 import pytest
 import tifffile
 from conftest import discs
+from PIL import Image
 from slides import LOSSLESS, write_dicom, write_ome_tiff, write_plain_pyramid, write_streamed, write_svs
 
 from ihcscore import load_assay
+from ihcscore.atomic import alone_in
 from ihcscore.batch import score_files
 from ihcscore.blocks import measure_part
 from ihcscore.errors import IhcscoreError, OutputError
@@ -310,3 +313,67 @@ def test_a_scheduler_that_is_not_there_is_one_line():
     pytest.importorskip("distributed")
     with pytest.raises(IhcscoreError, match="no Dask scheduler at"):
         runner_for(1, "nonsense://127.0.0.1:1", always_dying)
+
+
+@pytest.mark.parametrize("background", ["auto", (255.0, 255.0, 255.0)])
+def test_odd_sizes_and_rounded_levels_change_no_cell(tmp_path, background):
+    field = render(dataclasses.replace(load_parameters("membranous"), size_px=(1401, 1333), mpp=0.25), 8).rgb
+    writers = {
+        "svs": lambda path: write_svs(path / "a.svs", field, 0.25, downsamples=(1, 2)),
+        "ome": lambda path: write_ome_tiff(path / "a.ome.tif", field, 0.25, downsamples=(1,)),
+        "dicom": lambda path: write_dicom(path / "a", field, 0.25, downsamples=(1, 2)),
+        "image": lambda path: write_plain_pyramid(path / "a.tif", field, 0.25, downsamples=(1, 4)),
+    }
+    found = {}
+    for name, write in writers.items():
+        (tmp_path / name).mkdir()
+        run(write(tmp_path / name), tmp_path / name / "out", ASSAY.replace(background=background))
+        found[name] = bytes_of(tmp_path / name / "out")
+    assert len(set(found.values())) == 1
+
+
+def test_nuclei_of_a_tile_in_its_slide_are_the_same_for_any_workers(tmp_path):
+    places = [(x, y) for y in range(30, 2400, 60) for x in range(30, 2400, 60)]
+    rgb, _ = discs((2400, 2400), places, 8, dab=np.linspace(0, 0.9, len(places)))
+    path = tmp_path / "s [x=600,y=400,w=2400,h=2400].png"
+    Image.fromarray(rgb).save(path)
+    corners = [[(x + dx + 600, y + dy + 400) for dx, dy in ((-8, -8), (8, -8), (8, 8), (-8, 8))] for x, y in places]
+    shapes = [{"type": "Polygon", "coordinates": [[*c, c[0]]]} for c in corners]
+    cells = [{"type": "Feature", "geometry": s, "properties": {"objectType": "detection"}} for s in shapes]
+    (tmp_path / "n.geojson").write_text(json.dumps({"type": "FeatureCollection", "features": cells}))
+    inputs = expand_inputs([path], nuclei=tmp_path / "n.geojson")
+    for workers in (1, 2):
+        score_files(inputs, ASSAY.replace(mpp=0.5), tmp_path / str(workers), workers=workers)
+    assert bytes_of(tmp_path / "1") == bytes_of(tmp_path / "2")
+    (table,) = (read_cells(p) for p in (tmp_path / "2").glob("*/cells.parquet"))
+    assert len(table) == len(places)
+
+
+def test_one_run_at_a_time_writes_into_a_folder(slide, tmp_path):
+    with alone_in(tmp_path / "out"), pytest.raises(OutputError, match="another run writes to"):
+        run(slide, tmp_path / "out")
+    assert run(slide, tmp_path / "out").rows[0].status == "ok"
+
+
+def test_parts_that_vanish_are_an_error_and_no_smaller_slide(slide, tmp_path, monkeypatch):
+    def lose():
+        next(iter(tmp_path.rglob("*.arrow"))).unlink()
+
+    monkeypatch.setattr("ihcscore.batch.give_back_memory", lose)
+    report = run(slide, tmp_path / "out")
+    assert "parts of it are gone" in report.failed[0]
+    assert not list(tmp_path.rglob("cells.parquet"))
+    monkeypatch.undo()
+    run(slide, tmp_path / "out")
+    run(slide, tmp_path / "whole")
+    assert bytes_of(tmp_path / "out") == bytes_of(tmp_path / "whole")
+
+
+def test_a_series_named_by_two_files_is_refused(tmp_path):
+    rgb = render(load_parameters("nuclear"), 3).rgb
+    first, second = sorted(write_dicom(tmp_path / "series", rgb, 0.5).parent.iterdir())[:2]
+    report = score_files(expand_inputs([first, second]), ASSAY, tmp_path / "out")
+    assert any("same file as" in text for text in report.warnings)
+    score_files(expand_inputs([first]), ASSAY, tmp_path / "again")
+    report = score_files(expand_inputs([second]), ASSAY, tmp_path / "again")
+    assert "is in the results as" in report.failed[0]

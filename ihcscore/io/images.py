@@ -33,6 +33,9 @@ UM_PER_UNIT = {"µm": 1.0, "um": 1.0, "micron": 1.0, "microns": 1.0, "nm": 1e-3,
 DISAGREE = 0.02
 """Relative difference from which two pixel sizes disagree."""
 EXIF_ORIENTATION = 0x0112
+TRANSPARENT_NOTE = "transparent pixels laid over white"
+UNSPECIFIED, PREMULTIPLIED = 0, 1
+"""What TIFF's ExtraSamples says of a fourth channel."""
 ORIENTATION_NOTE = "orientation tag left out: pixels as stored"
 
 
@@ -218,7 +221,7 @@ def _to_rgb(image: Image.Image, data: bytes) -> _Decoded:
         return _Decoded(imagecodecs.png_decode(data) if plain else np.asarray(image), notes=notes)
     rgba = np.asarray(image.convert("RGBA"))
     rgb, opaque = over_white(rgba)
-    return _Decoded(rgb, notes=notes + ([] if opaque else ["transparent pixels laid over white"]))
+    return _Decoded(rgb, notes=notes + ([] if opaque else [TRANSPARENT_NOTE]))
 
 
 def over_white(rgba: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], bool]:
@@ -229,6 +232,32 @@ def over_white(rgba: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], bool]:
     share = alpha.astype(np.float32) / 255
     blended = rgba[..., :3] * share + 255 * (1 - share)
     return np.rint(blended).astype(np.uint8), False
+
+
+def rgb_of(page: Any, pixels: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], list[str]]:
+    """Give the colours of a TIFF's pixels, shape (M, N, 3 or 4), and what was done with a fourth channel."""
+    if pixels.shape[-1] == 3:
+        return np.ascontiguousarray(pixels), []
+    kind = int(page.extrasamples[0]) if page.extrasamples else UNSPECIFIED
+    if kind == UNSPECIFIED:
+        return np.ascontiguousarray(pixels[..., :3]), [
+            "a fourth channel that is not stated to be transparency left out"
+        ]
+    if kind == PREMULTIPLIED:
+        light = pixels[..., :3].astype(np.int16) + (255 - pixels[..., 3:].astype(np.int16))
+        rgb, opaque = np.minimum(light, 255).astype(np.uint8), bool((pixels[..., 3] == 255).all())
+    else:
+        rgb, opaque = over_white(pixels)
+    return rgb, [] if opaque else [TRANSPARENT_NOTE]
+
+
+def alpha_notes(page: Any) -> list[str]:
+    """Say what is done with a fourth channel of a TIFF that is read piece by piece."""
+    if page.samplesperpixel == 3:
+        return []
+    kind = int(page.extrasamples[0]) if page.extrasamples else UNSPECIFIED
+    stated = ["a fourth channel that is not stated to be transparency left out"]
+    return stated if kind == UNSPECIFIED else [f"{TRANSPARENT_NOTE}, if there are any"]
 
 
 def _decode_tiff(path: Path, data: bytes) -> _Decoded:
@@ -246,17 +275,16 @@ def _decode_tiff(path: Path, data: bytes) -> _Decoded:
             if axes.index("S") == 0:
                 pixels = np.moveaxis(pixels, 0, -1)
             mpp, origin = tiff_pixel_size(path, tiff, page)
-            notes = orientation_notes(page)
+            notes = [*orientation_notes(page), *size_notes(tiff, page, mpp)]
     except (UnreadableImage, PixelSizeError):
         raise
     except Exception as error:  # damaged tags and tiles raise whatever they lead to
         raise UnreadableImage(path, f"is truncated or damaged ({error}); write it again from its source") from None
-    if pixels.shape[-1] == 4:
-        pixels, opaque = over_white(pixels)
-        notes += [] if opaque else ["transparent pixels laid over white"]
+    pixels, more = rgb_of(page, pixels)
+    notes += more
     if len(tiff.series) > 1:
         notes.append(f"first of {len(tiff.series)} images in the file")
-    return _Decoded(np.ascontiguousarray(pixels), mpp, origin, notes)
+    return _Decoded(pixels, mpp, origin, notes)
 
 
 def check_tiff(path: Path, series: Any, page: Any, shape: dict[str, int]) -> None:
@@ -302,11 +330,23 @@ def tiff_pixel_size(path: Path, tiff: tifffile.TiffFile, page: Any) -> tuple[flo
         found = square_pixels(path, *_ome_pixel_sizes(tiff.ome_metadata))
         if found is not None:
             return found, "OME-XML PhysicalSizeX"
+    across, down = _stated_by_tags(tiff, page)
+    return (None, "") if across is None else (square_pixels(path, across, down), "TIFF XResolution")
+
+
+def size_notes(tiff: tifffile.TiffFile, page: Any, found: float | None) -> list[str]:
+    """Say so where a TIFF's tags state another pixel size than its OME-XML, which counts."""
+    across, _ = _stated_by_tags(tiff, page)
+    if found is None or across is None or abs(across - found) <= DISAGREE * found:
+        return []
+    return [f"the file's TIFF resolution says {across:g} um/px, its OME-XML {found:g}"]
+
+
+def _stated_by_tags(tiff: tifffile.TiffFile, page: Any) -> tuple[float | None, float | None]:
+    """Give the pixel size in TIFF's tags, across and down; None where it is none of a microscope."""
     um = _um_per_resolution_unit(tiff, page)
     across, down = (_per_pixel(page.tags.get(name), um) for name in ("XResolution", "YResolution"))
-    if across is None or not FINEST_MPP <= across <= 2 * COARSEST_MPP:
-        return None, ""
-    return square_pixels(path, across, down), "TIFF XResolution"
+    return (None, None) if across is None or not FINEST_MPP <= across <= 2 * COARSEST_MPP else (across, down)
 
 
 def square_pixels(path: Path, across: float | None, down: float | None) -> float | None:

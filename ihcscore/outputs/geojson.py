@@ -1,16 +1,15 @@
 """Cells as GeoJSON that QuPath opens."""
 
 import json
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import shapely
-from numpy.typing import NDArray
 
 from ihcscore.atomic import atomic_path
+from ihcscore.geometry import HERE, Place
 from ihcscore.outlines import rings_of
 from ihcscore.outputs.colors import CLASS_COLORS
 from ihcscore.outputs.rings import DECIMALS_PX, ring_texts
@@ -43,39 +42,6 @@ WRITTEN = (
 )
 """Columns of the cell table that are written."""
 CHUNK = 5000
-
-
-@dataclass(frozen=True)
-class Place:
-    """Where an image's pixels lie in the frame that the outlines are written in.
-
-    Parameters
-    ----------
-    x, y : float
-        Of the image's origin.
-    scale : float
-        Units of that frame per level-0 pixel.
-    """
-
-    x: float = 0.0
-    y: float = 0.0
-    scale: float = 1.0
-
-    def __call__(self, xy: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Convert positions in level-0 pixels, shape (n, 2)."""
-        return np.asarray(xy * self.scale + (self.x, self.y))
-
-    def inverse(self, xy: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Convert positions back to level-0 pixels."""
-        return np.asarray((xy - (self.x, self.y)) / self.scale)
-
-    @property
-    def back(self) -> Callable[[NDArray[np.float64]], NDArray[np.float64]] | None:
-        """What converts positions back to level-0 pixels; None where they are such."""
-        return None if self == HERE else self.inverse
-
-
-HERE = Place()
 
 
 def write_geojson(path: Path, tables: Iterable[pd.DataFrame], place: Place = HERE) -> None:

@@ -11,9 +11,9 @@ import shapely
 
 from ihcscore.atomic import write_bytes
 from ihcscore.errors import InputError
+from ihcscore.geometry import HERE, Place
 from ihcscore.io.regions import Region
 from ihcscore.io.regions.base import named
-from ihcscore.outputs.geojson import HERE, Place
 from ihcscore.tma.grid import MISSING, OK, Core, CoreGrid
 
 COLUMNS = tuple(field.name for field in fields(Core))

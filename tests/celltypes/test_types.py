@@ -13,8 +13,8 @@ from ihcscore.celltypes.model import CellClassifier, epithelium_rule, read_class
 from ihcscore.celltypes.training import Labels, read_labels, train
 from ihcscore.celltypes.types import CellTyper, type_named
 from ihcscore.errors import IhcscoreError, InputError
+from ihcscore.geometry import Place
 from ihcscore.io.regions import Region
-from ihcscore.outputs.geojson import Place
 from ihcscore.regions import RegionSet
 
 pytest.importorskip("sklearn")

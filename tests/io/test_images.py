@@ -267,3 +267,32 @@ def test_stacks_say_what_to_do(tmp_path):
 def test_a_missing_file_is_an_error_of_the_users_data(tmp_path):
     with pytest.raises(IhcscoreError, match="cannot be read"):
         read_image(tmp_path / "none.png", 0.5)
+
+
+@pytest.mark.parametrize("tile", [None, (16, 16)])
+def test_a_fourth_channel_is_what_the_file_says(tmp_path, tile):
+    alpha = np.full(RGB.shape[:2], 255, np.uint8)
+    alpha[:10] = 100
+    rgba = np.dstack([RGB, alpha])
+    share = alpha[..., None] / 255
+    laid = np.rint(RGB * share + 255 * (1 - share))
+    premultiplied = np.dstack([np.rint(RGB * share).astype(np.uint8), alpha])
+    cases = {"unassalpha": (rgba, laid), "assocalpha": (premultiplied, laid), "unspecified": (rgba, RGB)}
+    for kind, (stored, expected) in cases.items():
+        path = tmp_path / f"{kind}.tif"
+        tifffile.imwrite(path, stored, photometric="rgb", extrasamples=[kind], tile=tile)
+        with closing(open_slide(path, 0.5)) as slide:
+            pixels = slide.read_level(0, (0, 0, *RGB.shape[:2]))
+            assert np.abs(pixels.astype(int) - expected).max() <= 1
+            assert any("fourth channel" in note or "transparent" in note for note in slide.notes)
+
+
+def test_two_pixel_sizes_in_one_file_are_noted(tmp_path):
+    metadata = {"axes": "YXS", "PhysicalSizeX": 0.5, "PhysicalSizeY": 0.5}
+    for name, tile in (("flat.ome.tif", None), ("tiled.ome.tif", (16, 16))):
+        for um, notes in ((0.25, 1), (0.5, 0)):
+            options = {"resolution": (1e4 / um, 1e4 / um), "resolutionunit": "CENTIMETER"}
+            tifffile.imwrite(tmp_path / name, RGB, photometric="rgb", metadata=metadata, tile=tile, **options)
+            with closing(open_slide(tmp_path / name)) as slide:
+                assert slide.mpp == 0.5
+                assert sum("its OME-XML 0.5" in note for note in slide.notes) == notes

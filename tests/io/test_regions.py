@@ -318,3 +318,42 @@ def test_places_of_tiles(name, expected):
     else:
         assert found is not None
         assert (found.x, found.y, found.width, found.height, found.downsample) == expected
+
+
+def test_repair_joins_what_overlaps_and_cuts_holes_only_inside(tmp_path):
+    moved = [[x + 100, y] for x, y in SQUARE]
+    outside = [[x + 500, y] for x, y in HOLE]
+    features = [
+        feature({"type": "MultiPolygon", "coordinates": [[SQUARE], [moved]]}, name="two"),
+        feature(polygon(SQUARE, outside), name="apart"),
+        feature({"type": "GeometryCollection", "geometries": [polygon(SQUARE), polygon(moved)]}, name="many"),
+    ]
+    found = read(write_json(tmp_path / "r.geojson", {"type": "FeatureCollection", "features": features}))
+    assert areas(found) == {"two": 200 * 300, "apart": 200 * 200, "many": 200 * 300}
+    assert found.notes == ("r.geojson: 2 outlines that cross themselves were repaired: two, apart",)
+
+
+def test_repairs_of_every_format_are_noted(tmp_path):
+    bow = [[100, 100], [300, 300], [300, 100], [100, 300]]
+    roifile.ImagejRoi.frompoints(np.array(bow, float)).tofile(tmp_path / "b.roi")
+    corners = "".join(f'<Vertex X="{x}" Y="{y}"/>' for x, y in bow)
+    hole = "".join(f'<Vertex X="{x}" Y="{y}"/>' for x, y in HOLE)
+    (tmp_path / "b.xml").write_text(
+        f'<Annotations><Annotation Name="T"><Regions><Region Type="0"><Vertices>{corners}</Vertices></Region>'
+        f'<Region Type="0" NegativeROA="1"><Vertices>{hole}</Vertices></Region></Regions></Annotation></Annotations>'
+    )
+    for name in ("b.roi", "b.xml"):
+        assert "1 outlines that cross themselves were repaired" in read(tmp_path / name).notes[0]
+
+
+def test_negative_labels_are_no_mask(tmp_path):
+    labels = np.zeros((80, 100), np.int16)
+    labels[10:20, 10:20], labels[40:50, 40:50] = 1, -1
+    tifffile.imwrite(tmp_path / "m.tif", labels)
+    with pytest.raises(InputError, match="negative numbers"):
+        read(tmp_path / "m.tif")
+
+
+def test_half_a_letter_in_a_name_is_replaced(tmp_path):
+    (tmp_path / "r.geojson").write_text(json.dumps(feature(polygon(SQUARE), name="a\ud800")))
+    assert [region.name for region in read(tmp_path / "r.geojson").regions] == ["a?"]

@@ -93,7 +93,8 @@ def test_a_pixel_does_not_depend_on_the_window(slide):
 
 
 def test_downsamples_are_whole_where_sizes_are_rounded(slide):
-    assert all(factor == int(factor) for factor in slide.level_downsamples)
+    used = [factor for factor in slide.level_downsamples if factor != float("inf")]  # of rounded size, so resampled
+    assert all(factor == int(factor) for factor in used)
     assert slide.level_downsamples[0] == 1
 
 
@@ -333,3 +334,41 @@ def test_kept_pieces_stay_below_the_limit():
 )
 def test_whole_downsamples(level, factor):
     assert whole_downsample((1000, 500), level) == pytest.approx(factor)
+
+
+def test_another_picture_in_the_file_is_no_level_of_the_first(tmp_path, rgb):
+    other = np.ascontiguousarray(rgb[::-2, ::-2])
+    with tifffile.TiffWriter(tmp_path / "pages.tif") as tiff:
+        for page in (rgb, other):
+            tiff.write(page, tile=(256, 256), photometric="rgb", metadata=None)
+    with closing(open_slide(tmp_path / "pages.tif", MPP)) as slide:
+        assert slide.level_downsamples == (1.0,)
+        assert "1 other images in the file are left out" in slide.notes
+    small = np.ascontiguousarray(rgb[::2, ::2])
+    with tifffile.TiffWriter(tmp_path / "levels.tif") as tiff:
+        for page in (rgb, small, small[::2, ::2]):
+            tiff.write(page, tile=(256, 256), photometric="rgb", metadata=None)
+    with closing(open_slide(tmp_path / "levels.tif", MPP)) as slide:
+        assert slide.level_downsamples == (1.0, 2.0, 4.0)
+        assert not slide.notes
+
+
+def test_a_pyramid_beside_others_is_noted(tmp_path, rgb):
+    with tifffile.TiffWriter(tmp_path / "two.ome.tif") as tiff:
+        options = {"tile": (256, 256), "photometric": "rgb", "metadata": {"axes": "YXS"}}
+        for page in (rgb, rgb[::-1]):
+            tiff.write(page, subifds=1, **options)
+            tiff.write(page[::2, ::2], subfiletype=1, tile=(256, 256), photometric="rgb")
+    with closing(open_slide(tmp_path / "two.ome.tif", MPP)) as slide:
+        assert slide.level_downsamples == (1.0, 2.0)
+        assert "1 other images in the file are left out" in slide.notes
+
+
+def test_a_series_is_the_same_whichever_file_names_it(tmp_path, rgb):
+    files = sorted(write_dicom(tmp_path / "series", rgb, MPP).parent.iterdir())
+    assert len(files) > 1
+    found = set()
+    for path in files:
+        with suppress(IhcscoreError), closing(open_slide(path)) as slide:
+            found.add(slide_sha256(slide))
+    assert len(found) == 1

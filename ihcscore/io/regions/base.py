@@ -68,14 +68,24 @@ class Drawn:
         Name (may be empty), class (may be empty) and geometry of each.
     left_out : dict of str to int
         How many things of which kind are no regions.
+    mended : int
+        How many outlines that cross themselves a reader had to repair.
     """
 
     shapes: list[tuple[str, str, Any]] = field(default_factory=list)
     left_out: dict[str, int] = field(default_factory=dict)
+    mended: int = 0
 
     def skip(self, kind: str) -> None:
         """Count something that is no region."""
         self.left_out[kind] = self.left_out.get(kind, 0) + 1
+
+    def mend(self, geometry: Any) -> Any:
+        """Repair an outline that crosses itself, and count it."""
+        if shapely.is_valid(geometry):
+            return geometry
+        self.mended += 1
+        return repaired(geometry)
 
 
 class NotARegionFile(ValueError):
@@ -102,6 +112,16 @@ def ring(points: ArrayLike) -> NDArray[np.float64]:
 def polygon(points: ArrayLike, holes: Iterable[ArrayLike] = ()) -> Any:
     """Make a polygon of rings; it may be invalid."""
     return shapely.Polygon(ring(points), [ring(hole) for hole in holes])
+
+
+def repaired(geometry: Any) -> Any:
+    """Mend an outline that crosses itself: parts that overlap are one, and a hole is one where it lies inside."""
+    whole = [_valid(part.exterior).difference(_valid(*part.interiors)) for part in shapely.get_parts(geometry)]
+    return areas_of(shapely.union_all(whole))
+
+
+def _valid(*rings: Any) -> Any:
+    return shapely.union_all(shapely.make_valid([shapely.Polygon(each) for each in rings]))
 
 
 def areas_of(geometry: Any) -> Any:

@@ -5,7 +5,7 @@ from typing import Any
 
 import shapely
 
-from ihcscore.io.regions.base import Drawn, NotARegionFile, areas_of, polygon
+from ihcscore.io.regions.base import Drawn, NotARegionFile, polygon, repaired
 
 REGION_TYPES = ("annotation", "tmaCore", "root", None)
 """Object types that are regions; cells, detections and tiles are not."""
@@ -83,7 +83,7 @@ def geometry_of(geometry: dict[str, Any]) -> Any:
             return shapely.MultiPolygon([polygon(rings[0], rings[1:]) for rings in coordinates])
         if kind == "GeometryCollection" and isinstance(geometry.get("geometries"), list):
             parts = [geometry_of(part) for part in geometry["geometries"]]
-            return areas_of(shapely.GeometryCollection([part for part in parts if part is not None]))
+            return shapely.union_all([repaired(part) for part in parts if part is not None])
     except (TypeError, KeyError, IndexError, AttributeError, shapely.errors.ShapelyError) as error:
         raise NotARegionFile(f"has a geometry that makes no sense ({error})") from None
     return None
@@ -98,4 +98,4 @@ def _class_of(properties: dict[str, Any]) -> str:
 
 
 def _text(value: Any) -> str:
-    return value if isinstance(value, str) else ""
+    return value.encode("utf-8", "replace").decode() if isinstance(value, str) else ""  # half a letter of JSON

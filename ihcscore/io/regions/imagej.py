@@ -35,7 +35,7 @@ def read_imagej(data: bytes) -> Drawn:
         if kind not in ("POLYGON", "RECT", "OVAL", "FREEHAND", "TRACED"):
             drawn.skip("line or point")
             continue
-        drawn.shapes.append((selection.name or name, "", _area(rings)))
+        drawn.shapes.append((selection.name or name, "", _area(rings, drawn)))
     return drawn
 
 
@@ -54,10 +54,10 @@ def _contents(data: bytes) -> list[tuple[str, bytes]]:
         raise NotARegionFile("is neither an ImageJ selection nor a zip of them") from None
 
 
-def _area(rings: Any) -> Any:
+def _area(rings: Any, drawn: Drawn) -> Any:
     """Put the rings of a selection together: inside an odd number of them is inside."""
     whole = shapely.Polygon()
     for each in rings:
         if len(np.unique(np.asarray(each), axis=0)) > 2:
-            whole = shapely.symmetric_difference(whole, shapely.make_valid(polygon(each)))
+            whole = shapely.symmetric_difference(whole, drawn.mend(polygon(each)))
     return areas_of(whole)

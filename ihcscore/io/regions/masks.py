@@ -71,6 +71,8 @@ def _labels(data: bytes) -> NDArray[Any]:
     labels = labels.astype(np.uint8) if labels.dtype == bool else labels
     if labels.ndim != 2 or not np.issubdtype(labels.dtype, np.integer) or not labels.size:
         raise NotARegionFile(f"is no mask: expected whole numbers in one channel, found {labels.dtype} {labels.shape}")
+    if labels.min() < 0:
+        raise NotARegionFile("holds negative numbers: each region is a number above 0")
     return labels
 
 

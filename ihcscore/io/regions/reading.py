@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from ihcscore.atomic import write_bytes
 from ihcscore.errors import InputError
-from ihcscore.io.regions.base import Drawn, NotARegionFile, Region, RegionFile, areas_of, named
+from ihcscore.io.regions.base import Drawn, NotARegionFile, Region, RegionFile, areas_of, named, repaired
 from ihcscore.io.regions.geojson import read_geojson
 from ihcscore.io.regions.imagej import read_imagej
 from ihcscore.io.regions.masks import read_mask
@@ -61,6 +61,7 @@ def read_regions(path: str | Path, dimensions: tuple[int, int], mpp: float, move
     except NotARegionFile as error:
         raise InputError(path, str(error)) from None
     notes += [f"{count} of kind {kind} left out" for kind, count in drawn.left_out.items()]
+    notes += [f"{drawn.mended} outlines that cross themselves were repaired"] if drawn.mended else []
     texts = tuple(f"{path.name}: {note}" for note in notes)
     return RegionFile(path.name, hashlib.sha256(data).hexdigest(), tuple(regions), texts)
 
@@ -125,7 +126,7 @@ def _fitted(regions: Sequence[Region], dimensions: tuple[int, int]) -> tuple[lis
     given = np.array([region.geometry for region in regions], object)
     valid = shapely.is_valid(given)
     fixed = given.copy()
-    fixed[~valid] = [areas_of(shape) for shape in shapely.make_valid(given[~valid])]
+    fixed[~valid] = [repaired(shape) for shape in given[~valid]]
     beyond = ~shapely.covers(slide, fixed)
     fixed[beyond] = [areas_of(shape) for shape in shapely.intersection(fixed[beyond], slide)]
     empty = shapely.area(fixed) == 0
@@ -136,6 +137,7 @@ def _fitted(regions: Sequence[Region], dimensions: tuple[int, int]) -> tuple[lis
             f"{', '.join(names[:NAMED])}{more}: outside the slide of {dimensions[0]} x {dimensions[1]} pixels, or "
             "without area; is it of another slide, or of another --origin?"
         )
-    notes = [f"{(~valid).sum()} outlines that cross themselves were repaired"] if not valid.all() else []
+    mended = ", ".join(region.name for region, is_valid in zip(regions, valid, strict=True) if not is_valid)
+    notes = [f"{(~valid).sum()} outlines that cross themselves were repaired: {mended}"] if mended else []
     notes += [f"{beyond.sum()} regions reach beyond the slide and were clipped"] if beyond.any() else []
     return [Region(r.name, r.classification, shape) for r, shape in zip(regions, fixed.tolist(), strict=True)], notes

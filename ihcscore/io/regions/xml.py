@@ -49,8 +49,8 @@ def _aperio(root: Any) -> Drawn:
             else:
                 found.append((region.get("Text") or "", classification, shape))
         if holes:
-            cut = shapely.union_all(shapely.make_valid(holes))
-            found = [(name, kind, areas_of(shapely.difference(shapely.make_valid(s), cut))) for name, kind, s in found]
+            cut = shapely.union_all([drawn.mend(hole) for hole in holes])
+            found = [(name, kind, areas_of(shapely.difference(drawn.mend(s), cut))) for name, kind, s in found]
         drawn.shapes += found
     return drawn
 

@@ -87,14 +87,14 @@ def _open_dicom(path: Path, mpp: float | None) -> Slide:
 
 
 def slide_sha256(slide: Slide) -> str:
-    """Give the SHA-256 of everything a slide is stored in; of one file, that of its bytes.
+    """Give the SHA-256 of everything a slide is stored in, whichever of its files was named; of one, that of its bytes.
 
     Raises
     ------
     UnreadableImage
         If it cannot be read.
     """
-    return files_sha256(slide.files)
+    return files_sha256(tuple(sorted(slide.files, key=lambda path: path.name)))
 
 
 def files_sha256(paths: tuple[Path, ...]) -> str:

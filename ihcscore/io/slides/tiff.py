@@ -1,10 +1,11 @@
 """TIFF pyramids and large TIFFs: only the tiles or strips that a window touches are decoded."""
 
 import hashlib
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import tifffile
 from numpy.typing import NDArray
@@ -12,17 +13,22 @@ from numpy.typing import NDArray
 from ihcscore.errors import UnreadableImage
 from ihcscore.io.images import (
     LARGEST_PIXELS,
+    alpha_notes,
     check_segments,
     check_tiff,
     choose_pixel_size,
     orientation_notes,
-    over_white,
     printable_name,
+    rgb_of,
+    size_notes,
     tiff_pixel_size,
 )
 from ihcscore.io.slides.kept import Kept, whole_downsample
 
 KEPT_BYTES = 64_000_000
+LIKE_PX, LARGEST_STEP, ALIKE, PLAIN = 128, 16, 0.7, 4.0
+"""Side of the pieces in which a page is compared with a smaller one; how much smaller it may be, to be compared; how
+much they must correlate; grey levels by which a piece must vary for that."""
 SEPARATE = 2
 ICC_TAG = "InterColorProfile"
 SMALLEST_LEVEL = 16
@@ -61,7 +67,7 @@ class TiffSlide:
             self._pages, notes = self._levels(page)
             found, origin = tiff_pixel_size(path, self._tiff, page)
             self.mpp, self.mpp_origin, more = choose_pixel_size(path, mpp, found, origin)
-            more += orientation_notes(page)
+            more += [*orientation_notes(page), *alpha_notes(page), *size_notes(self._tiff, page, found)]
         except UnreadableImage:
             self._tiff.close()
             raise
@@ -100,9 +106,10 @@ class TiffSlide:
         candidates = [level.pages[0] for level in series.levels[1:]]
         if not candidates:
             candidates = [other for other in self._tiff.pages if other.index != page.index and other.is_tiled]
-        chosen, left = [page], 0
+        chosen, left = [page], max(0, len(self._tiff.series) - 1) if candidates and len(series.levels) > 1 else 0
         for other in candidates:
-            if _is_reduced(page, other) and other.imagewidth < chosen[-1].imagewidth:
+            smaller = _is_reduced(page, other) and other.imagewidth < chosen[-1].imagewidth
+            if smaller and self._shows(chosen[-1], other):
                 chosen.append(other)
             else:
                 left += 1
@@ -113,8 +120,30 @@ class TiffSlide:
                 raise UnreadableImage(self._path, "is one strip of pixels: write it in tiles (a pyramidal OME-TIFF)")
         return chosen, [f"{left} other images in the file are left out"] if left else []
 
+    def _shows(self, page: Any, other: Any) -> bool:
+        """Tell whether a page is the picture of another in small: it says so, or its middle and quarters agree."""
+        if other.is_reduced:
+            return True
+        scale, side = page.imagewidth / other.imagewidth, LIKE_PX
+        if scale > LARGEST_STEP:
+            return False
+        own, small = (Kept(KEPT_BYTES) for _ in range(2))
+        for share in (0.25, 0.5, 0.75):
+            y, x = (max(0, int(share * length) - side // 2) for length in (other.imagelength, other.imagewidth))
+            bottom, right = min(y + side, other.imagelength), min(x + side, other.imagewidth)
+            last, end = min(int(bottom * scale), page.imagelength), min(int(right * scale), page.imagewidth)
+            window = int(y * scale), int(x * scale), last, end
+            there = small.window(0, (y, x, bottom, right), _segment_size(other), partial(self._piece_of, other))
+            here = own.window(0, window, _segment_size(page), partial(self._piece_of, page))
+            mean = np.asarray(cv2.resize(here, there.shape[1::-1], interpolation=cv2.INTER_AREA), np.float64)
+            if min(mean.std(), there.std()) > PLAIN and np.corrcoef(mean.ravel(), there.ravel())[0, 1] < ALIKE:
+                return False
+        return True
+
     def _piece(self, level: int, row: int, col: int) -> NDArray[np.uint8]:
-        page = self._pages[level]
+        return self._piece_of(self._pages[level], 0, row, col)
+
+    def _piece_of(self, page: Any, _level: int, row: int, col: int) -> NDArray[np.uint8]:
         height, width = _segment_size(page)
         across, down = -(-page.imagewidth // width), -(-page.imagelength // height)
         index = row * across + col
@@ -127,7 +156,7 @@ class TiffSlide:
         except Exception as error:  # codecs raise errors of their own
             raise self._damaged(error) from None
         pixels = pixels[: page.imagelength - row * height, : page.imagewidth - col * width]
-        return over_white(pixels)[0] if pixels.shape[-1] == 4 else np.ascontiguousarray(pixels)
+        return rgb_of(page, pixels)[0]
 
     def _decoded(self, page: Any, index: int) -> NDArray[np.uint8]:
         handle = self._tiff.filehandle

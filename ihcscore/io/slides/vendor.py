@@ -16,6 +16,9 @@ from ihcscore.io.slides.kept import Kept, whole_downsample
 CHUNK_PX = 1024
 """Side of the pieces a level is read in: OpenSlide renders fractions of pixels, which must not depend on the window."""
 KEPT_BYTES = 64_000_000
+EXACT, COARSE = 1e-9, 8
+"""OpenSlide takes the downsample of a level from its rounded size, and shifts and blurs its pixels by what it is off:
+such levels are not used for cells, only for a look at the slide as a whole."""
 UM_PER_UNIT = {"inch": 25400.0, "centimeter": 10000.0}
 
 
@@ -55,7 +58,11 @@ class VendorSlide:
         self.name = printable_name(path.name)
         self.dimensions: tuple[int, int] = self._slide.dimensions
         self.level_dimensions: tuple[tuple[int, int], ...] = self._slide.level_dimensions
-        self.level_downsamples = tuple(whole_downsample(self.dimensions, size) for size in self.level_dimensions)
+        whole = [whole_downsample(self.dimensions, size) for size in self.level_dimensions]
+        exact = [abs(a - b) < EXACT * b for a, b in zip(self._slide.level_downsamples, whole, strict=True)]
+        self.level_downsamples = tuple(
+            factor if fits or factor >= COARSE else float("inf") for factor, fits in zip(whole, exact, strict=True)
+        )
         self.notes = (*notes, *self._disagreeing(found))
         self._kept = Kept(KEPT_BYTES)
 
