@@ -337,7 +337,7 @@ def settle_context(surveys: Sequence[Survey], assay: Assay) -> SlideContext:
     return SlideContext(background, origin, stains, stains_origin, estimate.status, (*notes, *more))
 
 
-def look_closely_at(survey: Survey, context: SlideContext) -> SlideContext:
+def look_closely_at(survey: Survey, context: SlideContext, *, shared: bool = True) -> SlideContext:
     """Add to a context what is an image's own: its texture, and the plane of its stains.
 
     Parameters
@@ -345,7 +345,9 @@ def look_closely_at(survey: Survey, context: SlideContext) -> SlideContext:
     survey : Survey
         Of the image.
     context : SlideContext
-        Its own, or one that it shares with others, whose texture and plane do not count.
+        Its own, or one that it shares with others, whose texture, plane and appearance do not count.
+    shared : bool
+        Whether it is.
 
     Returns
     -------
@@ -353,7 +355,7 @@ def look_closely_at(survey: Survey, context: SlideContext) -> SlideContext:
         Without a plane where its colours do not look like H-DAB.
     """
     texture = describe(survey.places, *context.light) if survey.places else None
-    looks_like = estimate_stains(survey.pixels, context.background).status  # its own: others' colours are not its
+    looks_like = estimate_stains(survey.pixels, context.background).status if shared else context.appearance
     plane = find_plane(survey.pixels, context.background) if looks_like == ESTIMATED else None
     return replace(context, texture=texture, plane=plane)
 

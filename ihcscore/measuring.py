@@ -159,7 +159,8 @@ def prepare(
         If a segmenter does not exist, or the slide cannot be read.
     """
     look = look or look_at(slide, assay)
-    settled = look_closely_at(look.survey, context or settle_context([look.survey], assay))
+    own = context or settle_context([look.survey], assay)
+    settled = look_closely_at(look.survey, own, shared=context is not None)
     segmenter, frame = _segmenter(assay, nuclei, slide)
     job = Job.of(WorkingImage(slide, frame), settled, segmenter, assay)
     keys = tuple((b.row, b.col) for b in job.grid if _matters(job, look, b, within))

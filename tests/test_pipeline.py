@@ -148,7 +148,9 @@ def test_given_nuclei_must_fit(ihc):
 def test_a_context_replaces_the_estimate(ihc):
     context = SlideContext((236.0, 236.0, 234.0), "given", StainMatrix((0.68, 0.64, 0.35), (0.24, 0.47, 0.85)), "given")
     result = measure_image(ihc, mpp=0.5, context=context)
-    assert result.context == dataclasses.replace(context, texture=result.context.texture)
+    own = {"texture": result.context.texture, "plane": result.context.plane}
+    assert None not in own.values()
+    assert result.context == dataclasses.replace(context, **own)
     assert result.provenance["context"]["background"] == [236, 236, 234]
 
 
