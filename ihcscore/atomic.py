@@ -1,5 +1,6 @@
 """Write a file whole or not at all, and into a folder by one run at a time."""
 
+import errno
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -8,6 +9,7 @@ from pathlib import Path
 from ihcscore.errors import OutputError
 
 LOCK = ".lock"
+NO_LOCKS = (errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS)
 
 
 @contextmanager
@@ -42,33 +44,42 @@ def atomic_path(path: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def alone_in(folder: Path) -> Iterator[None]:
-    """Keep other processes from writing into a folder, as long as the block runs; it ends with the process.
+def alone_in(folder: Path) -> Iterator[list[str]]:
+    """Keep other runs from writing into a folder, as long as the block runs; it ends with the process.
 
     Parameters
     ----------
     folder : Path
-        Made when missing; the file ``.lock`` in it stays.
+        Made when missing; the file ``.lock`` in it stays. In the same thread, blocks may lie in each other.
+
+    Yields
+    ------
+    list of str
+        A warning where the disk knows no locks.
 
     Raises
     ------
     OutputError
-        If another process writes into it, or it cannot be written.
+        If another run writes into it, or it cannot be written.
     """
     from filelock import FileLock, Timeout  # slow to load
 
+    warnings, lock = [], None
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(folder / LOCK)
-        lock.acquire(timeout=0)
+        lock = FileLock((folder / LOCK).resolve(), timeout=0, is_singleton=True, fallback_to_soft=False)
+        lock.acquire()
     except Timeout:
         raise OutputError(f"another run writes to {folder}: wait until it is done, or choose another folder") from None
-    except OSError as error:
-        raise OutputError(f"cannot write to {folder}: {error.strerror or error}") from error
+    except (OSError, NotImplementedError) as error:
+        if isinstance(error, OSError) and error.errno not in NO_LOCKS:
+            raise OutputError(f"cannot write to {folder}: {error.strerror or error}") from error
+        warnings, lock = [f"the disk of {folder.name} knows no locks: let no other run write into it"], None
     try:
-        yield
+        yield warnings
     finally:
-        lock.release()
+        if lock is not None:
+            lock.release()
 
 
 def write_bytes(path: Path, data: bytes | memoryview) -> None:

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import closing, suppress
+from contextlib import ExitStack, closing, suppress
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -161,8 +161,9 @@ def score_files(
     chosen, out = Options(**options), Path(out)
     if out.exists() and not out.is_dir():
         raise OutputError(f"cannot write results into {out}: it is a file, give a folder")
-    with alone_in(out), runner_for(chosen.workers, chosen.scheduler, make_job) as runner:
+    with runner_for(chosen.workers, chosen.scheduler, make_job) as runner, ExitStack() as stack:
         run = _Run(out, assay, changes or {}, chosen, runner, progress or _in_silence)
+        run.warnings += stack.enter_context(alone_in(out))
         run.claim(inputs)
         for item in inputs:
             if item.name in (refused or {}):
@@ -273,8 +274,11 @@ class _Run:
                 self.warnings.append(f"{result.folder.name}: its result of other parameters was removed")
         self.nuclei_of = Counter(_nuclei_paths(inputs))
         self.by_input = {r.summary["input"]["sha256"]: r.folder for r in results if r.folder.name not in by_name}
-        if run_parameters(self.out) == parameters_digest(self.assay):
-            self.failed_before = [row for row in failed_rows(self.out) if row.image not in by_name]
+        if run_parameters(self.out) == parameters_digest(self.assay) and not self.options.overwrite:
+            try:
+                self.failed_before = [row for row in failed_rows(self.out) if row.image not in by_name]
+            except DamagedResult:
+                self.warnings.append(f"{SCORES} was damaged: what failed in earlier runs is not known")
         write_run(self.out, self.assay)
 
     def assay_of(self, item: ImageInput) -> Assay:
@@ -408,6 +412,7 @@ class _Run:
             "background or stains": prepared.job.context.to_dict(),
             "nuclei": source.nuclei.sha256 if source.nuclei else None,
             "regions": source.regions_sha256 if source.assay.only_regions else None,
+            "origin": None if source.place == HERE else asdict(source.place),
         }
         return FolderParts(folder / PARTS, job)
 
@@ -485,9 +490,9 @@ class _Run:
         try:
             result = ImageFolder.read(folder)
             check_digest(result)
+            changed = self._changed(item, result, shared)
         except DamagedResult:
             return False
-        changed = self._changed(item, result, shared)
         if changed and self.options.overwrite:
             return False
         if changed:
@@ -556,10 +561,11 @@ class _Run:
         failures = [*self.failed_before, *self.failures]
         if self.failed_before:
             names = ", ".join(row.image for row in self.failed_before)
-            self.warnings.append(f"failed in an earlier run and were not scored now: {names}; {SCORES} still says so")
-        self._warn_of_pools(results)
+            text = f"failed in an earlier run and were not scored now: {names}; {SCORES} says so until --overwrite"
+            self.warnings.append(text)
         failed = {row.image for row in failures}
         good = [result for result in results if result.row.image not in failed]
+        self._warn_of_pools(good)
         rows = [row for result in good for row in (result.row, *result.regions)]
         return rows + failures + pooled_rows(good, failures)
 
@@ -681,7 +687,7 @@ class _Source:
     def summary(self, rows: Sequence[ScoreRow], warnings: Sequence[str], provenance: dict[str, Any]) -> dict[str, Any]:
         """Give the result of a slide as plain values."""
         files = {"nuclei": self.nuclei, "regions": self.region_file}
-        given = {key: {"name": file.name, "sha256": file.sha256} for key, file in files.items() if file is not None}
+        given = {key: _record(file) for key, file in files.items() if file is not None}
         notes = [*self.slide.notes, *self.notes]
         return {
             "scores": rows[0].to_dict(),
@@ -699,6 +705,10 @@ class _Source:
             **provenance,
             "assay": self.assay.to_record(),
         }
+
+
+def _record(file: NucleiFile | RegionFile) -> dict[str, Any]:
+    return {"name": file.name, "sha256": file.sha256, "notes": list(file.notes)}
 
 
 def _with_sha256(assay: Assay) -> Assay:

@@ -7,6 +7,7 @@ from typing import Any
 import pandas as pd
 
 from ihcscore.assay import INPUT_FIELDS, Assay, assay_from_dict
+from ihcscore.atomic import alone_in
 from ihcscore.celltable import TableDigest
 from ihcscore.celltypes.model import OF_OTHER_NUCLEI
 from ihcscore.errors import IhcscoreError, InputError, ResultMismatch
@@ -74,39 +75,41 @@ def rescore_folder(
     Raises
     ------
     IhcscoreError
-        If `measured` holds no results, `out` holds some, or the assay cannot be scored without pixels.
+        If `measured` holds no results, `out` holds some or is being written, or the assay cannot be scored without
+        pixels.
     """
     measured, out = Path(measured), Path(out)
     old = read_run(measured)
-    new = (assay or old).replace(**{name: getattr(old, name) for name in INPUT_FIELDS}, **changes)
+    kept = {name: getattr(old, name) for name in (*INPUT_FIELDS, "only_regions")}
+    new = (assay or old).replace(**kept, **changes)
     found, damaged = results_in(measured)
     if not found:
         raise IhcscoreError(f"{measured} holds no results that can be read")
-    if (out / RUN).exists():
-        raise ResultMismatch(f"{out} holds results already: choose a new folder")
-    if regions is not None and Path(regions).is_file() and len(found) > 1:
-        raise IhcscoreError(f"{Path(regions).name} cannot hold the regions of {len(found)} images: give a folder")
-    rows, warnings = [], [f"{text} (left out)" for text in damaged]
     failures = [failed_row(row.image, row.group, new, row.reason) for row in failed_rows(measured)]
     found = [result for result in found if result.folder.name not in {row.image for row in failures}]
-    failed = []
-    for result in found:
-        by = assay_from_dict(result.summary["assay"])
-        to = with_classifier_sha256(new if assay is not None else by.replace(**changes))
-        to = to.replace(only_regions=by.only_regions)
-        try:
-            given = _regions(result, by, regions)
-            scored, notes = _rescore_one(result, by, to, given, out / result.folder.name)
-        except InputError as error:
-            failed.append(str(error))
-            failures.append(failed_row(result.folder.name, result.row.group, to, str(error)))
-            continue
-        rows += scored
-        warnings += [f"{result.folder.name}: {text}" for text in notes]
-    rows += failures + pooled_rows(results_in(out)[0], failures)
-    write_scores(out / SCORES, rows)
-    write_run(out, new, rescored_from=measured.name)  # last: without it, the folder can be written again
-    return RunReport(tuple(rows), tuple(failed), warnings=tuple(warnings))
+    if regions is not None and Path(regions).is_file() and len(found) > 1:
+        raise IhcscoreError(f"{Path(regions).name} cannot hold the regions of {len(found)} images: give a folder")
+    with alone_in(out) as warnings:
+        if (out / RUN).exists():
+            raise ResultMismatch(f"{out} holds results already: choose a new folder")
+        warnings += [f"{text} (left out)" for text in damaged]
+        rows, failed = list[ScoreRow](), [f"{row.image}: {row.reason}" for row in failures]
+        for result in found:
+            by = assay_from_dict(result.summary["assay"])
+            to = with_classifier_sha256(new if assay is not None else by.replace(**changes))
+            try:
+                given = _regions(result, by, regions)
+                scored, notes = _rescore_one(result, by, to, given, out / result.folder.name)
+            except InputError as error:
+                failed.append(str(error))
+                failures.append(failed_row(result.folder.name, result.row.group, to, str(error)))
+                continue
+            rows += scored
+            warnings += [f"{result.folder.name}: {text}" for text in notes]
+        rows += failures + pooled_rows(results_in(out)[0], failures)
+        write_scores(out / SCORES, rows)
+        write_run(out, new, rescored_from=measured.name)  # last: without it, the folder can be written again
+        return RunReport(tuple(rows), tuple(failed), warnings=tuple(warnings))
 
 
 def _regions(result: ImageFolder, by: Assay, given: str | Path | None) -> RegionFile | None:
@@ -150,12 +153,13 @@ def _rescore_one(
     outdated = (OF_OTHER_NUCLEI, AND_SO_ON, NOT_TOLD)
     kept_warnings = [text for text in summary["warnings"] if not any(part in text for part in outdated)]
     if given is not None:
-        before_name = summary["input"].get("regions", {}).get("name")
-        kept_warnings = [text for text in kept_warnings if not text.startswith(f"{before_name}: ")] + [*given.notes]
+        before_notes = summary["input"].get("regions", {}).get("notes", [])
+        kept_warnings = [text for text in kept_warnings if text not in before_notes] + [*given.notes]
     told = kept_warnings + warning_of(rows[0], new) + strange
     kept = {key: value for key, value in summary.items() if key not in ("scores", "cells", "parameters", "assay")}
     if given is not None:
-        kept["input"] = {**summary["input"], "regions": {"name": given.name, "sha256": given.sha256}}
+        about = {"name": given.name, "sha256": given.sha256, "notes": list(given.notes)}
+        kept["input"] = {**summary["input"], "regions": about}
     write_summary(
         out / SUMMARY,
         {

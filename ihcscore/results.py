@@ -120,6 +120,17 @@ def results_in(out: Path) -> tuple[list[ImageFolder], list[str]]:
     return found, damaged
 
 
+def assays_in(out: Path) -> dict[str, Assay]:
+    """Read which assay each image in a result folder was scored by, and each group by its images' own."""
+    found: dict[str, Assay] = {}
+    for result in results_in(out)[0]:
+        assay = assay_from_dict(result.summary["assay"])
+        found[result.row.image] = assay
+        if result.row.group:
+            found.setdefault(result.row.group, assay)
+    return found
+
+
 def _is_ours(path: Path) -> bool:
     """Tell whether a summary that cannot be read was ours: it says so, or is damaged beside a cell table."""
     try:
@@ -310,8 +321,18 @@ def regions_of(result: ImageFolder) -> RegionSet:
 
 
 def place_of(result: ImageFolder) -> Place:
-    """Give where an image lies in the frame of its GeoJSON."""
-    return Place(**result.summary["input"].get("place", {}))
+    """Give where an image lies in the frame of its GeoJSON.
+
+    Raises
+    ------
+    DamagedResult
+        If its summary is damaged.
+    """
+    try:
+        place = Place(**result.summary["input"].get("place", {}))
+        return Place(float(place.x), float(place.y), float(place.scale))
+    except (TypeError, ValueError) as error:
+        raise DamagedResult(result.folder / SUMMARY, f"is damaged ({error}): score its image again") from None
 
 
 def pooled_rows(results: Sequence[ImageFolder], failed: Sequence[ScoreRow]) -> list[ScoreRow]:
@@ -356,6 +377,8 @@ def _unlike(members: Sequence[ImageFolder]) -> str:
         return "its tiles were measured with different background or stains: score them together"
     if len({member.summary["parameters"] for member in members}) > 1:
         return "its tiles were scored by different assays: give those of a group the same"
+    if len({member.summary["segmenter"]["name"] for member in members}) > 1:
+        return "the nuclei of some of its tiles were given, of others found: give those of all, or of none"
     return ""
 
 

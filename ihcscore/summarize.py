@@ -273,13 +273,16 @@ class ScoreTable:
         )
 
     def _why_none(self, scope: _Scope) -> str:
-        known = {population for (_, population), other in self._scopes.items() if other.at}
+        known = {
+            population for (_, population), other in self._scopes.items() if other.at or any(other.left_out.values())
+        }
         if scope.population not in known and EVERY_CELL in known:
             return f"no cell is known to be {scope.population}: {HOW_TO_TELL}"
-        parts = [f"{count} {LEFT_OUT[name]}" for name, count in scope.left_out.items() if count]
-        if parts:
-            return ", ".join(parts)
-        same = (s for s in self._scopes.values() if (s.region, s.population) == (scope.region, EVERY_CELL))
+        same = [s for s in self._scopes.values() if (s.region, s.population) == (scope.region, EVERY_CELL)]
+        for each in (scope, *same):
+            parts = [f"{count} {LEFT_OUT[name]}" for name, count in each.left_out.items() if count]
+            if parts and not each.at:
+                return ", ".join(parts)
         others = sum(round(values[:, : len(CLASS_COUNTS)].sum()) for each in same for values in each.values)
         if others:
             return f"none of {others} is {scope.population}"

@@ -405,7 +405,7 @@ def test_rescoring_keeps_what_failed(tiles, out, tmp_path):
     run(tiles, out, ASSAY.replace(group=r"case\d"))
     (out / "case2_a" / "cells.parquet").unlink()
     report = rescore_folder(out, tmp_path / "new")
-    assert len(report.failed) == 1
+    assert [text.split(":")[0] for text in report.failed] == ["case1_c", "case2_a/cells.parquet"]
     rows = {(row["image"], row["region"]): row for row in rows_of(tmp_path / "new")}
     assert rows[("case1_c", "image")]["status"] == "failed"
     assert "case2_a/cells.parquet" in rows[("case2_a", "image")]["reason"]
@@ -719,3 +719,51 @@ def test_a_name_that_contradicts_the_picture_is_refused(tmp_path, out):
     report = run(tmp_path, out)
     assert [row.status for row in report.rows] == ["ok", "failed"]
     assert "its name says 280 x 160" in report.failed[0]
+
+
+def test_damaged_scores_are_written_anew(tiles, out):
+    run(tiles, out)
+    (out / "scores.csv").write_text("image;status\ncase1_a;failed\n")
+    report = run(tiles, out)
+    assert any("scores.csv was damaged" in text for text in report.warnings)
+    assert [row["status"] for row in rows_of(out)] == ["ok"] * 3
+
+
+def test_a_failure_of_before_is_no_member_of_a_pool(tiles, out):
+    assay = ASSAY.replace(group=r"case\d")
+    run(tiles, out, assay)
+    good = (tiles / "case1_b.png").read_bytes()
+    (tiles / "case1_b.png").write_bytes(good[:100])
+    run(tiles, out, assay)
+    (tiles / "case1_b.png").unlink()
+    report = run(tiles, out, assay)
+    assert not any("is pooled with" in text for text in report.warnings)
+    assert any("not scored now: case1_b" in text for text in report.warnings)
+    pooled = next(row for row in rows_of(out) if row["region"] == "pooled" and row["image"] == "case1")
+    assert pooled["reason"] == "1 of its tiles failed"
+    assert not any("not scored now" in text for text in run(tiles, out, assay, overwrite=True).warnings)
+
+
+@pytest.mark.parametrize("place", ["x", {"foo": 1}, [1]])
+def test_a_damaged_place_is_said(tiles, out, tmp_path, place):
+    run(tiles, out)
+    path = out / "case1_a" / "summary.json"
+    data = json.loads(path.read_text())
+    path.write_text(json.dumps({**data, "input": {**data["input"], "place": place}}))
+    (out / "case1_a" / "cells.geojson").touch()
+    report = rescore_folder(out, tmp_path / "again")
+    assert "is damaged" in report.failed[0]
+    assert run(tiles, out).rows[0].status == "ok"
+    assert "place" not in json.loads(path.read_text())["input"]
+
+
+def test_given_and_found_nuclei_are_no_pool(tiles, out, tmp_path):
+    labels = discs((80, 140), [(30 + 40 * k, 40) for k in range(3)], 8)[1].astype(np.uint8)
+    Image.fromarray(labels).save(tmp_path / "n.png")
+    assay = ASSAY.replace(group=r"case\d")
+    score_files(expand_inputs([tiles / "case1_a.png"], r"case\d", nuclei=tmp_path / "n.png"), assay, out)
+    (tiles / "case1_a.png").unlink()
+    run(tiles, out, assay)
+    pooled = next(row for row in rows_of(out) if row["region"] == "pooled" and row["image"] == "case1")
+    assert pooled["status"] == "failed"
+    assert "were given, of others found" in pooled["reason"]

@@ -188,3 +188,21 @@ def test_a_rule_and_a_classifier_replace_each_other():
     assert changes(tumor_rule=True) == {"tumor_rule": True, "classifier": None, "classifier_sha256": None}
     by_file = changes(classifier=Path("c.json"))
     assert (by_file["classifier"], by_file["tumor_rule"]) == ("c.json", False)
+
+
+def test_notes_of_nuclei_stay_with_other_regions_of_the_same_name(image, tmp_path):
+    nuclei, regions = tmp_path / "nuclei", tmp_path / "regions"
+    ring = [[10, 10], [30, 10], [30, 30], [10, 30], [10, 10]]
+    cell = {"type": "Polygon", "coordinates": [ring]}
+    line = {"type": "LineString", "coordinates": ring}
+    features = [{"type": "Feature", "geometry": g, "properties": {"objectType": "detection"}} for g in (cell, line)]
+    nuclei.mkdir()
+    (nuclei / "t.geojson").write_text(json.dumps({"type": "FeatureCollection", "features": features}))
+    regions.mkdir()
+    write_regions(regions / "t.geojson", (Region("wide", "", shapely.box(-50, 0, 300, 512)),))
+    score_files(expand_inputs([image], nuclei=nuclei, regions=regions), ASSAY, tmp_path / "out")
+    before = summary(tmp_path / "out")["warnings"]
+    rescore_folder(tmp_path / "out", tmp_path / "again", regions=tmp_path / "t.geojson")
+    after = summary(tmp_path / "again")["warnings"]
+    assert set(before) - set(after) == {"t.geojson: 1 regions reach beyond the slide and were clipped"}
+    assert len(before) > 1

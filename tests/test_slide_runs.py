@@ -2,11 +2,13 @@
 
 import csv
 import dataclasses
+import errno
 import json
 import os
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -350,9 +352,29 @@ def test_nuclei_of_a_tile_in_its_slide_are_the_same_for_any_workers(tmp_path):
 
 
 def test_one_run_at_a_time_writes_into_a_folder(slide, tmp_path):
-    with alone_in(tmp_path / "out"), pytest.raises(OutputError, match="another run writes to"):
-        run(slide, tmp_path / "out")
-    assert run(slide, tmp_path / "out").rows[0].status == "ok"
+    out = tmp_path / "out"
+    with alone_in(out) as warnings, ThreadPoolExecutor(1) as others:
+        assert not warnings
+        with pytest.raises(OutputError, match="another run writes to"):
+            others.submit(run, slide, out).result()
+    assert run(slide, out).rows[0].status == "ok"
+    with alone_in(tmp_path / "again"), ThreadPoolExecutor(1) as others:
+        rescored = others.submit(rescore_folder, out, tmp_path / "again")
+        with pytest.raises(OutputError, match="another run writes to"):
+            rescored.result()
+    with pytest.raises(ValueError, match="workers must be"):
+        run(slide, tmp_path / "none", workers=0)
+    assert not (tmp_path / "none").exists()
+
+
+def test_a_disk_without_locks_is_warned_of(slide, tmp_path, monkeypatch):
+    def refuse(*_, **__):
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr("filelock.FileLock.acquire", refuse)
+    report = run(slide, tmp_path / "out")
+    assert any("knows no locks" in text for text in report.warnings)
+    assert report.rows[0].status == "ok"
 
 
 def test_parts_that_vanish_are_an_error_and_no_smaller_slide(slide, tmp_path, monkeypatch):
@@ -377,3 +399,22 @@ def test_a_series_named_by_two_files_is_refused(tmp_path):
     score_files(expand_inputs([first]), ASSAY, tmp_path / "again")
     report = score_files(expand_inputs([second]), ASSAY, tmp_path / "again")
     assert "is in the results as" in report.failed[0]
+
+
+def test_parts_of_another_origin_are_not_put_together(slide, tmp_path, monkeypatch):
+    nuclei = boxes(tmp_path / "n.geojson", *(((x, x, x + 16, x + 16), {}) for x in range(100, 4000, 50)))
+    data = json.loads(nuclei.read_text())
+    for each in data["features"]:
+        each["properties"]["objectType"] = "detection"
+    nuclei.write_text(json.dumps(data))
+    inputs = expand_inputs([slide], nuclei=nuclei)
+
+    def interrupt(_what, done):
+        if done > 0.3:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        score_files(inputs, ASSAY, tmp_path / "out", progress=interrupt)
+    monkeypatch.setattr("ihcscore.io.slides.vendor.VendorSlide.bounds", (20, 20, 100, 100))
+    report = score_files(inputs, ASSAY, tmp_path / "out", origin="bounds")
+    assert "other origin" in report.failed[0]

@@ -282,3 +282,11 @@ def test_moran_is_that_of_its_definition():
     away = score - score.mean()
     expected = len(score) / touching.sum() * (away @ touching @ away) / (away @ away)
     assert heterogeneity(grid(values))["moran_i"] == pytest.approx(expected)
+
+
+def test_what_is_left_out_is_why_nothing_is_scored():
+    cells = cells_of(8, **{"Left out": "excluded", "Cell type": ["Tumor"] * 4 + ["Stroma"] * 4})
+    for population, count in (("tumor", 4), ("all", 8), ("immune", 8)):
+        row = score_rows(cells, ASSAY.replace(population=population))[0]
+        expected = "no cell is known to be immune" if population == "immune" else f"{count} excluded"
+        assert expected in row.reason

@@ -23,7 +23,10 @@ Stains = Annotated[
 ]
 Exclude = Annotated[
     list[str] | None,
-    typer.Option("--exclude", help="Class of regions whose cells are left out, * matches anything; may be repeated."),
+    typer.Option(
+        "--exclude",
+        help="Class of regions whose cells are left out, instead of Ignore*; * matches anything, may be repeated.",
+    ),
 ]
 Population = Annotated[
     str | None, typer.Option("--population", help="Cells that are scored first: all, tumor, stroma, immune, other.")
@@ -76,6 +79,9 @@ def changes(
     if compartment is not None:
         fields["compartment"] = tuple(compartment.split("+"))
     if background is not None:
+        given = background == "auto" or any(letter.isdigit() for letter in background)
+        if not given:
+            raise typer.BadParameter(f"auto or three numbers R,G,B, found '{background}'", param_hint="--background")
         fields["background"] = background if background == "auto" else numbers("--background", background, 3)
     if scores is not None:
         fields["scores"] = tuple(name.strip() for name in scores.split(","))
@@ -95,6 +101,10 @@ def changes(
 def _stain_rule(text: str) -> Any:
     if text in ("default", "estimate"):
         return text
+    if not text.lower().endswith(".json") and not Path(text).exists():
+        raise typer.BadParameter(
+            f"default, estimate, or a JSON file with vectors, found '{text}'", param_hint="--stains"
+        )
     from ihcscore.context import load_context
 
     return load_context(text).stains

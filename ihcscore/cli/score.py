@@ -119,7 +119,7 @@ def command(
     chosen = chosen.replace(sources={**chosen.sources, **sources})
 
     from ihcscore.assay import INPUT_FIELDS
-    from ihcscore.io.inputs import expand_inputs, unread_pictures
+    from ihcscore.io.inputs import expand_inputs, unread_pictures, unused_columns
     from ihcscore.segment.registry import load_segmenter
 
     images = expand_inputs(inputs, chosen.group, nuclei, regions)
@@ -129,6 +129,8 @@ def command(
         raise typer.BadParameter(
             "the nuclei of all images are given: leave out --segmenter and --weights", param_hint="--segmenter"
         )
+    if unused := unused_columns(inputs, chosen.group):
+        typer.echo(f"note: columns of the manifest that are not used: {', '.join(unused)}", err=True)
     unread = unread_pictures(inputs)
     if unread:
         text = ", ".join(path.name for path in unread[:3]) + (", ..." if len(unread) > 3 else "")
@@ -154,7 +156,8 @@ def run(images: list["ImageInput"], assay: "Assay", out: Path, **options: Any) -
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
     from ihcscore.batch import score_files
-    from ihcscore.cli.show import Rate, show_scores
+    from ihcscore.cli.show import Rate, show_by_assay
+    from ihcscore.results import assays_in
 
     log = Console(stderr=True, markup=False)
     columns = (
@@ -180,6 +183,6 @@ def run(images: list["ImageInput"], assay: "Assay", out: Path, **options: Any) -
         log.print(f"warning: {text}", highlight=False, soft_wrap=True)
     if report.kept:
         log.print(f"{report.kept} of {len(images)} images were complete already", highlight=False)
-    show_scores(report.rows, assay)
+    show_by_assay(report.rows, assays_in(out), assay)
     print(f"Results are in {out}")
     return report

@@ -1,6 +1,6 @@
 """Scores as a readable table."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from rich import box
@@ -30,6 +30,26 @@ class Rate(ProgressColumn):
     def render(self, task: Task) -> Text:
         """Give images in a minute, with three digits; nothing before it is known."""
         return Text(f"{60 * task.speed:.3g} images/min" if task.speed else "")
+
+
+def show_by_assay(rows: Sequence[ScoreRow], assays: Mapping[str, "Assay"], default: "Assay") -> None:
+    """Print rows of scores by the assay of their images, each with what it holds for; failed ones by the default."""
+    parts: list[tuple[Assay, list[ScoreRow]]] = []
+    for row in rows:
+        assay = assays.get(row.image, default)
+        for known, members in parts:
+            if _shown_alike(known, assay):
+                members.append(row)
+                break
+        else:
+            parts.append((assay, [row]))
+    for assay, members in parts or [(default, [])]:
+        show_scores(members, assay)
+
+
+def _shown_alike(one: "Assay", other: "Assay") -> bool:
+    names = ("name", "compartment", "thresholds", "background", "scores", "population", "exclude_off_color")
+    return all(getattr(one, name) == getattr(other, name) for name in names)
 
 
 def show_scores(rows: Sequence[ScoreRow], assay: "Assay") -> None:

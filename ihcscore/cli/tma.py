@@ -98,7 +98,8 @@ def command(
     for text in (*report.warnings, *report.run.warnings):
         typer.echo(f"warning: {text}", err=True)
     _show(report)
-    print(f"Results are in {out}: cores.csv{', patients.csv' if report.patients else ''}")
+    tables = ["cores.csv"] * bool(report.cores) + ["patients.csv"] * bool(report.patients)
+    print(f"Results are in {out}{': ' if tables else ''}{', '.join(tables)}")
     summarise_failures(report.run.failed, len(slides))
 
 

@@ -30,7 +30,7 @@ MANIFEST_FOLDER = "\0folder"
 GLOB_CHARACTERS = "*?["
 LONGEST_BYTES = 100
 """Of a folder's name: file systems take 255, and suffixes are added."""
-OWN_FILES = ("run.json", "scores.csv")
+OWN_FILES = ("run.json", "scores.csv", ".lock")
 OVERLAY, SUMMARY, STAIN_PLOT = "overlay.png", "summary.json", ".stains.png"
 
 
@@ -152,6 +152,14 @@ def _expand_one(given: str) -> list[tuple[Path, dict[str, str]]]:
             raise IhcscoreError(f"'{given}' matches no images")
         return [(p, {}) for p in found]
     return [(path, {})]
+
+
+def unused_columns(inputs: Sequence[str | Path], group: str | None = None) -> list[str]:
+    """List the columns of the given manifests that are not used: a misspelt one is among them."""
+    manifests = [Path(given) for given in inputs if Path(given).suffix.lower() == ".csv" and Path(given).is_file()]
+    known = {*MANIFEST_COLUMNS, MANIFEST_FOLDER, group}
+    rows = [_manifest(path)[0][1] for path in manifests]
+    return list(dict.fromkeys(name for row in rows for name in row if name not in known))
 
 
 def unread_pictures(inputs: Sequence[str | Path]) -> list[Path]:

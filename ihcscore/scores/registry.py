@@ -19,7 +19,7 @@ class Score:
     name, label : str
         As in an assay and in columns; as people write it.
     highest : float
-        The lowest is 0; infinite for optical densities.
+        The lowest is 0, but of densities, which are not clipped; infinite for these.
     of : callable
         Gives the score of each of many `Tallies`, NaN without cells.
     smooth : bool

@@ -124,9 +124,15 @@ def _circle(core: Core, mpp: float) -> shapely.Polygon:
 def _rows(path: Path, needed: Sequence[str]) -> list[dict[str, str]]:
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
-            rows = [{(k or "").strip(): (v or "").strip() for k, v in row.items()} for row in csv.DictReader(file)]
-    except (OSError, UnicodeDecodeError, csv.Error, AttributeError) as error:
+            rows = [
+                {key.strip(): (value or "").strip() for key, value in row.items() if key is not None}
+                for row in csv.DictReader(file)
+            ]
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise InputError(path, f"is not a readable CSV ({error})") from error
+    separator = next((text for text in (";", "\t") if rows and any(text in name for name in rows[0])), "")
+    if separator:
+        raise InputError(path, f"separate its columns by commas, not by {separator!r}, and write decimals with a point")
     missing = [name for name in needed if not rows or name not in rows[0]]
     if missing:
         raise InputError(path, f"needs rows with the columns {', '.join(needed)}; {', '.join(missing)} not found")

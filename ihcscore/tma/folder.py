@@ -1,13 +1,13 @@
 """Arrays of a result folder: the grids they were scored by, their cores and patients."""
 
-import shutil
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import shapely
 
 from ihcscore.assay import assay_from_dict
-from ihcscore.errors import OutputError
+from ihcscore.atomic import write_bytes
+from ihcscore.errors import InputError, OutputError
 from ihcscore.results import ImageFolder, failed_rows, regions_of, results_in
 from ihcscore.tma.files import core_regions, read_grid, read_sheet
 from ihcscore.tma.grid import CoreGrid
@@ -26,17 +26,25 @@ def is_array(out: Path) -> bool:
     return (out / CORES).is_file()
 
 
-def copy_grids(source: Path, out: Path) -> None:
-    """Copy grids, their cores as regions and their pictures from one folder to another.
+def has_grid(out: Path, slide: str) -> bool:
+    """Tell whether a result folder has the grid of a slide."""
+    return (out / GRIDS / f"{slide}.csv").is_file()
+
+
+def copy_grids(source: Path, out: Path, slides: Iterable[str] | None = None) -> None:
+    """Copy grids, their cores as regions and their pictures from one folder to another: all, or those of some slides.
 
     Raises
     ------
     OutputError
         If they cannot be written.
     """
+    wanted = None if slides is None else set(slides)
     try:
-        shutil.copytree(source / GRIDS, out / GRIDS, dirs_exist_ok=True)
-    except (OSError, shutil.Error) as error:
+        for path in (source / GRIDS).iterdir() if (source / GRIDS).is_dir() else ():
+            if wanted is None or path.stem in wanted:
+                write_bytes(out / GRIDS / path.name, path.read_bytes())
+    except OSError as error:
         raise OutputError(f"cannot copy {source / GRIDS} to {out / GRIDS}: {error}") from error
 
 
@@ -60,8 +68,7 @@ def recorded_grids(out: Path, slides: Iterable[str]) -> dict[str, CoreGrid]:
     InputError
         If one is damaged.
     """
-    paths = {slide: out / GRIDS / f"{slide}.csv" for slide in slides}
-    return {slide: read_grid(path) for slide, path in paths.items() if path.is_file()}
+    return {slide: read_grid(out / GRIDS / f"{slide}.csv") for slide in slides if has_grid(out, slide)}
 
 
 def write_arrays(out: Path, patients: Patients) -> tuple[list[CoreRow], list[PatientRow], list[str]]:
@@ -84,20 +91,24 @@ def write_arrays(out: Path, patients: Patients) -> tuple[list[CoreRow], list[Pat
     Raises
     ------
     IhcscoreError
-        If a grid or the scores cannot be read, or the files not written.
+        If the scores cannot be read, or the files not written. A slide whose grid cannot be read is left out with a
+        warning.
     """
     results = {result.folder.name: result for result in results_in(out)[0]}
     failed = {row.image: row.reason for row in failed_rows(out)}
     cores, warnings = list[CoreRow](), list[str]()
-    for path in sorted((out / GRIDS).glob("*.csv")):
-        slide, grid = path.stem, read_grid(path)
-        of = {core.name: patients.get((slide, core.name), "") for core in grid.cores}
-        if slide in failed:
-            cores += [failed_core(slide, core, failed[slide], of[core.name]) for core in grid.cores]
-        elif slide in results and _was_scored_by(results[slide], grid):
-            cores += _cores(results[slide], grid, of)
-        elif slide in results:
-            warnings.append(f"{slide}: was not scored by {GRIDS}/{path.name}; its cores are left out of {CORES}")
+    for slide in sorted(path.stem for path in (out / GRIDS).glob("*.csv")):
+        try:
+            grid = read_grid(out / GRIDS / f"{slide}.csv")
+            of = {core.name: patients.get((slide, core.name), "") for core in grid.cores}
+            if slide in failed:
+                cores += [failed_core(slide, core, failed[slide], of[core.name]) for core in grid.cores]
+            elif slide in results and _was_scored_by(results[slide], grid):
+                cores += _cores(results[slide], grid, of)
+            elif slide in results:
+                warnings.append(f"{slide}: was not scored by {GRIDS}/{slide}.csv; its cores are left out of {CORES}")
+        except InputError as error:
+            warnings.append(f"{slide}: {error}; its cores are left out of {CORES}")
     scored = patient_rows(cores)
     for name, rows, kind in ((CORES, cores, CoreRow), (PATIENTS, scored, PatientRow)):
         if rows:

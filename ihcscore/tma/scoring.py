@@ -9,6 +9,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from ihcscore.assay import Assay
+from ihcscore.atomic import alone_in
 from ihcscore.batch import place_for, score_files
 from ihcscore.context import look_at
 from ihcscore.errors import DamagedResult, IhcscoreError, OutputError
@@ -17,8 +18,9 @@ from ihcscore.io.regions import write_regions
 from ihcscore.io.slides.opening import open_slide
 from ihcscore.rescoring import rescore_folder
 from ihcscore.results import RunReport
+from ihcscore.rows import FAILED
 from ihcscore.tma.files import core_regions, read_grid, read_sheet, write_grid
-from ihcscore.tma.folder import GRIDS, copy_grids, recorded_grids, recorded_patients, write_arrays
+from ihcscore.tma.folder import GRIDS, copy_grids, has_grid, recorded_grids, recorded_patients, write_arrays
 from ihcscore.tma.grid import CoreGrid, find_cores
 from ihcscore.tma.patients import CoreRow, PatientRow
 from ihcscore.tma.picture import write_picture
@@ -86,23 +88,23 @@ def score_arrays(
     """
     out, assay = Path(out), assay.replace(only_regions=True)
     listed = read_sheet(sheet) if sheet is not None else {}
-    had = recorded_patients(out)
-    with TemporaryDirectory() as folder:  # a folder that is refused keeps its own grids
+    names = {item.name for item in inputs}
+    with alone_in(out) as warnings, TemporaryDirectory() as folder:  # one that is refused keeps its own grids
         found, origin = Path(folder), options.get("origin", "canvas")
         grids, refused = find_grids(inputs, assay, found, grid=grid, core_mm=core_mm, origin=origin)
         _refuse_unclear(listed, grids)
         ready = [replace(item, regions=_regions(found, item)) if item.name in grids else item for item in inputs]
         run = score_files(ready, assay, out, refused=refused, **options)
-        if grids:
-            copy_grids(found, out)
-    names = {item.name for item in inputs}
-    known = {**recorded_grids(out, names), **grids}
-    patients = {key: patient for key, patient in had.items() if key[0] not in names} | _patients(listed, known)
-    cores, scored, warnings = write_arrays(out, patients)
-    told = [*_doubtful(grids), *warnings, *_unknown(listed, known)]
+        failed = {row.image for row in run.rows if row.status == FAILED}
+        copy_grids(found, out, [name for name in grids if name not in failed or not has_grid(out, name)])
+        had = recorded_patients(out)
+        known = {**grids, **recorded_grids(out, names)}
+        patients = {key: patient for key, patient in had.items() if key[0] not in names} | _patients(listed, known)
+        cores, scored, told = write_arrays(out, patients)
+        warnings += [*_doubtful(grids), *told, *_unknown(listed, known)]
     lost = sorted({slide for slide, _ in had} & names) if sheet is None else []
-    told += [f"{slide}: its cores had patients, and have none without --sheet" for slide in lost]
-    return ArrayReport(run, tuple(cores), tuple(scored), tuple(told))
+    warnings += [f"{slide}: its cores had patients, and have none without --sheet" for slide in lost]
+    return ArrayReport(run, tuple(cores), tuple(scored), tuple(warnings))
 
 
 def rescore_arrays(measured: str | Path, out: str | Path, assay: Assay | None = None, **options: Any) -> ArrayReport:
@@ -126,9 +128,10 @@ def rescore_arrays(measured: str | Path, out: str | Path, assay: Assay | None = 
     if not (measured / GRIDS).is_dir():
         raise DamagedResult(measured / GRIDS, "is missing: its cores cannot be told from other regions")
     patients = recorded_patients(measured)
-    run = rescore_folder(measured, out, assay, **options)
-    copy_grids(measured, out)
-    cores, scored, warnings = write_arrays(out, patients)
+    with alone_in(out):
+        run = rescore_folder(measured, out, assay, **options)
+        copy_grids(measured, out)
+        cores, scored, warnings = write_arrays(out, patients)
     return ArrayReport(run, tuple(cores), tuple(scored), tuple(warnings))
 
 

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shutil
 import subprocess
 import sys
 from importlib import resources
@@ -172,7 +173,7 @@ def test_score_refuses_and_overwrites(call, tile):
         (["tile.png", "-o", "out", "--mpp", "0.5", "--thresholds", "0.4,0.2,0.6"], 1, "rise"),
         (["tile.png", "-o", "out", "--mpp", "0.5", "--thresholds", "0.4,0.6"], 2, "expected 3 numbers"),
         (["tile.png", "-o", "out", "--mpp", "0.5", "--compartment", "nukleus"], 1, "nukleus"),
-        (["tile.png", "-o", "out", "--mpp", "0.5", "--background", "white"], 2, "expected 3 numbers"),
+        (["tile.png", "-o", "out", "--mpp", "0.5", "--background", "white"], 2, "auto or three numbers"),
         (["tile.png", "-o", "out", "--mpp", "0.5", "--stains", "none.json"], 1, "none.json"),
         (["tile.png", "-o", "out", "--mpp", "0.5", "--context", "none.json"], 1, "none.json"),
         (["tile.png", "-o", "tile.png", "--mpp", "0.5"], 1, "cannot write results into tile.png"),
@@ -359,3 +360,39 @@ def test_a_classifier_is_trained_and_used(call, tmp_path, ihc):
 
 def test_app_is_a_typer():
     assert isinstance(app, typer.Typer)
+
+
+def test_scores_are_shown_by_the_assay_of_each_image(call, tile, tmp_path):
+    shutil.copy(tile, tmp_path / "second.png")
+    (tmp_path / "list.csv").write_text(
+        f"path,mpp,assay,reigons\n{tile},0.5,er,x\nsecond.png,0.5,generic-membranous,x\n"
+    )
+    code, out, err = call("score", "list.csv", "-o", "out", "--population", "all")
+    assert code == 0
+    assert "columns of the manifest that are not used: reigons" in err
+    assert "ER %" in out
+    for text in ("DAB OD of the nucleus", "assay er.", "DAB OD of the membrane", "assay generic-membranous."):
+        assert text in out
+    code, again, _ = call("rescore", "out", "-o", "again")
+    assert (code, "assay er." in again, "assay generic-membranous." in again) == (0, True, True)
+
+
+def test_rescore_says_what_had_failed(call, tile, tmp_path):
+    (tmp_path / "broken.png").write_text("no image")
+    assert call("score", tile, "broken.png", "--mpp", 0.5, "-o", "out")[0] == 3
+    code, _, err = call("rescore", "out", "-o", "again")
+    assert code == 3
+    assert "broken: broken.png: is not a PNG" in err
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "message"),
+    [
+        ("--stains", "estmate", "default, estimate, or a JSON file"),
+        ("--background", "automatic", "auto or three numbers"),
+    ],
+)
+def test_misspelt_values_are_told_what_is_possible(call, tile, option, value, message):
+    code, _, err = call("score", tile, "--mpp", 0.5, "-o", "out", option, value)
+    assert code == 2
+    assert message in " ".join(err.replace("│", " ").split())

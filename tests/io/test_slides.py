@@ -372,3 +372,16 @@ def test_a_series_is_the_same_whichever_file_names_it(tmp_path, rgb):
         with suppress(IhcscoreError), closing(open_slide(path)) as slide:
             found.add(slide_sha256(slide))
     assert len(found) == 1
+
+
+@pytest.mark.parametrize("level", [255, 0])
+def test_a_plain_page_is_no_level_of_tissue(tmp_path, rgb, level):
+    plain = np.full((rgb.shape[0] // 2, rgb.shape[1] // 2, 3), level, np.uint8)
+    for name, pages in (("a", (rgb, plain)), ("b", (np.full_like(rgb, 255), plain))):
+        with tifffile.TiffWriter(tmp_path / f"{name}.tif") as tiff:
+            for page in pages:
+                tiff.write(page, tile=(256, 256), photometric="rgb", metadata=None)
+    with closing(open_slide(tmp_path / "a.tif", MPP)) as slide:
+        assert slide.level_downsamples == (1.0,)
+    with closing(open_slide(tmp_path / "b.tif", MPP)) as slide:
+        assert slide.level_downsamples == ((1.0, 2.0) if level == 255 else (1.0,))

@@ -294,3 +294,33 @@ def test_patients_are_scored_by_all_their_cells(array, tmp_path):
     patient = next(row for row in rows(out / "patients.csv") if row["patient"] == "P1")
     assert int(patient["cells"]) == int(cores["A-1"]["cells"]) + int(cores["A-2"]["cells"]) > 0
     assert patient["status"] == "ok"
+
+
+def test_a_slide_that_is_refused_keeps_its_grid(array, tmp_path):
+    out = tmp_path / "out"
+    once = (array / "t1.svs", "-o", out, "--segmenter", "watershed")
+    assert run(*once).exit_code == 0
+    grid = (out / "grids" / "t1.csv").read_bytes()
+    cores = rows(out / "cores.csv")
+    result = run(*once, "--core-mm", "0.2")
+    assert result.exit_code == 1
+    assert "another regions" in result.stderr
+    assert (out / "grids" / "t1.csv").read_bytes() == grid
+    assert [row["x_um"] for row in rows(out / "cores.csv")] == [row["x_um"] for row in cores]
+
+
+def test_a_damaged_grid_leaves_the_others_their_cores(array, tmp_path):
+    out, how = tmp_path / "out", ("--segmenter", "watershed")
+    assert run(array / "t1.svs", "-o", out, *how).exit_code == 0
+    (out / "grids" / "t1.csv").write_text("nothing")
+    result = run(array / "t2.svs", "-o", out, *how)
+    assert result.exit_code == 0
+    assert "t1: t1.csv" in result.stderr
+    assert {row["slide"] for row in rows(out / "cores.csv")} == {"t2"}
+
+
+def test_tables_of_a_spreadsheet_are_told_how_to_be_saved(tmp_path):
+    for text in ("name;x_um;y_um;diameter_um\nA;250,6;10;300\n", "name;x_um;y_um;diameter_um\nA;250.6;10;300\n"):
+        (tmp_path / "grid.csv").write_text(text)
+        with pytest.raises(InputError, match="separate its columns by commas, not by ';'"):
+            read_grid(tmp_path / "grid.csv")

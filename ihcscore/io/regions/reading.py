@@ -135,7 +135,7 @@ def _fitted(regions: Sequence[Region], dimensions: tuple[int, int]) -> tuple[lis
         more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
         raise NotARegionFile(
             f"{', '.join(names[:NAMED])}{more}: outside the slide of {dimensions[0]} x {dimensions[1]} pixels, or "
-            "without area; is it of another slide, or of another --origin?"
+            "without area; is it of another slide or another --origin, or drawn on a tile whose name states a place?"
         )
     mended = ", ".join(region.name for region, is_valid in zip(regions, valid, strict=True) if not is_valid)
     notes = [f"{(~valid).sum()} outlines that cross themselves were repaired: {mended}"] if mended else []

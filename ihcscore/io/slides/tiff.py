@@ -28,7 +28,7 @@ from ihcscore.io.slides.kept import Kept, whole_downsample
 KEPT_BYTES = 64_000_000
 LIKE_PX, LARGEST_STEP, ALIKE, PLAIN = 128, 16, 0.7, 4.0
 """Side of the pieces in which a page is compared with a smaller one; how much smaller it may be, to be compared; how
-much they must correlate; grey levels by which a piece must vary for that."""
+much they must correlate; grey levels by which a piece must vary for that, and the means of others may differ."""
 SEPARATE = 2
 ICC_TAG = "InterColorProfile"
 SMALLEST_LEVEL = 16
@@ -105,20 +105,24 @@ class TiffSlide:
         series = self._tiff.series[0]
         candidates = [level.pages[0] for level in series.levels[1:]]
         if not candidates:
-            candidates = [other for other in self._tiff.pages if other.index != page.index and other.is_tiled]
+            candidates = [other for other in self._tiff.pages if other.index != page.index]
+        self._check(page)
         chosen, left = [page], max(0, len(self._tiff.series) - 1) if candidates and len(series.levels) > 1 else 0
         for other in candidates:
-            smaller = _is_reduced(page, other) and other.imagewidth < chosen[-1].imagewidth
+            smaller = other.is_tiled and _is_reduced(page, other) and other.imagewidth < chosen[-1].imagewidth
             if smaller and self._shows(chosen[-1], other):
                 chosen.append(other)
             else:
                 left += 1
-        for each in chosen:
-            check_segments(self._path, each, self._path.stat().st_size)
-            height, width = _segment_size(each)
-            if height * width > LARGEST_PIXELS:
-                raise UnreadableImage(self._path, "is one strip of pixels: write it in tiles (a pyramidal OME-TIFF)")
+        for each in chosen[1:]:
+            self._check(each)
         return chosen, [f"{left} other images in the file are left out"] if left else []
+
+    def _check(self, page: Any) -> None:
+        check_segments(self._path, page, self._path.stat().st_size)
+        height, width = _segment_size(page)
+        if height * width > LARGEST_PIXELS:
+            raise UnreadableImage(self._path, "is one strip of pixels: write it in tiles (a pyramidal OME-TIFF)")
 
     def _shows(self, page: Any, other: Any) -> bool:
         """Tell whether a page is the picture of another in small: it says so, or its middle and quarters agree."""
@@ -136,7 +140,10 @@ class TiffSlide:
             there = small.window(0, (y, x, bottom, right), _segment_size(other), partial(self._piece_of, other))
             here = own.window(0, window, _segment_size(page), partial(self._piece_of, page))
             mean = np.asarray(cv2.resize(here, there.shape[1::-1], interpolation=cv2.INTER_AREA), np.float64)
-            if min(mean.std(), there.std()) > PLAIN and np.corrcoef(mean.ravel(), there.ravel())[0, 1] < ALIKE:
+            plain = [piece.std() <= PLAIN for piece in (mean, there)]
+            if all(plain) and abs(mean.mean() - there.mean()) <= PLAIN:
+                continue
+            if any(plain) or np.corrcoef(mean.ravel(), there.ravel())[0, 1] < ALIKE:
                 return False
         return True
 
