@@ -37,7 +37,8 @@ def atomic_path(path: Path) -> Iterator[Path]:
         yield part
         os.replace(part, path)
     except OSError as error:
-        raise OutputError(f"cannot write {path}: {error.strerror or error}") from error
+        hint = " (is it open in another program?)" if isinstance(error, PermissionError) and path.exists() else ""
+        raise OutputError(f"cannot write {path}: {error.strerror or error}{hint}") from error
     finally:
         with suppress(OSError):
             part.unlink(missing_ok=True)

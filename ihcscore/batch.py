@@ -550,9 +550,7 @@ class _Run:
         for result in results:
             if result.row.group in self.groups and result.row.image not in self.names:
                 others.setdefault(result.row.group, []).append(result.row.image)
-        self.warnings += [
-            f"{group} is pooled with {', '.join(names)}, scored before" for group, names in others.items()
-        ]
+        self.warnings += [f"{group} also holds {', '.join(names)}, scored before" for group, names in others.items()]
 
     def all_rows(self) -> list[ScoreRow]:
         """Give the rows of every image in the folder, then of the groups."""

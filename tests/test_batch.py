@@ -707,10 +707,10 @@ def test_a_copy_that_is_added_later_is_warned_of(tiles, out):
 def test_pools_with_images_of_before_are_told(tiles, out):
     assay = ASSAY.replace(group=r"case\d")
     run(tiles, out, assay)
-    assert not any("pooled with" in text for text in run(tiles, out, assay).warnings)
+    assert not any("also holds" in text for text in run(tiles, out, assay).warnings)
     (tiles / "case1_b.png").unlink()
     report = run(tiles, out, assay)
-    assert "case1 is pooled with case1_b, scored before" in report.warnings
+    assert "case1 also holds case1_b, scored before" in report.warnings
 
 
 def test_a_name_that_contradicts_the_picture_is_refused(tmp_path, out):
@@ -737,7 +737,7 @@ def test_a_failure_of_before_is_no_member_of_a_pool(tiles, out):
     run(tiles, out, assay)
     (tiles / "case1_b.png").unlink()
     report = run(tiles, out, assay)
-    assert not any("is pooled with" in text for text in report.warnings)
+    assert not any("also holds" in text for text in report.warnings)
     assert any("not scored now: case1_b" in text for text in report.warnings)
     pooled = next(row for row in rows_of(out) if row["region"] == "pooled" and row["image"] == "case1")
     assert pooled["reason"] == "1 of its tiles failed"

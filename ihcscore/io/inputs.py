@@ -139,7 +139,10 @@ def _expand_one(given: str) -> list[tuple[Path, dict[str, str]]]:
     if path.is_dir():
         found = one_per_series(sorted((p for p in path.iterdir() if _is_image(p)), key=_natural))
         if not found:
-            raise IhcscoreError(f"folder {path.name or given} holds no images; for folders inside it, give '**/*.png'")
+            inside = f"'{given.rstrip('/')}/**/*.png' (or .svs, .dcm, ...)"
+            raise IhcscoreError(
+                f"folder {path.name or given} holds no images; for those in folders inside it, {inside}"
+            )
         return [(p, {}) for p in found]
     if path.suffix.lower() in SPREADSHEETS:
         raise InputError(path, "is a spreadsheet: save it as 'CSV UTF-8', separated by commas")

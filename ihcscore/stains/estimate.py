@@ -205,7 +205,8 @@ def _judge(colors: _Colors) -> tuple[str, str]:
     if min(colors.share_h, colors.share_d) < MIN_SHARE:
         return _judge_single(colors, spread)
     if drift_d > MAX_DAB_DRIFT_DEG:
-        return NOT_HDAB, f"second stain is {drift_d:.0f} degrees from DAB, nearest to {nearest}"
+        known = f"and {MAX_DAB_DRIFT_DEG:g} is what DAB varies by" if nearest == DAB else f"nearest to {nearest}"
+        return NOT_HDAB, f"second stain is {drift_d:.0f} degrees from DAB, {known}"
     if drift_h > MAX_HEMATOXYLIN_DRIFT_DEG:
         return NOT_HDAB, f"counterstain is {drift_h:.0f} degrees from hematoxylin"
     return ESTIMATED, f"hematoxylin {drift_h:.0f} and DAB {drift_d:.0f} degrees from the default vectors"

@@ -189,6 +189,10 @@ def _grid_of(
         found = read_grid(given / f"{item.name}.csv" if given.is_dir() else given)
     if not found.present:
         raise IhcscoreError("no core of its grid has tissue")
+    size = [length * mpp for length in slide.dimensions]
+    outside = [c.name for c in found.present if not (0 <= c.x_um <= size[0] and 0 <= c.y_um <= size[1])]
+    if outside:
+        raise IhcscoreError(f"cores {', '.join(outside[:5])} lie outside of its {size[0]:.0f} x {size[1]:.0f} um")
     write_grid(out / GRIDS / f"{item.name}.csv", found)
     write_regions(_regions(out, item), core_regions(found.present, mpp, place))
     write_picture(out / GRIDS / f"{item.name}.png", look.coarse, look.tissue.um, found)

@@ -324,3 +324,10 @@ def test_tables_of_a_spreadsheet_are_told_how_to_be_saved(tmp_path):
         (tmp_path / "grid.csv").write_text(text)
         with pytest.raises(InputError, match="separate its columns by commas, not by ';'"):
             read_grid(tmp_path / "grid.csv")
+
+
+def test_cores_outside_the_slide_are_named(array, tmp_path):
+    (tmp_path / "grid.csv").write_text("name,x_um,y_um,diameter_um\nA,250,250,320\nB,9000,250,320\n")
+    result = run(array / "t1.svs", "-o", tmp_path / "out", "--grid", tmp_path / "grid.csv")
+    assert result.exit_code == 1
+    assert "cores B lie outside of its 1500 x 1000 um" in result.stderr
