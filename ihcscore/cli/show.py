@@ -86,9 +86,11 @@ def show_scores(rows: Sequence[ScoreRow], assay: "Assay") -> None:
         soft_wrap=True,
     )
     for row in rows:
-        if row.status == "unscorable":
+        unscorable, main = row.status == "unscorable", SCORES[assay.scores[0]]
+        if unscorable or (row.status == OK and row.value(main.name) is None):
             name = " ".join([row.image, *_which(row, assay)])
-            console.print(f"{name}: no score, {row.reason}", highlight=False, soft_wrap=True)
+            what = "score" if unscorable else main.label
+            console.print(f"{name}: no {what}, {row.reason}", highlight=False, soft_wrap=True)
 
 
 def score_text(score: ScoreValue | None) -> str:

@@ -377,6 +377,11 @@ def test_scores_are_shown_by_the_assay_of_each_image(call, tile, tmp_path):
     assert (code, "assay er." in again, "assay generic-membranous." in again) == (0, True, True)
 
 
+def test_a_main_score_that_is_missing_says_why(call, tile):
+    _, out, _ = call("score", tile, "--mpp", 0.5, "-o", "out", "--scores", "ki67,h_score")
+    assert "no Ki-67 LI, 3 cells, at least 500 are needed" in " ".join(out.split())
+
+
 def test_rescore_says_what_had_failed(call, tile, tmp_path):
     (tmp_path / "broken.png").write_text("no image")
     assert call("score", tile, "broken.png", "--mpp", 0.5, "-o", "out")[0] == 3
