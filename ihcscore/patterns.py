@@ -42,8 +42,9 @@ def _denser(deciles: Values, threshold: float) -> Values:
     at = np.clip(below, 0, len(RIDGE_DECILES) - 2)
     rows = np.arange(len(deciles))
     low, high = deciles[rows, at], deciles[rows, at + 1]
-    inside = np.divide(threshold - low, high - low, out=np.zeros(len(deciles)), where=high > low)
-    share = 1 - (at + np.clip(inside, 0, 1)) / (len(RIDGE_DECILES) - 1)
+    between = (low < threshold) & (threshold <= high)
+    inside = np.divide(threshold - low, high - low, out=np.zeros(len(deciles)), where=between)
+    share = 1 - (at + inside) / (len(RIDGE_DECILES) - 1)
     share[below < 0] = 1
     share[below == len(RIDGE_DECILES) - 1] = 0
     return np.asarray(share)

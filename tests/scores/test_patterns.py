@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from ihcscore.patterns import completeness, intensity
@@ -21,6 +21,8 @@ def test_what_lies_below_the_threshold_does_not_count_for_the_intensity():
     assert intensity(cells, 0.1)[0] == pytest.approx(0.11)
 
 
+@example([0.0] * 10 + [2.3e-313], 1.0)
+@example([1.0] * 10 + [1.0000000000000002], 0.5)
 @given(st.lists(st.floats(0, 2), min_size=11, max_size=11), st.floats(0.01, 1.9))
 def test_share_and_intensity_are_those_of_the_line_between_its_deciles(deciles, threshold):
     cells = line(sorted(deciles))
