@@ -417,7 +417,14 @@ def _score_problems(assay: Assay) -> list[str]:
         f"minimum_cells of '{name}': there is no such score" for name in assay.minimum_cells if name not in SCORES
     ]
     few = [name for name, cells in assay.minimum_cells.items() if not _whole(cells) or cells < 1]
-    return problems + [f"minimum_cells of '{name}': a whole number from 1" for name in few]
+    problems += [f"minimum_cells of '{name}': a whole number from 1" for name in few]
+    if assay.compartment == ("membrane",):
+        return problems
+    judged = [name for name in assay.scores if name in SCORES and SCORES[name].membranes]
+    return problems + [
+        f"score '{name}': judges membranes by the thresholds, so these must be those of the compartment 'membrane'"
+        for name in judged
+    ]
 
 
 def _compartment_problems(compartment: tuple[str, ...]) -> list[str]:

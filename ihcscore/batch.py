@@ -2,48 +2,31 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, closing, suppress
+from contextlib import closing, suppress
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
-
 import ihcscore
 from ihcscore.assay import INPUT_FIELDS, Assay, load_assay
 from ihcscore.atomic import alone_in
-from ihcscore.celltable import TableDigest
 from ihcscore.context import SlideContext, Survey, look_at, settle_context
 from ihcscore.errors import DamagedResult, IhcscoreError, InputError, OutputError, ResultMismatch
-from ihcscore.geometry import HERE, Place
-from ihcscore.io.images import printable_name
+from ihcscore.geometry import HERE
 from ihcscore.io.inputs import ImageInput
-from ihcscore.io.nuclei import NucleiFile, nuclei_for, read_nuclei
-from ihcscore.io.regions import RegionFile, read_regions, regions_for, tile_place, write_regions
+from ihcscore.io.nuclei import nuclei_for
+from ihcscore.io.regions import regions_for
 from ihcscore.io.slides.base import Slide
 from ihcscore.io.slides.opening import SLIDE_SUFFIXES, open_slide, slide_sha256
 from ihcscore.measuring import Prepared, make_job, measure, prepare
 from ihcscore.memory import give_back_memory
-from ihcscore.offcolor import warning_of
-from ihcscore.outputs.geojson import WRITTEN, write_geojson
-from ihcscore.outputs.overlay import DRAWN, write_overlay
-from ihcscore.outputs.scoremap import MAPPED, write_score_map
-from ihcscore.outputs.summary import write_summary
-from ihcscore.outputs.tables import iter_cells, write_blocks, write_cells, write_cells_csv, write_quality, write_scores
+from ihcscore.outputs.tables import write_scores
 from ihcscore.parts import FolderParts, MemoryParts, Parts
-from ihcscore.pipeline import classed_tables, classifier_warnings
-from ihcscore.quality import warnings_of
-from ihcscore.regions import RegionSet
 from ihcscore.results import (
     BLOCKS,
-    CELLS,
-    CELLS_CSV,
-    GEOJSON,
-    OVERLAY,
     PARTS,
     QUALITY,
-    REGIONS,
     SCORES,
     SUMMARY,
     ImageFolder,
@@ -64,21 +47,13 @@ from ihcscore.results import (
     write_run,
 )
 from ihcscore.rows import ScoreRow, failed_row
-from ihcscore.schema import SCHEMA_VERSION
 from ihcscore.segment.weights import weights_sha256
-from ihcscore.summarize import ScoreTable
+from ihcscore.source import Source, place_for
 from ihcscore.workers import Dask, Processes, Serial, Task, runner_for
+from ihcscore.writing import derived_files, write_derived, write_result
 
 MANY_BLOCKS = 4
 """Up to so many blocks, the parts of an image stay in memory; of more, they are written as they are done."""
-
-SHOWN = tuple(dict.fromkeys((*WRITTEN, *DRAWN, *MAPPED)))
-"""Columns of the cell table that pictures and GeoJSON are made of."""
-
-ROUNDED_PX = 2
-"""By so much the size in a tile's name may differ from the tile's: QuPath rounds it."""
-SLIDE_PX = 8192
-"""An image with a longer side is shown as a map of scores, not of outlines, and its GeoJSON is written on request."""
 
 LIGHT_BYTES = 32_000_000
 """Images in files up to this size are scored whole, each by one process."""
@@ -161,9 +136,9 @@ def score_files(
     chosen, out = Options(**options), Path(out)
     if out.exists() and not out.is_dir():
         raise OutputError(f"cannot write results into {out}: it is a file, give a folder")
-    with runner_for(chosen.workers, chosen.scheduler, make_job) as runner, ExitStack() as stack:
+    with runner_for(chosen.workers, chosen.scheduler, make_job) as runner, alone_in(out) as warnings:
         run = _Run(out, assay, changes or {}, chosen, runner, progress or _in_silence)
-        run.warnings += stack.enter_context(alone_in(out))
+        run.warnings += warnings
         run.claim(inputs)
         for item in inputs:
             if item.name in (refused or {}):
@@ -370,11 +345,14 @@ class _Run:
                 "choose another folder for the results"
             )
         with closing(self._open(item)) as slide:
-            source = _Source.of(item, slide, self)
+            source = self._source(item, slide)
             self._refuse_second_name(item, source.sha256)
             self._measure(source, folder, shared, number)
 
-    def _measure(self, source: "_Source", folder: Path, shared: SlideContext | None, number: int) -> None:
+    def _source(self, item: ImageInput, slide: Slide) -> Source:
+        return Source.of(item, slide, self.assay_of(item), self.nuclei_for(item), self.options.origin)
+
+    def _measure(self, source: Source, folder: Path, shared: SlideContext | None, number: int) -> None:
         item, slide, assay = source.item, source.slide, source.assay
         within = source.regions.covered if assay.only_regions else None
         labels = None if source.nuclei is None else source.nuclei.labels
@@ -397,11 +375,15 @@ class _Run:
             raise ResultMismatch(f"{item.name}: parts of it are gone: does another run write to {self.out.name}?")
         if folder.is_dir():
             discard_result(folder)
-        self._put_together(source, folder, prepared, parts)
+        told = write_result(source, folder, prepared, parts, self._derived(slide))
+        self.warnings += [f"{item.name}: {text}" for text in told]
         if isinstance(parts, FolderParts):
             parts.remove()
 
-    def _parts(self, folder: Path, source: "_Source", prepared: Prepared) -> Parts:
+    def _derived(self, slide: Slide) -> list[str]:
+        return derived_files(slide, self.options.cells_csv, self.options.geojson)
+
+    def _parts(self, folder: Path, source: Source, prepared: Prepared) -> Parts:
         if len(prepared.keys) <= MANY_BLOCKS:
             return MemoryParts()
         job = {
@@ -415,48 +397,6 @@ class _Run:
             "origin": None if source.place == HERE else asdict(source.place),
         }
         return FolderParts(folder / PARTS, job)
-
-    def _put_together(self, source: "_Source", folder: Path, prepared: Prepared, parts: Parts) -> None:
-        """Write the result of a slide whose blocks are all measured; the summary comes last."""
-        assay, found = source.assay, TableDigest()
-        scored = ScoreTable(
-            assay, source.regions, prepared.job.context, image=source.item.name, group=source.item.group
-        )
-
-        plane, whole = prepared.job.context.plane, partial(prepared.tables, parts)
-        wanted = [name for name in self._wanted(source.slide) if name != CELLS]
-        in_memory = isinstance(parts, MemoryParts)
-        shown: list[pd.DataFrame] = []
-
-        def classed() -> Iterator[pd.DataFrame]:
-            for table in classed_tables(whole, assay, source.regions, plane):
-                found.update(table)
-                scored.add(table)
-                if in_memory:
-                    shown.append(table[[name for name in SHOWN if name in table]])
-                yield table
-
-        write_cells(folder / CELLS, classed())
-        provenance = prepared.provenance()
-        tissue_mm2 = None if assay.only_regions else provenance["tissue"]["tissue_mm2"]
-        rows = scored.rows(tissue_mm2)
-        write_blocks(folder / BLOCKS, scored.samplings)
-        quality = prepared.quality(parts)
-        write_quality(folder / QUALITY, quality)
-        if len(source.regions):
-            write_regions(folder / REGIONS, source.regions.regions)
-        self._write(folder, source, wanted, shown if in_memory else None)
-        about = {"schema_version": SCHEMA_VERSION, "rows": found.rows, "sha256": found.hexdigest()}
-        noticed = [*prepared.job.context.warnings, *warnings_of(quality), *warning_of(rows[0], assay)]
-        noticed += classifier_warnings(assay, prepared.job.segmenter.name)
-        summary = source.summary(rows, noticed, {**provenance, "cells": about})
-        write_summary(folder / SUMMARY, summary)
-        self.warnings += [f"{source.item.name}: {text}" for text in summary["warnings"]]
-
-    def _wanted(self, slide: Slide) -> list[str]:
-        small = max(slide.dimensions) <= SLIDE_PX
-        geojson = small if self.options.geojson is None else self.options.geojson
-        return [CELLS, OVERLAY] + [GEOJSON] * geojson + [CELLS_CSV] * self.options.cells_csv
 
     def nuclei_for(self, item: ImageInput) -> Path | None:
         """Give the file of an image's nuclei, if some are given."""
@@ -500,9 +440,9 @@ class _Run:
         with closing(self._open(item)) as slide:
             if not all((folder / name).exists() for name in (QUALITY, BLOCKS)):
                 return False
-            missing = [name for name in self._wanted(slide) if not (folder / name).exists()]
+            missing = [name for name in self._derived(slide) if not (folder / name).exists()]
             if missing:
-                self._write(folder, _Source.of(item, slide, self), missing)
+                write_derived(folder, self._source(item, slide), missing)
         self.kept += not missing
         self._warn_of_twin(result.summary["input"]["sha256"], item.name)
         return True
@@ -525,24 +465,6 @@ class _Run:
             "background or stains of its group": shared is not None and context_of(result).light != shared.light,
         }
         return ", ".join(name for name, different in differs.items() if different)
-
-    def _write(
-        self, folder: Path, source: "_Source", names: Sequence[str], shown: Sequence[pd.DataFrame] | None = None
-    ) -> None:
-        """Write what is derived from the cell table; `shown`, its columns `SHOWN`, spares reading them again."""
-
-        def cells(columns: Sequence[str]) -> Iterable[pd.DataFrame]:
-            return iter_cells(folder / CELLS, columns) if shown is None else shown
-
-        small = max(source.slide.dimensions) <= SLIDE_PX
-        picture, columns = (write_overlay, DRAWN) if small else (write_score_map, MAPPED)
-        writers: dict[str, Callable[[Path], None]] = {
-            CELLS_CSV: lambda path: write_cells_csv(path, iter_cells(folder / CELLS)),
-            GEOJSON: lambda path: write_geojson(path, cells(WRITTEN), source.place),
-            OVERLAY: lambda path: picture(path, source.slide, cells(columns), source.regions),
-        }
-        for name in names:
-            writers[name](folder / name)
 
     def _warn_of_pools(self, results: Sequence[ImageFolder]) -> None:
         """Say which pools hold images that were not named this time."""
@@ -612,101 +534,6 @@ def _score_remote(shared: _Shared, image: _Image) -> _Outcome:
 
 def _in_silence(what: str, done: float) -> None:
     """Report nothing."""
-
-
-def place_for(path: Path, slide: Slide, origin: str = "canvas") -> tuple[Place, list[str]]:
-    """Tell where an image lies in the frame of its GeoJSON and given regions, and note it where its name says so.
-
-    Parameters
-    ----------
-    path : Path
-        Of the image; QuPath writes into the name of an exported tile where it lies.
-    slide : Slide
-    origin : "canvas" or "bounds"
-        As in `Options`.
-
-    Raises
-    ------
-    InputError
-        If its name states another size than it has.
-    """
-    tile = tile_place(path.name)
-    if tile is not None:
-        wanted = tile.width / tile.downsample, tile.height / tile.downsample
-        if any(abs(size - should) > ROUNDED_PX for size, should in zip(slide.dimensions, wanted, strict=True)):
-            raise InputError(
-                path,
-                f"is {slide.dimensions[0]} x {slide.dimensions[1]} pixels, its name says {wanted[0]:g} x {wanted[1]:g} "
-                f"(w and h / d): rename it, so that its place is right or not stated",
-            )
-        note = f"a tile of {tile.slide}: its GeoJSON lies on that slide, at {tile.x:g}, {tile.y:g}"
-        return Place(tile.x, tile.y, tile.downsample), [note]
-    if origin == "bounds":
-        return Place(-float(slide.bounds[0]), -float(slide.bounds[1])), []
-    return HERE, []
-
-
-@dataclass(frozen=True)
-class _Source:
-    """What is scored: a slide, and what was given with it."""
-
-    item: ImageInput
-    slide: Slide
-    assay: Assay
-    sha256: str
-    regions: RegionSet
-    region_file: RegionFile | None
-    nuclei: NucleiFile | None
-    nuclei_path: Path | None
-    place: Place
-    notes: tuple[str, ...]
-
-    @classmethod
-    def of(cls, item: ImageInput, slide: Slide, run: _Run) -> "_Source":
-        """Read what was given with a slide."""
-        assay = run.assay_of(item)
-        place, notes = place_for(item.path, slide, run.options.origin)
-        region_file = None
-        if item.regions is not None:
-            region_file = read_regions(regions_for(item.path, item.regions), slide.dimensions, slide.mpp, place.back)
-        elif assay.only_regions:
-            raise InputError(item.path, "only cells in regions are wanted, and it has none: give --regions")
-        nuclei, path = None, run.nuclei_for(item)
-        if path is not None:
-            width, height = slide.dimensions
-            nuclei = read_nuclei(path, (height, width), slide.mpp, place.back)
-        regions = RegionSet(region_file.regions if region_file else (), slide.mpp)
-        return cls(item, slide, assay, slide_sha256(slide), regions, region_file, nuclei, path, place, tuple(notes))
-
-    @property
-    def regions_sha256(self) -> str | None:
-        return self.region_file.sha256 if self.region_file else None
-
-    def summary(self, rows: Sequence[ScoreRow], warnings: Sequence[str], provenance: dict[str, Any]) -> dict[str, Any]:
-        """Give the result of a slide as plain values."""
-        files = {"nuclei": self.nuclei, "regions": self.region_file}
-        given = {key: _record(file) for key, file in files.items() if file is not None}
-        notes = [*self.slide.notes, *self.notes]
-        return {
-            "scores": rows[0].to_dict(),
-            "regions": [row.to_dict() for row in rows[1:]],
-            "warnings": [*notes, *(note for file in files.values() if file for note in file.notes), *warnings],
-            "input": {
-                "name": printable_name(self.item.path.name),
-                "sha256": self.sha256,
-                "mpp_origin": "manifest" if self.item.mpp is not None else self.slide.mpp_origin,
-                "notes": notes,
-                **({} if self.place == HERE else {"place": asdict(self.place)}),
-                **given,
-            },
-            "parameters": parameters_digest(self.assay),
-            **provenance,
-            "assay": self.assay.to_record(),
-        }
-
-
-def _record(file: NucleiFile | RegionFile) -> dict[str, Any]:
-    return {"name": file.name, "sha256": file.sha256, "notes": list(file.notes)}
 
 
 def _with_sha256(assay: Assay) -> Assay:

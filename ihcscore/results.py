@@ -26,7 +26,7 @@ from ihcscore.io.slides.opening import files_sha256
 from ihcscore.outputs.summary import is_summary, read_summary
 from ihcscore.outputs.tables import iter_cells, read_cells
 from ihcscore.regions import RegionSet, in_regions, is_excluded
-from ihcscore.rows import FAILED, ScoreRow, failed_row
+from ihcscore.rows import FAILED, POOLED, ScoreRow, failed_row
 from ihcscore.schema import REGION_COLUMN
 from ihcscore.summarize import needed_columns, pool
 
@@ -36,7 +36,6 @@ FILES = (CELLS, CELLS_CSV, GEOJSON, OVERLAY, QUALITY, REGIONS, BLOCKS, SUMMARY)
 PARTS = ".parts"
 """Folder of what an unfinished run has measured."""
 RUN, SCORES = "run.json", "scores.csv"
-POOLED = "pooled"
 
 
 @dataclass(frozen=True)

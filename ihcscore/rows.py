@@ -9,8 +9,8 @@ from ihcscore.scores.registry import SCORES
 
 TEXT_FIELDS = ("image", "group", "region", "region_class", "population", "compartment", "status", "reason")
 OK, UNSCORABLE, FAILED = "ok", "unscorable", "failed"
-WHOLE, ALL = "image", "all"
-"""Region of a row that is about the whole image; first word of those about all regions of a class."""
+WHOLE, ALL, POOLED = "image", "all", "pooled"
+"""Region of a row that is about the whole image; first word of those about all regions of a class; that of a group."""
 
 
 @dataclass(frozen=True)

@@ -230,6 +230,13 @@ def test_cell_holds_the_other_compartments():
         Assay(compartment=("nucleus", "nucleus"))
 
 
+def test_membranes_are_judged_by_thresholds_of_membranes_alone():
+    for compartment in (("nucleus",), ("membrane", "cytoplasm"), ("cell",)):
+        with pytest.raises(AssayError, match="judges membranes"):
+            Assay(compartment=compartment, scores=("h_score", "her2"))
+    assert Assay(compartment=("membrane",), scores=("her2",)).scores == ("her2",)
+
+
 def test_unknown_names_say_what_there_is(tmp_path):
     with pytest.raises(UnknownName, match="generic-nuclear"):
         load_assay("ki76")

@@ -9,7 +9,7 @@ from rich.progress import ProgressColumn, Task
 from rich.table import Table
 from rich.text import Text
 
-from ihcscore.rows import OK, ScoreRow, ScoreValue
+from ihcscore.rows import FAILED, OK, POOLED, ScoreRow, ScoreValue
 from ihcscore.scores.registry import SCORES
 
 if TYPE_CHECKING:
@@ -86,10 +86,11 @@ def show_scores(rows: Sequence[ScoreRow], assay: "Assay") -> None:
         soft_wrap=True,
     )
     for row in rows:
-        unscorable, main = row.status == "unscorable", SCORES[assay.scores[0]]
-        if unscorable or (row.status == OK and row.value(main.name) is None):
+        without = row.status == "unscorable" or (row.status == FAILED and row.region == POOLED)
+        main = SCORES[assay.scores[0]]
+        if without or (row.status == OK and row.value(main.name) is None):
             name = " ".join([row.image, *_which(row, assay)])
-            what = "score" if unscorable else main.label
+            what = "score" if without else main.label
             console.print(f"{name}: no {what}, {row.reason}", highlight=False, soft_wrap=True)
 
 

@@ -34,6 +34,7 @@ DISAGREE = 0.02
 """Relative difference from which two pixel sizes disagree."""
 EXIF_ORIENTATION = 0x0112
 TRANSPARENT_NOTE = "transparent pixels laid over white"
+UNSTATED_NOTE = "a fourth channel that is not stated to be transparency left out"
 UNSPECIFIED, PREMULTIPLIED = 0, 1
 """What TIFF's ExtraSamples says of a fourth channel."""
 ORIENTATION_NOTE = "orientation tag left out: pixels as stored"
@@ -238,11 +239,9 @@ def rgb_of(page: Any, pixels: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], lis
     """Give the colours of a TIFF's pixels, shape (M, N, 3 or 4), and what was done with a fourth channel."""
     if pixels.shape[-1] == 3:
         return np.ascontiguousarray(pixels), []
-    kind = int(page.extrasamples[0]) if page.extrasamples else UNSPECIFIED
+    kind = _fourth_channel(page)
     if kind == UNSPECIFIED:
-        return np.ascontiguousarray(pixels[..., :3]), [
-            "a fourth channel that is not stated to be transparency left out"
-        ]
+        return np.ascontiguousarray(pixels[..., :3]), [UNSTATED_NOTE]
     if kind == PREMULTIPLIED:
         light = pixels[..., :3].astype(np.int16) + (255 - pixels[..., 3:].astype(np.int16))
         rgb, opaque = np.minimum(light, 255).astype(np.uint8), bool((pixels[..., 3] == 255).all())
@@ -255,9 +254,11 @@ def alpha_notes(page: Any) -> list[str]:
     """Say what is done with a fourth channel of a TIFF that is read piece by piece."""
     if page.samplesperpixel == 3:
         return []
-    kind = int(page.extrasamples[0]) if page.extrasamples else UNSPECIFIED
-    stated = ["a fourth channel that is not stated to be transparency left out"]
-    return stated if kind == UNSPECIFIED else [f"{TRANSPARENT_NOTE}, if there are any"]
+    return [UNSTATED_NOTE if _fourth_channel(page) == UNSPECIFIED else f"{TRANSPARENT_NOTE}, if there are any"]
+
+
+def _fourth_channel(page: Any) -> int:
+    return int(page.extrasamples[0]) if page.extrasamples else UNSPECIFIED
 
 
 def _decode_tiff(path: Path, data: bytes) -> _Decoded:

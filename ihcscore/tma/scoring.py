@@ -10,7 +10,7 @@ from typing import Any
 
 from ihcscore.assay import Assay
 from ihcscore.atomic import alone_in
-from ihcscore.batch import place_for, score_files
+from ihcscore.batch import score_files
 from ihcscore.context import look_at
 from ihcscore.errors import DamagedResult, IhcscoreError, OutputError
 from ihcscore.io.inputs import ImageInput
@@ -19,6 +19,7 @@ from ihcscore.io.slides.opening import open_slide
 from ihcscore.rescoring import rescore_folder
 from ihcscore.results import RunReport
 from ihcscore.rows import FAILED
+from ihcscore.source import place_for
 from ihcscore.tma.files import core_regions, read_grid, read_sheet, write_grid
 from ihcscore.tma.folder import GRIDS, copy_grids, has_grid, recorded_grids, recorded_patients, write_arrays
 from ihcscore.tma.grid import CoreGrid, find_cores

@@ -54,6 +54,17 @@ def mean_od(summary):
     return summary["scores"]["scores"]["mean_dab_od"]["value"]
 
 
+def test_the_screen_says_why_a_group_is_not_pooled(call, tile, tmp_path):
+    light = np.asarray(Image.open(tile))
+    for name, white in (("case1_a", 250), ("case1_b", 235)):
+        Image.fromarray((light * (white / 255)).astype(np.uint8)).save(tmp_path / f"{name}.png")
+        call("score", f"{name}.png", "-o", "out", "--mpp", 0.5, "--group", "(case1)", "--background", "auto")
+    pooled = rows(tmp_path / "out")[-1]
+    assert (pooled["region"], pooled["status"]) == ("pooled", "failed")
+    _, screen, _ = call("score", "case1_b.png", "-o", "out", "--mpp", 0.5, "--group", "(case1)", "--background", "auto")
+    assert f"case1 (pooled): no score, {pooled['reason']}" in screen
+
+
 def test_every_command_has_a_test():
     here = Path(__file__).read_text("utf-8")
     assert COMMANDS
