@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from ihcscore.stains.unmix import mix, unmix
     from ihcscore.stains.vectors import StainMatrix
 
-__version__ = "0.19.0"
+__version__ = "0.20.0"
 
 _HOME = {
     "Assay": "assay",

@@ -274,7 +274,7 @@ def load_assay(source: str | Path | Assay) -> Assay:
         text = (resources.files("ihcscore") / "assays" / f"{source}.toml").read_text("utf-8")
         return assay_from_dict(tomllib.loads(text))
     try:
-        data = tomllib.loads(path.read_text("utf-8"))
+        data = tomllib.loads(path.read_text("utf-8-sig"))
     except (OSError, UnicodeDecodeError) as error:
         raise AssayError(path.name, [f"cannot be read: {error.__class__.__name__}"]) from error
     except tomllib.TOMLDecodeError as error:
@@ -406,6 +406,11 @@ def _problems(assay: Assay) -> list[str]:
         *([] if _whole(assay.version) else ["version: whole number"]),
         *([] if assay.membrane_from in MEMBRANE_FROM else [f"membrane_from: choose {' or '.join(MEMBRANE_FROM)}"]),
         *_score_problems(assay),
+        *[
+            f"{name}_sha256: there is nothing to check without {name}"
+            for name in ("weights", "classifier")
+            if getattr(assay, f"{name}_sha256") is not None and getattr(assay, name) is None
+        ],
     ]
 
 
@@ -418,13 +423,11 @@ def _score_problems(assay: Assay) -> list[str]:
     ]
     few = [name for name, cells in assay.minimum_cells.items() if not _whole(cells) or cells < 1]
     problems += [f"minimum_cells of '{name}': a whole number from 1" for name in few]
-    if assay.compartment == ("membrane",):
-        return problems
-    judged = [name for name in assay.scores if name in SCORES and SCORES[name].membranes]
-    return problems + [
-        f"score '{name}': judges membranes by the thresholds, so these must be those of the compartment 'membrane'"
-        for name in judged
-    ]
+    for name in assay.scores:
+        meant = SCORES[name].compartment if name in SCORES else None
+        if meant and assay.compartment != (meant,):
+            problems.append(f"score '{name}': is of the compartment '{meant}', not '{'+'.join(assay.compartment)}'")
+    return problems
 
 
 def _compartment_problems(compartment: tuple[str, ...]) -> list[str]:

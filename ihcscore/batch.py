@@ -196,12 +196,18 @@ def _is_light(path: Path) -> bool:
         return True  # it fails wherever it is scored
 
 
-def _nuclei_paths(inputs: Sequence[ImageInput]) -> Iterator[Path]:
-    """Give the file of each image's nuclei; one that cannot be told is reported when its image is scored."""
+def _files_of(inputs: Sequence[ImageInput]) -> Iterator[Path]:
+    """Give the file of each image's nuclei, and that of its regions where it is found by the image's name.
+
+    One that cannot be told is reported when its image is scored.
+    """
     for item in inputs:
         if item.nuclei is not None:
             with suppress(InputError):
                 yield nuclei_for(item.path, item.nuclei).resolve()
+        if item.regions is not None and item.regions.is_dir():
+            with suppress(InputError):
+                yield regions_for(item.path, item.regions).resolve()
 
 
 class _Run:
@@ -247,7 +253,7 @@ class _Run:
             if foreign:
                 discard_result(result.folder)
                 self.warnings.append(f"{result.folder.name}: its result of other parameters was removed")
-        self.nuclei_of = Counter(_nuclei_paths(inputs))
+        self.users = Counter(_files_of(inputs))
         self.by_input = {r.summary["input"]["sha256"]: r.folder for r in results if r.folder.name not in by_name}
         if run_parameters(self.out) == parameters_digest(self.assay) and not self.options.overwrite:
             try:
@@ -297,7 +303,7 @@ class _Run:
                 images += [_Image(item, context) for item in members]
             except IhcscoreError as error:
                 self._fail_group(members, error)
-        shared = _Shared(self.out, self.assay, self.changes, self.options, self.nuclei_of, self.by_input)
+        shared = _Shared(self.out, self.assay, self.changes, self.options, self.users, self.by_input)
         outcomes: dict[str, _Outcome] = {}
         for image, outcome in runner.each(partial(_score_remote, shared), images):
             outcomes[image.item.name] = outcome
@@ -350,7 +356,8 @@ class _Run:
             self._measure(source, folder, shared, number)
 
     def _source(self, item: ImageInput, slide: Slide) -> Source:
-        return Source.of(item, slide, self.assay_of(item), self.nuclei_for(item), self.options.origin)
+        given = self._nuclei_for(item), self._regions_for(item)
+        return Source.of(item, slide, self.assay_of(item), *given, self.options.origin)
 
     def _measure(self, source: Source, folder: Path, shared: SlideContext | None, number: int) -> None:
         item, slide, assay = source.item, source.slide, source.assay
@@ -398,13 +405,16 @@ class _Run:
         }
         return FolderParts(folder / PARTS, job)
 
-    def nuclei_for(self, item: ImageInput) -> Path | None:
-        """Give the file of an image's nuclei, if some are given."""
-        if item.nuclei is None:
-            return None
-        path = nuclei_for(item.path, item.nuclei)
-        if self.nuclei_of[path.resolve()] > 1:
-            raise InputError(path, "would be the nuclei of several images: name them in a manifest's column 'nuclei'")
+    def _nuclei_for(self, item: ImageInput) -> Path | None:
+        return None if item.nuclei is None else self._own(nuclei_for(item.path, item.nuclei), "nuclei")
+
+    def _regions_for(self, item: ImageInput) -> Path | None:
+        return None if item.regions is None else self._own(regions_for(item.path, item.regions), "regions")
+
+    def _own(self, path: Path, what: str) -> Path:
+        """Refuse what would be the nuclei or regions of images of the same name in different folders."""
+        if self.users[path.resolve()] > 1:
+            raise InputError(path, f"would be the {what} of several images: name them in a manifest's column '{what}'")
         return path
 
     def _refuse_second_name(self, item: ImageInput, sha256: str) -> None:
@@ -450,8 +460,9 @@ class _Run:
     def _changed(self, item: ImageInput, result: ImageFolder, shared: SlideContext | None) -> str:
         """Name what differs between an input and its result; empty if nothing does."""
         given = result.summary["input"]
-        nuclei = None if item.nuclei is None else file_sha256(nuclei_for(item.path, item.nuclei))
-        regions = None if item.regions is None else file_sha256(regions_for(item.path, item.regions))
+        nuclei, regions = (
+            None if path is None else file_sha256(path) for path in (self._nuclei_for(item), self._regions_for(item))
+        )
         with closing(self._open(item)) as slide:
             sha256, mpp = slide_sha256(slide), slide.mpp
             place, _ = place_for(item.path, slide, self.options.origin)
@@ -498,7 +509,7 @@ class _Shared:
     assay: Assay
     changes: Mapping[str, Any]
     options: Options
-    nuclei_of: Counter[Path]
+    users: Counter[Path]
     by_input: dict[str, Path]
 
 
@@ -527,7 +538,7 @@ class _Outcome:
 def _score_remote(shared: _Shared, image: _Image) -> _Outcome:
     """Score an image in a worker process."""
     run = _Run(shared.out, shared.assay, shared.changes, shared.options, Serial(), _in_silence)
-    run.nuclei_of, run.by_input = shared.nuclei_of, shared.by_input
+    run.users, run.by_input = shared.users, shared.by_input
     run.score_one(image.item, image.context, 0)
     return _Outcome(run.failed, run.failures, run.warnings, run.kept, run.seen)
 

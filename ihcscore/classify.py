@@ -160,14 +160,16 @@ def restain(
     DataFrame
         The table with the means of channels, hematoxylin and DAB computed anew; unmixing is linear, so they are what
         measuring again would give, but for rounding to float32. Columns that cannot be computed from means (standard
-        deviation, minimum, quantiles, maximum, saturated share) are left out.
+        deviation, minimum, quantiles, maximum; with another background, saturated share) are left out.
     """
     stale = [
         c for c in cells.columns if c.endswith(("OD std dev", "OD min", "OD p10", "OD median", "OD p90", "OD max"))
     ]
-    stale += [c for c in cells.columns if c.endswith("Saturated share") or c in MEMBRANE_COLUMNS]
-    out = cells.drop(columns=stale)
+    stale += [c for c in cells.columns if c in MEMBRANE_COLUMNS]
     shift = np.zeros(3) if background_shift is None else np.asarray(background_shift, np.float64)
+    if shift.any():
+        stale += [c for c in cells.columns if c.endswith("Saturated share")]
+    out = cells.drop(columns=stale)
     for name in ("Nucleus", "Cytoplasm", "Membrane", "Cell"):
         columns = [channel_column(name, channel) for channel in CHANNELS]
         channels = cells[columns].to_numpy(np.float64) + shift

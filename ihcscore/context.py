@@ -19,7 +19,7 @@ from ihcscore.io.slides.opening import SMALL_PIXELS
 from ihcscore.io.working import WorkingImage
 from ihcscore.stains.background import FALLBACK, Glass, find_glass
 from ihcscore.stains.density import ends
-from ihcscore.stains.estimate import ESTIMATED, StainEstimate, estimate_stains
+from ihcscore.stains.estimate import DOUBT, ESTIMATED, StainEstimate, estimate_stains
 from ihcscore.stains.plane import Plane, find_plane
 from ihcscore.stains.texture import PLACE_PX, TEXTURE, describe
 from ihcscore.stains.vectors import StainMatrix
@@ -34,6 +34,10 @@ MOST_PLACES = 192
 """Places that the stains of a group are estimated from, or one of each image if it has more images."""
 STAINED_LIGHT, STAINED_SHARE = 195, 0.15
 """A place is tissue if a larger share of its pixels is darker than this, in one channel."""
+NO_GLASS = "no glass found, so the background is 255: give --background R,G,B or group it with tiles with glass"
+NOT_ESTIMATED = "stains not estimated"
+OF_ESTIMATE = (NOT_ESTIMATED, DOUBT)
+"""How warnings begin that are about an estimate, and go when other vectors take its place."""
 UNKNOWN_GLASS = (245.0, 245.0, 245.0)
 """Where an image has no glass to tell its tissue from."""
 
@@ -160,7 +164,7 @@ def load_context(path: str | Path) -> SlideContext:
     """
     path = Path(path)
     try:
-        data = json.loads(path.read_text("utf-8"))
+        data = json.loads(path.read_text("utf-8-sig"))
         return SlideContext.from_dict(data.get("context", data))
     except OSError as error:
         raise IhcscoreError(f"{path.name}: cannot be read ({error.strerror or error})") from error
@@ -368,8 +372,7 @@ def _settle_background(
         return rule, "given", []
     found = [glass for glass in glasses if glass.background is not None]
     if not found:
-        message = "no glass found, so the background is 255: give --background R,G,B or group it with tiles with glass"
-        return FALLBACK, "fallback: no glass found", [message]
+        return FALLBACK, "fallback: no glass found", [NO_GLASS]
     weights = np.array([glass.share for glass in found])
     values = np.array([glass.background for glass in found])
     red, green, blue = (round(float(v), 1) for v in weights @ values / weights.sum())
@@ -385,4 +388,4 @@ def _settle_stains(estimate: StainEstimate, rule: str | StainMatrix) -> tuple[St
     if estimate.stains is not None:
         return estimate.stains, f"estimated: {estimate.reason}", [*notes, *filter(None, [estimate.doubt])]
     reason = f"{estimate.status}: {estimate.reason}"
-    return StainMatrix(), f"fallback to default: {reason}", [*notes, f"stains not estimated ({reason})"]
+    return StainMatrix(), f"fallback to default: {reason}", [*notes, f"{NOT_ESTIMATED} ({reason})"]

@@ -20,6 +20,11 @@ HALVINGS = 2
 """How often blocks can be halved: tallies are kept on squares of a quarter of their side."""
 ASSUMED_CORRELATION = 0.1
 """Of cells within a tissue, where blocks cannot tell: one block, or all blocks alike."""
+FEWEST_FREEDOM = 0.5
+"""Degrees of freedom that blocks which differ have at least, though they weigh less than one and a half."""
+NO_ERROR = 1e-9
+"""Share of the score below which its standard error is that of the numbers."""
+TAILS = (1 - LEVEL) / 2, (1 + LEVEL) / 2
 BOOTSTRAP, FEW, ALIKE = "block bootstrap", "t of few blocks", "Wilson, correlation of cells taken as 0.1"
 STEPS = ((0, 1), (1, -1), (1, 0), (1, 1))
 
@@ -246,9 +251,9 @@ def interval(score: Score, sample: Sampling) -> Interval | None:
         low, high = _resampled(score, sample.blocks, sample.weights)
         return Interval(low, high, BOOTSTRAP) if high > low else _wilson(score, value, sample)
     error = _standard_error(score, sample)
-    if error is None or error == 0 or sample.effective < 1.5:
+    if error == 0:
         return _wilson(score, value, sample)
-    t = two_sided_t(max(sample.effective - 1, 0.5), LEVEL)
+    t = two_sided_t(max(sample.effective - 1, FEWEST_FREEDOM), LEVEL)
     if not np.isfinite(score.highest):
         return Interval(value - t * error, value + t * error, FEW)
     share = value / score.highest
@@ -261,7 +266,12 @@ def interval(score: Score, sample: Sampling) -> Interval | None:
 
 def _resampled(score: Score, blocks: BlockTallies, weights: NDArray[np.uint8]) -> tuple[float, float]:
     drawn = score.of(Tallies(weights.astype(np.float64) @ blocks.values))
-    low, high = np.nanquantile(drawn, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    if score.smooth:
+        low, high = np.nanquantile(drawn, TAILS)
+    else:  # no score lies between two steps, and with very few draws none need be that of the whole
+        value = float(score.of(blocks.total))
+        low = min(np.nanquantile(drawn, TAILS[0], method="lower"), value)
+        high = max(np.nanquantile(drawn, TAILS[1], method="higher"), value)
     return float(low), float(high)
 
 
@@ -297,16 +307,17 @@ def _mixtures(shares: Values, n: float) -> Values:
     return np.array(moved)
 
 
-def _standard_error(score: Score, sample: Sampling) -> float | None:
-    """Standard error of a ratio of sums over blocks, from what each block changes when it is left out."""
-    values, effective = sample.blocks.values, sample.effective
-    if len(values) < 2 or effective <= 1:
-        return None
+def _standard_error(score: Score, sample: Sampling) -> float:
+    """Standard error of a ratio of sums over blocks, from what each block changes when it is left out; 0 if nothing."""
+    values, effective = sample.blocks.values, max(sample.effective, 1 + FEWEST_FREEDOM)
+    if len(values) < 2:
+        return 0.0
     step = 1e-4
     total = values.sum(axis=0)
     change = (score.of(Tallies(total + step * values)) - float(score.of(Tallies(total)))) / step
     change = change - change.mean()
-    return float(np.sqrt((change**2).sum() * effective / (effective - 1) * sample.inflation))
+    error = float(np.sqrt((change**2).sum() * effective / (effective - 1) * sample.inflation))
+    return error if error > NO_ERROR * abs(float(score.of(Tallies(total)))) else 0.0
 
 
 def _wilson(score: Score, value: float, sample: Sampling) -> Interval | None:

@@ -2,7 +2,7 @@
 
 import hashlib
 import importlib.metadata
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -74,8 +74,11 @@ class Prepared:
 
     def quality(self, parts: Parts) -> list[BlockQuality]:
         """Judge each measured block."""
-        found = ((key, parts.get(key, ()).quality) for key in parts.done())
-        return [judge(key, values, self.look.tissue.shares(self._box_um(key))) for key, values in found]
+        return [self._judge(key, parts.get(key, ()).quality) for key in parts.done()]
+
+    def _judge(self, key: Key, values: Mapping[str, float]) -> BlockQuality:
+        y0, x0, y1, x1 = box = self._box_um(key)
+        return judge(key, values, self.look.tissue.shares(box), (y1 - y0) * (x1 - x0))
 
     def provenance(self) -> dict[str, Any]:
         """Give what is measured and with what, as plain values."""

@@ -15,7 +15,7 @@ from ihcscore.celltable import digest
 from ihcscore.celltypes.model import epithelium_rule, read_classifier
 from ihcscore.celltypes.types import CellTyper
 from ihcscore.classify import classify, left_out, restain, scored_od
-from ihcscore.context import SlideContext
+from ihcscore.context import NO_GLASS, OF_ESTIMATE, SlideContext
 from ihcscore.errors import IhcscoreError, InputError
 from ihcscore.io.slides.base import Slide
 from ihcscore.io.slides.flat import ArraySlide
@@ -427,14 +427,18 @@ def context_for(context: SlideContext, assay: Assay, measured_by: Assay) -> Slid
     if assay.background != measured_by.background:
         if isinstance(assay.background, str):
             raise IhcscoreError("background 'auto' needs the pixels: give it as R,G,B to score again from the table")
-        context = dataclasses.replace(context, background=assay.background, background_origin="given")
+        kept = [text for text in context.warnings if text != NO_GLASS]
+        context = dataclasses.replace(
+            context, background=assay.background, background_origin="given", warnings=tuple(kept)
+        )
     if assay.stains != measured_by.stains:
         if assay.stains == "estimate":
             raise IhcscoreError("stains 'estimate' needs the pixels: give vectors to score again from the table")
         given = isinstance(assay.stains, StainMatrix)
         stains = assay.stains if isinstance(assay.stains, StainMatrix) else StainMatrix()
         origin = "given" if given else "default: Ruifrok & Johnston 2001"
-        context = dataclasses.replace(context, stains=stains, stains_origin=origin)
+        kept = [text for text in context.warnings if not text.startswith(OF_ESTIMATE)]
+        context = dataclasses.replace(context, stains=stains, stains_origin=origin, warnings=tuple(kept))
     return context
 
 

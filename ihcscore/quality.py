@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from ihcscore.folds import fold_share
 from ihcscore.schema import stain_column
-from ihcscore.stains.density import SATURATED_OD
+from ihcscore.stains.density import BLACK_LIGHT, SATURATED_OD
 from ihcscore.stains.vectors import StainMatrix
 
 JUDGED = (stain_column("Nucleus", "Hematoxylin", "mean"),)
@@ -38,6 +38,8 @@ INKED = 0.02
 """Share of pen from which a block is flagged."""
 FOLDED = 0.01
 """Share of tissue in folds from which a block is flagged."""
+UNSCANNED_UM = 30.0
+"""Black areas at least so wide are none of the tissue."""
 SPARSE = 0.05
 """Share of tissue below which a block is flagged."""
 WORTH_A_WARNING = 0.2
@@ -54,16 +56,19 @@ class BlockQuality:
         The block.
     values : dict of str to float
         ``tissue``, ``pen``, ``unscanned`` (shares of the block), ``focus`` (fine detail / coarse detail of the tissue),
-        ``saturated`` (share of its pixels), ``counterstain_od`` (median of the nuclei's mean hematoxylin), ``fold``
-        (share of the tissue), ``nuclei``.
+        ``saturated`` (share of its pixels but for black areas), ``counterstain_od`` (median of the nuclei's mean
+        hematoxylin), ``fold`` (share of the tissue), ``nuclei``.
     flags : tuple of str
         What is wrong with it.
+    tissue_um2 : float
+        Its tissue.
     """
 
     row: int
     col: int
     values: dict[str, float]
     flags: tuple[str, ...]
+    tissue_um2: float
 
 
 def measure_quality(
@@ -97,17 +102,26 @@ def measure_quality(
     found = hematoxylin[np.isfinite(hematoxylin)]
     return {
         "focus": _focus(np.ascontiguousarray(rgb[..., 1]), float(light[1]), mpp),
-        "saturated": _saturated(rgb, light),
+        "saturated": _saturated(rgb, light, mpp),
         "counterstain_od": float(np.median(found)) if len(found) else float("nan"),
         "fold": fold_share(rgb, light, stains, mpp),
         "nuclei": float(len(hematoxylin)),
     }
 
 
-def _saturated(rgb: NDArray[np.uint8], background: NDArray[np.float64]) -> float:
+def _saturated(rgb: NDArray[np.uint8], background: NDArray[np.float64], mpp: float) -> float:
     cut = background * 10**-SATURATED_OD
     clear = cv2.inRange(rgb, tuple(np.floor(cut) + 1), (255, 255, 255))
-    return 1 - cv2.countNonZero(clear) / clear.size
+    dark = clear.size - cv2.countNonZero(clear)
+    seen = clear.size - (_unscanned(rgb, mpp) if dark > SATURATED * clear.size else 0)
+    return max(0, dark - clear.size + seen) / seen if seen else 0.0
+
+
+def _unscanned(rgb: NDArray[np.uint8], mpp: float) -> int:
+    """Count the pixels of black areas that are wider than any nucleus."""
+    black = cv2.inRange(rgb, (0, 0, 0), (BLACK_LIGHT, BLACK_LIGHT, BLACK_LIGHT))
+    side = round(UNSCANNED_UM / mpp)
+    return cv2.countNonZero(cv2.morphologyEx(black, cv2.MORPH_OPEN, np.ones((side, side), np.uint8)))
 
 
 def _focus(green: NDArray[np.uint8], background: float, mpp: float) -> float:
@@ -136,7 +150,9 @@ def _bands(image: NDArray[np.uint8]) -> list[NDArray[np.uint8]]:
     return [image[top : top + BAND_ROWS] for top in tops]
 
 
-def judge(key: tuple[int, int], values: Mapping[str, float], places: Mapping[str, float]) -> BlockQuality:
+def judge(
+    key: tuple[int, int], values: Mapping[str, float], places: Mapping[str, float], area_um2: float
+) -> BlockQuality:
     """Put the measures of a block together and flag what is wrong.
 
     Parameters
@@ -147,6 +163,8 @@ def judge(key: tuple[int, int], values: Mapping[str, float], places: Mapping[str
         As `measure_quality` gives them.
     places : mapping
         Its shares of tissue, pen and unscanned area.
+    area_um2 : float
+        Its own; blocks at the right and lower edges are smaller than others.
 
     Returns
     -------
@@ -162,15 +180,15 @@ def judge(key: tuple[int, int], values: Mapping[str, float], places: Mapping[str
         "pen": all_["pen"] > INKED,
         "little tissue": all_["tissue"] < SPARSE,
     }
-    return BlockQuality(*key, all_, tuple(name for name, so in checks.items() if so))
+    return BlockQuality(*key, all_, tuple(name for name, so in checks.items() if so), all_["tissue"] * area_um2)
 
 
 def warnings_of(blocks: Sequence[BlockQuality]) -> list[str]:
     """Say what is wrong with much of a slide's tissue."""
-    tissue = sum(block.values["tissue"] for block in blocks)
+    tissue = sum(block.tissue_um2 for block in blocks)
     texts = []
     for flag in ("out of focus", "saturated", "weak counterstain", "fold", "pen"):
-        share = sum(block.values["tissue"] for block in blocks if flag in block.flags) / tissue if tissue else 0
+        share = sum(block.tissue_um2 for block in blocks if flag in block.flags) / tissue if tissue else 0
         if share >= WORTH_A_WARNING:
             texts.append(f"{flag}: blocks with {share:.0%} of the tissue (quality.csv)")
     return texts

@@ -100,15 +100,21 @@ def replay(
         context = context_for(before, assay, old)
         rows, digest = _scored(again, assay, regions, context, name, group, result.row.area_mm2)
         return _compare(result, rows, digest, None)
-    file = _find_file(path, summary["input"], source, "--input")
+    used, mpp = summary["input"], summary["image"]["mpp"]
+    file = _find_file(path, used["name"], source, "--input", lambda file: _slide_sha256(file, mpp) == used["sha256"])
     if weights is not None:
         assay = assay.replace(weights=str(weights))
-    with closing(open_slide(file, summary["image"]["mpp"])) as slide, TemporaryDirectory() as folder:
-        if slide_sha256(slide) != summary["input"]["sha256"]:
-            raise InputError(file, "is not the file that was used (other SHA-256)")
+    with closing(open_slide(file, mpp)) as slide, TemporaryDirectory() as folder:
         labels = None
-        if "nuclei" in summary["input"]:
-            given = _find_file(path, summary["input"]["nuclei"], nuclei or file.parent, "--nuclei")
+        if "nuclei" in used:
+            meant = used["nuclei"]
+            given = _find_file(
+                path,
+                meant["name"],
+                nuclei or file.parent,
+                "--nuclei",
+                lambda file: file_sha256(file) == meant["sha256"],
+            )
             labels = read_nuclei(given, slide.dimensions[::-1], slide.mpp, place_of(result).back).labels
         # A group's light came from all its tiles; what is an image's own is settled anew, and so compared.
         shared = context_of(result) if group else None
@@ -161,17 +167,33 @@ def _compare(result: ImageFolder, rows: Sequence[ScoreRow], digest: TableDigest,
     return Replay(not differences, tuple(differences), tuple(notes))
 
 
-def _find_file(summary: Path, wanted: dict[str, Any], source: str | Path | None, option: str) -> Path:
-    name = wanted["name"]
+def _find_file(
+    summary: Path, name: str, source: str | Path | None, option: str, is_meant: Callable[[Path], bool]
+) -> Path:
+    """Find the file that was used; one of its name that was not is passed by, and reported if there is no other."""
     places = [Path(source)] if source is not None else [summary.parent, *summary.resolve().parents[1:3], Path.cwd()]
+    other = None
     for place in places:
         candidate = place / name if place.is_dir() else place
-        if candidate.is_file():
-            if option == "--input" or file_sha256(candidate) == wanted["sha256"]:  # a slide may be several files
+        if not candidate.is_file():
+            continue
+        try:
+            if is_meant(candidate):
                 return candidate
-            if source is not None and candidate == place:
-                raise InputError(candidate, "is not the file that was used (other SHA-256)")
+        except InputError:
+            if candidate == place:
+                raise
+        if source is not None and candidate == place:
+            raise InputError(candidate, "is not the file that was used (other SHA-256)")
+        other = candidate
+    if other is not None and option == "--input":
+        raise InputError(other, "is not the file that was used (other SHA-256)")
     raise IhcscoreError(f"cannot find {name}: give it or its folder with {option}")
+
+
+def _slide_sha256(path: Path, mpp: float) -> str:
+    with closing(open_slide(path, mpp)) as slide:
+        return slide_sha256(slide)
 
 
 def _find_measurement(summary: Path, origin: dict[str, Any], source: str | Path | None) -> Path:

@@ -1,5 +1,6 @@
 """Score a result folder again from its cell tables, without the images."""
 
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,7 @@ from ihcscore.results import (
     check_digest,
     context_of,
     failed_rows,
+    file_sha256,
     parameters_digest,
     place_of,
     pooled_rows,
@@ -89,6 +91,7 @@ def rescore_folder(
     found = [result for result in found if result.folder.name not in {row.image for row in failures}]
     if regions is not None and Path(regions).is_file() and len(found) > 1:
         raise IhcscoreError(f"{Path(regions).name} cannot hold the regions of {len(found)} images: give a folder")
+    names = Counter(result.summary["input"]["name"] for result in found)
     with alone_in(out) as warnings:
         if (out / RUN).exists():
             raise ResultMismatch(f"{out} holds results already: choose a new folder")
@@ -98,7 +101,7 @@ def rescore_folder(
             by = assay_from_dict(result.summary["assay"])
             to = with_classifier_sha256(new if assay is not None else by.replace(**changes))
             try:
-                given = _regions(result, by, regions)
+                given = _regions(result, by, regions, names)
                 scored, notes = _rescore_one(result, by, to, given, out / result.folder.name)
             except InputError as error:
                 failed.append(str(error))
@@ -112,14 +115,17 @@ def rescore_folder(
         return RunReport(tuple(rows), tuple(failed), warnings=tuple(warnings))
 
 
-def _regions(result: ImageFolder, by: Assay, given: str | Path | None) -> RegionFile | None:
+def _regions(result: ImageFolder, by: Assay, given: str | Path | None, names: Counter[str]) -> RegionFile | None:
     """Read the regions that are given for an image; None where those of the old result stay."""
     if given is None:
         return None
     if by.only_regions:
         raise IhcscoreError("only the cells in the old regions were measured: score the images again with others")
     image = result.summary["image"]
-    path = regions_for(Path(result.summary["input"]["name"]), Path(given))
+    name = result.summary["input"]["name"]
+    path = regions_for(Path(name), Path(given))
+    if names[name] > 1:
+        raise InputError(path, f"would be the regions of {names[name]} images called {name}: score those again")
     return read_regions(path, (image["width"], image["height"]), image["mpp"], place_of(result).back)
 
 
@@ -151,12 +157,16 @@ def _rescore_one(
     write_blocks(out / BLOCKS, scored.samplings)
     strange = classifier_warnings(new, summary["segmenter"]["name"])
     outdated = (OF_OTHER_NUCLEI, AND_SO_ON, NOT_TOLD)
-    kept_warnings = [text for text in summary["warnings"] if not any(part in text for part in outdated)]
+    gone = set(before.warnings) - set(context.warnings)
+    kept_warnings = [t for t in summary["warnings"] if t not in gone and not any(part in t for part in outdated)]
     if given is not None:
         before_notes = summary["input"].get("regions", {}).get("notes", [])
         kept_warnings = [text for text in kept_warnings if text not in before_notes] + [*given.notes]
     told = kept_warnings + warning_of(rows[0], new) + strange
-    kept = {key: value for key, value in summary.items() if key not in ("scores", "cells", "parameters", "assay")}
+    anew = ("scores", "cells", "parameters", "assay", "regions_sha256")
+    kept = {key: value for key, value in summary.items() if key not in anew}
+    if len(regions):
+        kept["regions_sha256"] = file_sha256(out / REGIONS)
     if given is not None:
         about = {"name": given.name, "sha256": given.sha256, "notes": list(given.notes)}
         kept["input"] = {**summary["input"], "regions": about}

@@ -310,11 +310,14 @@ def regions_of(result: ImageFolder) -> RegionSet:
     Raises
     ------
     InputError
-        If they cannot be read.
+        If they cannot be read, or are not those that were written.
     """
     image = result.summary["image"]
     if "regions" not in result.summary["input"]:
         return RegionSet((), image["mpp"])
+    written = result.summary.get("regions_sha256")  # results before 0.20.0 have none
+    if written is not None and (result.folder / REGIONS).exists() and file_sha256(result.folder / REGIONS) != written:
+        raise DamagedResult(result.folder / REGIONS, f"holds other regions than its {SUMMARY} speaks of: score again")
     read = read_regions(result.folder / REGIONS, (image["width"], image["height"]), image["mpp"])
     return RegionSet(read.regions, image["mpp"])
 

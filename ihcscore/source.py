@@ -11,7 +11,7 @@ from ihcscore.geometry import HERE, Place
 from ihcscore.io.images import printable_name
 from ihcscore.io.inputs import ImageInput
 from ihcscore.io.nuclei import NucleiFile, read_nuclei
-from ihcscore.io.regions import RegionFile, read_regions, regions_for, tile_place
+from ihcscore.io.regions import RegionFile, read_regions, tile_place
 from ihcscore.io.slides.base import Slide
 from ihcscore.io.slides.opening import slide_sha256
 from ihcscore.regions import RegionSet
@@ -70,8 +70,10 @@ class Source:
     notes: tuple[str, ...]
 
     @classmethod
-    def of(cls, item: ImageInput, slide: Slide, assay: Assay, nuclei_path: Path | None, origin: str) -> "Source":
-        """Read what was given with a slide.
+    def of(
+        cls, item: ImageInput, slide: Slide, assay: Assay, nuclei_path: Path | None, regions: Path | None, origin: str
+    ) -> "Source":
+        """Read what was given with a slide: the files of its nuclei and regions, if there are any.
 
         Raises
         ------
@@ -80,17 +82,17 @@ class Source:
         """
         place, notes = place_for(item.path, slide, origin)
         region_file = None
-        if item.regions is not None:
-            region_file = read_regions(regions_for(item.path, item.regions), slide.dimensions, slide.mpp, place.back)
+        if regions is not None:
+            region_file = read_regions(regions, slide.dimensions, slide.mpp, place.back)
         elif assay.only_regions:
             raise InputError(item.path, "only cells in regions are wanted, and it has none: give --regions")
         nuclei = None
         if nuclei_path is not None:
             width, height = slide.dimensions
             nuclei = read_nuclei(nuclei_path, (height, width), slide.mpp, place.back)
-        regions = RegionSet(region_file.regions if region_file else (), slide.mpp)
+        held = RegionSet(region_file.regions if region_file else (), slide.mpp)
         sha256 = slide_sha256(slide)
-        return cls(item, slide, assay, sha256, regions, region_file, nuclei, nuclei_path, place, tuple(notes))
+        return cls(item, slide, assay, sha256, held, region_file, nuclei, nuclei_path, place, tuple(notes))
 
     @property
     def regions_sha256(self) -> str | None:

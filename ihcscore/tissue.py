@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 from ihcscore.geometry import frame_for
 from ihcscore.io.slides.base import Slide
 from ihcscore.io.working import WorkingImage
-from ihcscore.stains.density import ends, optical_density
+from ihcscore.stains.density import BLACK_LIGHT, ends, optical_density
 
 GLASS, TISSUE, PEN, UNSCANNED = 0, 1, 2, 3
 NAMES = ("glass", "tissue", "pen", "unscanned")
@@ -41,8 +41,11 @@ EVEN_OD = 0.12
 SMALLEST_PEN_UM2 = 40_000.0
 """A stroke of a pen is half a millimetre wide and longer; what is smaller is pigment, debris or dense stain."""
 
-BLACK_LIGHT = 8
-"""Scanners write areas they left out as black or pure white."""
+SMALLEST_BLACK_UM2 = 2_500.0
+"""Black areas down to this size were not scanned, or hold nothing that can be measured."""
+
+WHITE_GLASS = 254
+"""Where the glass is darker than this, pure white is none of it."""
 
 
 @dataclass(frozen=True)
@@ -159,7 +162,10 @@ def map_tissue(
     tissue = _larger(_closed(seen, GAP_UM / um), SMALLEST_TISSUE_UM2 / um**2)
     codes = np.where(tissue, TISSUE, GLASS).astype(np.uint8)
     codes[_larger(_ink(smooth, od), SMALLEST_PEN_UM2 / um**2)] = PEN
-    codes[_larger(_left_out(coarse, glass), SMALLEST_PEN_UM2 / um**2)] = UNSCANNED
+    darkest, brightest = ends(coarse)
+    codes[_larger(brightest <= BLACK_LIGHT, SMALLEST_BLACK_UM2 / um**2)] = UNSCANNED
+    if np.max(glass) < WHITE_GLASS:
+        codes[_larger(darkest == 255, SMALLEST_PEN_UM2 / um**2)] = UNSCANNED
     return TissueMap(codes, um, size_um)
 
 
@@ -179,13 +185,6 @@ def _ink(od: NDArray[np.float32], sharp: NDArray[np.float32]) -> NDArray[np.bool
     cube = np.ones((3, 3), np.uint8)
     even = cv2.dilate(least, cube) - cv2.erode(least, cube) < EVEN_OD
     return np.asarray(colored | ((least > BLACK_OD) & even))
-
-
-def _left_out(coarse: NDArray[np.uint8], glass: ArrayLike) -> NDArray[np.bool_]:
-    darkest, brightest = ends(coarse)
-    black = brightest <= BLACK_LIGHT
-    white = (darkest == 255) & (np.max(glass) < 254)
-    return np.asarray(black | white)
 
 
 def _closed(mask: NDArray[np.bool_], gap: float) -> NDArray[np.bool_]:

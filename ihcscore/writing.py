@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -19,7 +20,7 @@ from ihcscore.outputs.tables import iter_cells, write_blocks, write_cells, write
 from ihcscore.parts import MemoryParts, Parts
 from ihcscore.pipeline import classed_tables, classifier_warnings
 from ihcscore.quality import warnings_of
-from ihcscore.results import BLOCKS, CELLS, CELLS_CSV, GEOJSON, OVERLAY, QUALITY, REGIONS, SUMMARY
+from ihcscore.results import BLOCKS, CELLS, CELLS_CSV, GEOJSON, OVERLAY, QUALITY, REGIONS, SUMMARY, file_sha256
 from ihcscore.schema import SCHEMA_VERSION
 from ihcscore.source import Source
 from ihcscore.summarize import ScoreTable
@@ -78,10 +79,13 @@ def write_result(source: Source, folder: Path, prepared: Prepared, parts: Parts,
     if len(source.regions):
         write_regions(folder / REGIONS, source.regions.regions)
     write_derived(folder, source, derived, shown if in_memory else None)
-    about = {"schema_version": SCHEMA_VERSION, "rows": digest.rows, "sha256": digest.hexdigest()}
+    about: Any = {"schema_version": SCHEMA_VERSION, "rows": digest.rows, "sha256": digest.hexdigest()}
     noticed = [*context.warnings, *warnings_of(quality), *warning_of(rows[0], assay)]
     noticed += classifier_warnings(assay, prepared.job.segmenter.name)
-    summary = source.summary(rows, noticed, {**provenance, "cells": about})
+    files = {"cells": about}
+    if len(source.regions):
+        files["regions_sha256"] = file_sha256(folder / REGIONS)
+    summary = source.summary(rows, noticed, {**provenance, **files})
     write_summary(folder / SUMMARY, summary)
     return list(summary["warnings"])
 

@@ -46,7 +46,7 @@ CHANGES = {
     "weights": str(WEIGHTS),
     "weights_sha256": hashlib.sha256(WEIGHTS.read_bytes()).hexdigest(),
     "classifier": "NAME",
-    "classifier_sha256": "abc",
+    "classifier_sha256": hashlib.sha256(RULE.read_bytes()).hexdigest(),
     "tumor_rule": True,
     "expansion_um": 2.0,
     "membrane_um": 2.0,
@@ -81,6 +81,8 @@ def test_every_field_changes_a_result_or_its_provenance(field, image, tmp_path):
     if field == "classifier":
         shutil.copy(RULE, tmp_path / "mine.json")
         change = str(tmp_path / "mine.json")
+    if field.endswith("_sha256"):  # a hash alone has nothing to check
+        base = base.replace(**{field.removesuffix("_sha256"): str(WEIGHTS if field == "weights_sha256" else RULE)})
     before, after = outcome(base, image), outcome(base.replace(**{field: change}), image)
     assert before != after
 
@@ -230,11 +232,27 @@ def test_cell_holds_the_other_compartments():
         Assay(compartment=("nucleus", "nucleus"))
 
 
-def test_membranes_are_judged_by_thresholds_of_membranes_alone():
+def test_some_scores_are_of_one_compartment():
     for compartment in (("nucleus",), ("membrane", "cytoplasm"), ("cell",)):
-        with pytest.raises(AssayError, match="judges membranes"):
+        with pytest.raises(AssayError, match="is of the compartment 'membrane'"):
             Assay(compartment=compartment, scores=("h_score", "her2"))
-    assert Assay(compartment=("membrane",), scores=("her2",)).scores == ("her2",)
+        with pytest.raises(AssayError, match="'tps': is of the compartment 'membrane'"):
+            Assay(compartment=compartment, scores=("tps",))
+    for name in ("er", "pr", "ki67"):
+        with pytest.raises(AssayError, match="is of the compartment 'nucleus', not 'membrane"):
+            Assay(compartment=("membrane", "cytoplasm"), scores=(name,))
+    assert Assay(compartment=("membrane",), scores=("her2", "tps")).scores == ("her2", "tps")
+
+
+def test_a_hash_without_its_file_is_an_error():
+    for name in ("weights", "classifier"):
+        with pytest.raises(AssayError, match=f"{name}_sha256: there is nothing to check without {name}"):
+            Assay(**{f"{name}_sha256": "0" * 64})
+
+
+def test_a_byte_order_mark_is_no_part_of_an_assay(tmp_path):
+    (tmp_path / "lab.toml").write_text('name = "lab"\n', "utf-8-sig")
+    assert load_assay(tmp_path / "lab.toml").name == "lab"
 
 
 def test_unknown_names_say_what_there_is(tmp_path):

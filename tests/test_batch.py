@@ -517,6 +517,51 @@ def test_one_file_is_not_the_nuclei_of_two_images(out, tmp_path):
     assert all("t1.png: would be the nuclei of several images" in line for line in report.failed)
 
 
+def test_one_file_is_not_the_regions_of_two_images(out, tmp_path):
+    for folder, dab in (("a", (0.0, 0.3, 0.5)), ("b", (0.7, 0.7, 0.9))):
+        save(tmp_path / folder / "t1.png", dab)
+    (tmp_path / "marked").mkdir()
+    square(tmp_path / "marked" / "t1.geojson", "Tumor", 0, 0, 60)
+    both = [tmp_path / "a", tmp_path / "b"]
+    report = score_files(expand_inputs(both, regions=tmp_path / "marked"), ASSAY, out)
+    assert len(report.failed) == 2
+    assert all("t1.geojson: would be the regions of several images" in line for line in report.failed)
+    score_files(expand_inputs(both), ASSAY, tmp_path / "plain")
+    again = rescore_folder(tmp_path / "plain", tmp_path / "again", regions=tmp_path / "marked")
+    assert all("would be the regions of 2 images called t1.png" in line for line in again.failed)
+    lines = ["path,regions", *(f"{folder}/t1.png,marked/t1.geojson" for folder in ("a", "b"))]
+    (tmp_path / "all.csv").write_text("\n".join(lines))
+    named = score_files(expand_inputs([tmp_path / "all.csv"]), ASSAY, tmp_path / "named")
+    assert not named.failed  # whoever names it for both means it
+
+
+def test_regions_changed_by_hand_are_noticed(tiles, out, tmp_path):
+    marked = square(tmp_path / "case1_a.geojson", "Tumor", 0, 0, 60)
+    score_files(expand_inputs([tiles / "case1_a.png"], regions=marked), ASSAY, out)
+    rescore_folder(out, tmp_path / "again")
+    assert replay(tmp_path / "again" / "case1_a", out).same
+    for folder in (out, tmp_path / "again"):
+        square(folder / "case1_a" / "regions.geojson", "Tumor", 0, 0, 50)
+        with pytest.raises(DamagedResult, match=r"regions\.geojson: holds other regions"):
+            replay(folder / "case1_a", tiles if folder == out else out)
+    report = rescore_folder(out, tmp_path / "third")
+    assert "holds other regions" in report.failed[0]
+
+
+def test_an_image_called_as_a_picture_of_its_result_is_replayed(out, tmp_path, monkeypatch):
+    save(tmp_path / "images" / "overlay.png", (0.0, 0.3, 0.5))
+    run(tmp_path / "images", out)
+    monkeypatch.chdir(tmp_path / "images")
+    assert replay(out / "overlay" / "summary.json").same
+
+
+def test_images_without_nuclei_of_theirs_have_no_cells(tiles, out, tmp_path):
+    folder = given_nuclei(tmp_path / "labels", ["case1_a.png"], np.zeros((80, 140), np.uint8))
+    report = score_files(expand_inputs([tiles / "case1_a.png"], nuclei=folder), ASSAY, out)
+    assert rows_of(out)[0]["status"] == "unscorable"
+    assert report.warnings == ("case1_a: case1_a.png: holds no nuclei, so the image has no cells",)
+
+
 def test_a_mask_fails_its_image_and_no_other(tiles, out, tmp_path):
     _, labels = discs((80, 140), [(30, 40), (70, 40)], 9)
     folder = given_nuclei(tmp_path / "labels", ["case1_a.png", "case2_a.png"], labels.astype(np.uint8))

@@ -153,6 +153,37 @@ def test_every_score_lies_in_its_interval(name):
         assert found.low <= value <= found.high
 
 
+def of_classes(*counts, apart=8):
+    """Blocks beside each other or apart, with so many cells of each class."""
+    values = np.zeros((len(counts), len(TALLIES)))
+    values[:, :4] = counts
+    return BlockTallies(np.array([(0, apart * k) for k in range(len(counts))]), values, 62.5)
+
+
+@pytest.mark.parametrize("name", ["allred", "irs", "quick_0_18"])
+def test_a_score_by_steps_of_few_blocks_lies_in_its_interval(name):
+    sample = sampling(of_classes((1, 99, 0, 0), (0, 100, 0, 0), (85, 0, 0, 15), (86, 0, 0, 14)))
+    found = interval(SCORES[name], sample)
+    assert found.low <= float(SCORES[name].of(sample.blocks.total)) <= found.high
+
+
+def test_ends_of_a_score_by_steps_are_steps():
+    chance = np.random.default_rng(3)
+    for number in (5, 9, 30):
+        sample = sampling(of_classes(*chance.integers(0, 60, (number, 4))))
+        found = interval(SCORES["allred"], sample)
+        assert {found.low, found.high} <= {0.0, *map(float, range(2, 9))}
+
+
+def test_blocks_that_differ_are_not_taken_for_alike_however_few_they_are():
+    for positive, negative in ((400, 60), (400, 95), (400, 110)):
+        found = interval(H, sampling(of_classes((0, 0, 0, positive), (negative, 0, 0, 0), apart=4)))
+        assert found.method == FEW
+        assert found.high - found.low > 290
+    alike = interval(H, sampling(of_classes((20, 0, 0, 20), (40, 0, 0, 40))))
+    assert alike.method == ALIKE
+
+
 def test_neighbours_that_are_alike_widen_the_interval():
     tallies = blocks((4000, 0, 0, 4000), 10)
     mixed = sampling(tallies)

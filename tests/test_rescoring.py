@@ -206,3 +206,32 @@ def test_notes_of_nuclei_stay_with_other_regions_of_the_same_name(image, tmp_pat
     after = summary(tmp_path / "again")["warnings"]
     assert set(before) - set(after) == {"t.geojson: 1 regions reach beyond the slide and were clipped"}
     assert len(before) > 1
+
+
+def test_other_vectors_leave_what_does_not_depend_on_them(image, tmp_path):
+    assay = ASSAY.replace(exclude_off_color=True)
+    other = StainMatrix((0.7, 0.65, 0.29), (0.28, 0.55, 0.79))
+    run(image, tmp_path / "found", assay)
+    inputs = expand_inputs([image], nuclei=tmp_path / "found" / "t" / "cells.geojson")
+    score_files(inputs, assay, tmp_path / "first")
+    score_files(inputs, assay.replace(stains=other), tmp_path / "anew")
+    rescore_folder(tmp_path / "first", tmp_path / "again", stains=other)
+    found, wanted = (summary(tmp_path / name)["scores"] for name in ("again", "anew"))
+    assert found["off_color"] is not None
+    for name in ("cells", "negative", "weak", "moderate", "strong", "off_color", "saturated_share"):
+        assert found[name] == wanted[name], name
+    rescore_folder(tmp_path / "first", tmp_path / "brighter", background=(250.0, 250.0, 250.0))
+    assert summary(tmp_path / "brighter")["scores"]["off_color"] is None
+
+
+def test_warnings_of_an_estimate_go_with_it(tmp_path):
+    blue = np.random.default_rng(0).normal((120, 105, 180), 8, (80, 140, 3))
+    Image.fromarray(blue.round().astype(np.uint8)).save(tmp_path / "t.png")  # all tissue, hematoxylin alone
+    run(tmp_path / "t.png", tmp_path / "first", ASSAY.replace(stains="estimate", background="auto"), regions=None)
+    told = " ".join(summary(tmp_path / "first")["warnings"])
+    assert "no glass found" in told
+    assert "stains not estimated" in told
+    report = rescore_folder(tmp_path / "first", tmp_path / "again", stains="default", background=(240.0, 240.0, 240.0))
+    told = " ".join((*summary(tmp_path / "again")["warnings"], *report.warnings))
+    assert "no glass found" not in told
+    assert "stains not estimated" not in told

@@ -108,18 +108,21 @@ EVERYWHERE = {"glass": 0.0, "tissue": 1.0, "pen": 0.0, "unscanned": 0.0}
 
 
 def flags(rgb, od=0.4, **places):
-    return judge(
-        (0, 0), measure_quality(rgb, GLASS_LIGHT, StainMatrix(), 0.5, cells(od)), {**EVERYWHERE, **places}
-    ).flags
+    values = measure_quality(rgb, GLASS_LIGHT, StainMatrix(), 0.5, cells(od))
+    return judge((0, 0), values, {**EVERYWHERE, **places}, 1.0).flags
 
 
 def test_sharp_tissue_has_no_flag_and_each_fault_its_own():
     rgb = render(load_parameters("nuclear"), 4).rgb
     assert flags(rgb) == ()
     assert flags(cv2.GaussianBlur(rgb, (0, 0), 4)) == ("out of focus",)
-    dark = rgb.copy()
-    dark[:100, :100] = 5
+    dark, black = rgb.copy(), rgb.copy()
+    dark[:100, :100] = (60, 25, 5)
+    black[:100, :100] = 5
     assert flags(dark) == ("saturated",)
+    assert flags(black) == ()  # it was not scanned
+    black[100:200, :100] = (60, 25, 5)
+    assert flags(black) == ("saturated",)
     assert flags(rgb, od=0.05) == ("weak counterstain",)
     assert flags(rgb, pen=0.03, tissue=0.97) == ("pen",)
     assert flags(rgb, tissue=0.02, glass=0.98) == ("little tissue",)
@@ -140,18 +143,19 @@ def test_nothing_to_judge_by_flags_nothing():
     blank = np.full((200, 200, 3), 240, np.uint8)
     values = measure_quality(blank, GLASS_LIGHT, StainMatrix(), 0.5, {JUDGED[0]: np.array([])})
     assert np.isnan([values["focus"], values["counterstain_od"]]).all()
-    assert judge((0, 0), values, EVERYWHERE).flags == ()
+    assert judge((0, 0), values, EVERYWHERE, 1.0).flags == ()
 
 
 def test_a_slide_warns_of_what_holds_on_a_fifth_of_its_tissue():
     rgb = render(load_parameters("nuclear"), 4).rgb
-    good, bad = (
-        judge((0, k), measure_quality(rgb, GLASS_LIGHT, StainMatrix(), 0.5, cells(od)), EVERYWHERE)
-        for k, od in ((0, 0.4), (1, 0.05))
+    good, bad, sliver = (
+        judge((0, k), measure_quality(rgb, GLASS_LIGHT, StainMatrix(), 0.5, cells(od)), EVERYWHERE, area)
+        for k, od, area in ((0, 0.4, 100.0), (1, 0.05, 100.0), (2, 0.05, 1.0))
     )
     assert warnings_of([good] * 9 + [bad]) == []
     assert warnings_of([good] * 4 + [bad]) == ["weak counterstain: blocks with 20% of the tissue (quality.csv)"]
     assert warnings_of([]) == []
+    assert warnings_of([good, sliver]) == []  # by its tissue, not as a block
 
 
 @pytest.mark.parametrize("seed", [4, 7])
@@ -165,7 +169,7 @@ def test_a_band_of_double_tissue_is_a_fold(seed):
     assert fold_share(phantom.rgb, light, phantom.stains, 0.5) == 0
     assert 0.05 < fold_share(rgb, light, phantom.stains, 0.5) <= 0.1
     values = measure_quality(rgb, light, phantom.stains, 0.5, cells(0.4))
-    assert "fold" in judge((0, 0), values, EVERYWHERE).flags
+    assert "fold" in judge((0, 0), values, EVERYWHERE, 1.0).flags
 
 
 def test_squares_with_a_code_are_told():

@@ -104,15 +104,13 @@ def read_labels(
         f"{unclear} cells are labelled as two types: the first counts": unclear,
         f"objects of other classes do not count: {', '.join(other)}": len(other),
     }
+    notes = tuple(text for text, number in counted.items() if number)
     if len(set(found.values())) < 2:
-        raise InputError(
-            path,
-            f"labels cells of {len(set(found.values()))} types: classes Tumor, Stroma, Immune cells, Other are known",
-        )
+        known = "classes Tumor, Stroma, Immune cells, Other are known"
+        raise InputError(path, "; ".join((f"labels cells of {len(set(found.values()))} types: {known}", *notes)))
     rows = np.array(sorted(found), np.intp)
     squares = np.floor(cells[["x_um", "y_um"]].to_numpy(np.float64)[rows] / GROUP_UM).astype(np.int64)
     groups = np.unique(squares, axis=0, return_inverse=True)[1].ravel()
-    notes = tuple(text for text, number in counted.items() if number)
     return Labels(rows, np.array([found[int(row)] for row in rows], object), groups.astype(np.int64), notes)
 
 

@@ -17,6 +17,8 @@ def command(
     from ihcscore.atomic import write_bytes
     from ihcscore.outputs.summary import read_summary
 
+    if out is not None and out.suffix.lower() != ".toml":
+        raise typer.BadParameter(f"a file that ends in .toml, found '{out}'", param_hint="--out")
     recorded = source.endswith(".json")
     assay = assay_from_dict(read_summary(Path(source))["assay"]) if recorded else load_assay(source)
     text = tomli_w.dumps(assay.to_dict())

@@ -16,9 +16,11 @@ def command(
         for each in preset_names():
             print(f"{each:{width}}  {load_assay(each).description}")
         return
-    assay, general = load_assay(name), load_assay("generic-nuclear").sources
+    assay, general = load_assay(name), load_assay("generic-nuclear")
+    usual = general.to_dict()
     print(f"{assay.name}, version {assay.version}: {assay.description}")
     for key, value in assay.to_dict().items():
         if key not in ("name", "version", "description", "sources"):
-            source = assay.sources.get(key) or general.get(key, "default, calibrate")
+            stated = general.sources.get(key, "default, calibrate")
+            source = assay.sources.get(key) or (stated if value == usual.get(key) else "not stated")
             print(f"  {key} = {value}\n      {source}")

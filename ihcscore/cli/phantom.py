@@ -17,6 +17,7 @@ def command(
     """Render H-DAB images with known cells: the image, nucleus and cell labels, and the true values."""
     from ihcscore.errors import IhcscoreError
     from ihcscore.phantom import load_parameters, render
+    from ihcscore.phantom.truth import h_score_or_none
 
     try:
         chosen = load_parameters(parameters)
@@ -26,5 +27,7 @@ def command(
         phantom = render(chosen, number)
         stem = f"{Path(parameters).stem}_{number:04d}"
         phantom.write(out, stem)
-        print(f"{stem}.png: {phantom.nuclei.max()} cells, true nuclear H-score {phantom.h_score():.1f}")
+        true = h_score_or_none(phantom.table, "nucleus")
+        told = "no cell to score" if true is None else f"true nuclear H-score {true:.1f}"
+        print(f"{stem}.png: {phantom.nuclei.max()} cells, {told}")
     print(f"Score them with: ihcscore score {out} --mpp {chosen.mpp:g} -o RESULTS")

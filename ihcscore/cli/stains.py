@@ -15,22 +15,33 @@ def command(
         Path, typer.Option("--out", "-o", help="File for --stains and --context; a PNG goes beside it.")
     ] = Path("stains.json"),
     background: Background = "auto",
+    mpp: Annotated[float | None, typer.Option("--mpp", help="um per pixel, where slides do not state it.")] = None,
 ) -> None:
     """Estimate background and stain vectors, show them, and write them to a file."""
+    from contextlib import closing
+
     import numpy as np
 
     from ihcscore.assay import Assay
     from ihcscore.atomic import write_bytes
-    from ihcscore.context import settle_context, survey
+    from ihcscore.context import Survey, look_at, settle_context, survey
     from ihcscore.io.images import read_image
     from ihcscore.io.inputs import STAIN_PLOT, expand_inputs
+    from ihcscore.io.slides.opening import is_slide, open_slide
     from ihcscore.outputs.png import encode_png
     from ihcscore.outputs.stainplot import stain_plot
 
     if out.suffix.lower() != ".json":
         raise typer.BadParameter(f"a file that ends in .json, found '{out}'", param_hint="--out")
     assay = Assay(name="stains", stains="estimate", **changes(background=background))
-    surveys = [survey(read_image(item.path, mpp=1.0).rgb, assay) for item in expand_inputs(inputs)]
+
+    def seen(path: Path) -> Survey:
+        if not is_slide(path):
+            return survey(read_image(path, mpp=1.0).rgb, assay)
+        with closing(open_slide(path, mpp)) as slide:
+            return look_at(slide, assay).survey
+
+    surveys = [seen(item.path) for item in expand_inputs(inputs)]
     context = settle_context(surveys, assay)
     pixels = np.concatenate([each.pixels for each in surveys], axis=1)
     write_bytes(out, (json.dumps(context.to_dict(), indent=1) + "\n").encode())

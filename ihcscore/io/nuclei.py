@@ -116,13 +116,13 @@ def read_nuclei(path: Path, shape: tuple[int, int], mpp: float, move: Move | Non
     Returns
     -------
     NucleiFile
-        Its notes count what is no nucleus, has no pixel of its own, or is in several parts.
+        Its notes count what is no nucleus, has no pixel of its own, or is in several parts, or say that it is empty.
 
     Raises
     ------
     InputError
-        If it cannot be read, is of another size, is a mask, holds something longer than `LONGEST_UM`, or no nuclei in
-        the image.
+        If it cannot be read, is of another size, is a mask, holds something longer than `LONGEST_UM`, or nuclei that
+        all lie outside of the image.
     """
     try:
         data = path.read_bytes()
@@ -137,11 +137,13 @@ def read_nuclei(path: Path, shape: tuple[int, int], mpp: float, move: Move | Non
     if labels.shape != shape:
         found, wanted = (f"{s[1]} x {s[0]}" for s in (labels.shape, shape))
         raise InputError(path, f"has labels for {found} pixels, the image has {wanted}")
-    if not labels.any():
+    if not labels.any() and notes:
         raise InputError(path, "holds no nuclei inside the image: is it of another image, or in other units?")
-    problem = why_no_nuclei(labels, mpp)
+    problem = why_no_nuclei(labels, mpp) if path.suffix.lower() in LABEL_SUFFIXES else _too_long(labels, mpp)
     if problem is not None:
         raise InputError(path, problem)
+    if not labels.any():
+        notes = ["holds no nuclei, so the image has no cells"]
     notes += _counted({"nuclei are in several parts, and each is taken as one": _in_parts(labels)}, _count(labels))
     notes = [f"{path.name}: {note}" for note in notes]
     return NucleiFile(path.name, hashlib.sha256(data).hexdigest(), labels, tuple(notes))
@@ -170,6 +172,10 @@ def why_no_nuclei(labels: NDArray[np.integer], mpp: float) -> str | None:
     """
     if is_mask(labels):
         return "is a mask with several pieces: give each nucleus its own number"
+    return _too_long(labels, mpp)
+
+
+def _too_long(labels: NDArray[np.integer], mpp: float) -> str | None:
     longest = longest_px(labels) * mpp
     if longest > LONGEST_UM:
         what = "a mask, a map of classes, an annotation, or of another pixel size"
@@ -252,7 +258,8 @@ def _tiff(path: Path) -> Any:
     import tifffile
 
     try:
-        return tifffile.imread(path)
+        labels = np.asarray(tifffile.imread(path))
+        return labels.reshape([side for side in labels.shape if side > 1]) if labels.ndim > 2 else labels
     except Exception:  # tifffile raises whatever its decoders raise
         return None
 

@@ -1,9 +1,8 @@
 """What each parameter of a phantom may be set to."""
 
+import math
 from collections.abc import Mapping
 from typing import Any
-
-import numpy as np
 
 from ihcscore.stains.vectors import MIN_ANGLE_DEG, angle_deg
 
@@ -129,4 +128,4 @@ def _numbers(value: Any, count: int) -> bool:
     """Tell whether a value is `count` finite numbers."""
     if not isinstance(value, tuple) or len(value) != count:
         return False
-    return all(isinstance(v, (int, float)) and not isinstance(v, bool) and bool(np.isfinite(v)) for v in value)
+    return all(isinstance(v, (int, float)) and not isinstance(v, bool) and abs(v) < math.inf for v in value)

@@ -79,7 +79,7 @@ def category(score: float, shares: Mapping[str, float]) -> str:
 
     Examples
     --------
-    >>> category(1, {}), category(2, {}), category(0, {"membrane_faint": 0.05})
+    >>> category(1, {}), category(2, {}), category(0, {"membrane_none": 0.95, "membrane_faint": 0.05})
     ('1+ (HER2-low)', '2+ (HER2-low if ISH-negative)', '0 (ultralow)')
     """
     if score >= 3:
@@ -88,7 +88,7 @@ def category(score: float, shares: Mapping[str, float]) -> str:
         return "2+ (HER2-low if ISH-negative)"
     if score >= 1:
         return "1+ (HER2-low)"
-    return "0 (ultralow)" if shares.get("membrane_faint", 0) > NOISE else "0"
+    return "0 (ultralow)" if 1 - shares.get("membrane_none", 1) > NOISE else "0"
 
 
 def patterns(tallies: Tallies) -> dict[str, float]:

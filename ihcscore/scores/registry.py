@@ -32,6 +32,8 @@ class Score:
         Who defined it.
     membranes : bool
         Counts cells whose membrane was judged, not those that were classed.
+    compartment : str, optional
+        The only one it is defined for.
     """
 
     name: str
@@ -43,6 +45,7 @@ class Score:
     category: Callable[[float], str] | None = None
     minimum_cells: int = 1
     membranes: bool = False
+    compartment: str | None = None
 
     def cells(self, tallies: Tallies) -> Values:
         """Count the cells that it is made of."""
@@ -95,8 +98,8 @@ _ALL = (
         False,
         "Detre, Saclani Jotti & Dowsett, J. Clin. Pathol. 48(9), 876-878, 1995",
     ),
-    Score("er", "ER %", 100, percent.of_tallies, True, _PERCENT_SOURCE, receptors.er_category),
-    Score("pr", "PR %", 100, percent.of_tallies, True, _PERCENT_SOURCE, receptors.pr_category),
+    Score("er", "ER %", 100, percent.of_tallies, True, _PERCENT_SOURCE, receptors.er_category, compartment="nucleus"),
+    Score("pr", "PR %", 100, percent.of_tallies, True, _PERCENT_SOURCE, receptors.pr_category, compartment="nucleus"),
     Score(
         "ki67",
         "Ki-67 LI",
@@ -106,6 +109,7 @@ _ALL = (
         "Nielsen et al., J. Natl. Cancer Inst. 113(7), 808-819, 2021",
         None,
         ki67_index.MINIMUM_CELLS,
+        compartment="nucleus",
     ),
     Score(
         "tps",
@@ -116,6 +120,7 @@ _ALL = (
         "PD-L1 IHC 22C3 pharmDx interpretation manual, NSCLC, Agilent, 2019",
         tps.category,
         tps.MINIMUM_CELLS,
+        compartment="membrane",
     ),
     Score(
         "her2",
@@ -124,9 +129,8 @@ _ALL = (
         her2.of_tallies,
         False,
         "Wolff et al. (ASCO/CAP), J. Clin. Oncol. 36(20), 2105-2122, 2018; J. Clin. Oncol. 41(22), 3867-3872, 2023",
-        None,
-        1,
-        True,
+        membranes=True,
+        compartment="membrane",
     ),
 )
 SCORES: Mapping[str, Score] = {score.name: score for score in _ALL}

@@ -1,5 +1,6 @@
 """What a nucleus segmenter gets, gives and declares."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol, TypeAlias, runtime_checkable
 
@@ -121,3 +122,20 @@ class MapSegmenter(Segmenter, Protocol):
         A pixel of either farther than `influence_um` from a nucleus does not change it.
         """
         ...
+
+
+def check_ranges(segmenter: object, limits: Mapping[str, tuple[float, float]]) -> None:
+    """Refuse parameters that are out of range, or no numbers.
+
+    Raises
+    ------
+    ValueError
+        With all of them.
+    """
+    wrong = [
+        f"{name}={getattr(segmenter, name)} ({low:g} to {high:g})"
+        for name, (low, high) in limits.items()
+        if not low <= getattr(segmenter, name) <= high
+    ]
+    if wrong:
+        raise ValueError(f"out of range: {', '.join(wrong)}")

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from ihcscore.errors import WeightsError
 from ihcscore.inference import open_session, run_and_release
 from ihcscore.native import run
-from ihcscore.segment.base import BlockPixels, PixelMaps
+from ihcscore.segment.base import BlockPixels, PixelMaps, check_ranges
 from ihcscore.segment.shapes import Sizes, diagonals, nuclei_of
 from ihcscore.segment.signal import disc
 from ihcscore.segment.split import Stained, split
@@ -129,13 +129,7 @@ class Network:
     weights_sha256: str = field(init=False)
 
     def __post_init__(self) -> None:
-        wrong = [
-            f"{key}={getattr(self, key)} ({low:g} to {high:g})"
-            for key, (low, high) in LIMITS.items()
-            if not low <= getattr(self, key) <= high
-        ]
-        if wrong:
-            raise ValueError(f"out of range: {', '.join(wrong)}")
+        check_ranges(self, LIMITS)
         found = _card(self.weights)
         object.__setattr__(self, "weights_sha256", found.sha256)
         for key in ("mpp", "margin_px", "stride"):

@@ -77,6 +77,8 @@ def load_segmenter(
     if unknown:
         raise AssayError("segmenter_parameters", [f"{name} has no {', '.join(unknown)}: it has {', '.join(known)}"])
     chosen: dict[str, Any] = dict(parameters or {})
+    if weights is None and weights_sha256 is not None:
+        raise WeightsError("a SHA-256 of weights is given, but no weights: there is nothing to check")
     if weights is not None:
         if name in NO_WEIGHTS:
             raise WeightsError(f"{name} has no network: leave the weights out")

@@ -81,6 +81,8 @@ def split(
     if stained.denser < 0:
         raise ValueError(f"denser must be 0 or more, found {stained.denser}")
     hills = np.empty(height.shape, np.int32)
+    if not hills.size:
+        return hills
     scratch = np.empty((3, height.shape[1] + 2), np.uint8), np.empty(height.shape, np.uint8)
     where = np.ascontiguousarray(mask).view(np.uint8)
     by_stain = np.ascontiguousarray(stained.plane), stained.depth, stained.denser

@@ -1,14 +1,14 @@
 """Classical nucleus segmenter: hematoxylin plus nuclear DAB, a local threshold, a watershed by steepest ascent."""
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from ihcscore.segment.base import BlockPixels
+from ihcscore.segment.base import BlockPixels, check_ranges
 from ihcscore.segment.shapes import Sizes, diagonals, fill_gaps, nuclei_of
-from ihcscore.segment.signal import STEP_OD, Plane, blobs, contrast, disc, levels_of, quantise
+from ihcscore.segment.signal import STEP_OD, WIDEST_MEAN, Plane, blobs, contrast, disc, levels_of, quantise
 from ihcscore.segment.split import split
 
 LEVELS_PER_UM = 16
@@ -16,6 +16,32 @@ LEVELS_PER_UM = 16
 
 EDGE_LEVEL = 20
 """Height just inside an edge; smoothing spreads it outwards, so that the rim of a nucleus slopes towards it."""
+
+LIMITS = {
+    "mpp": (0.05, 5),
+    "largest_object_um": (1, 200),
+    "influence_um": (1, 200),
+    "signal_cap_od": (STEP_OD, 255 * STEP_OD),
+    "dab_cap_od": (STEP_OD, 255 * STEP_OD),
+    "membrane_um": (0, 10),
+    "dab_window_um": (0, 100),
+    "dab_share": (0, 10),
+    "smooth_um": (0.1, 10),
+    "floor_reach_um": (0, 50),
+    "window_um": (0, 100),
+    "contrast_od": (0, 1),
+    "edge_share": (0, 1),
+    "edge_um": (0, 10),
+    "speck_um": (0, 10),
+    "gap_um": (0, 50),
+    "close_um": (0, 10),
+    "grow_um": (0, 10),
+    "um_per_od": (0, 100),
+    "shape_cap_od": (0, 255 * STEP_OD),
+    "depth_um": (0.05, 15),
+    "smallest_um2": (0, 1000),
+}
+"""Smallest and largest value of each parameter of `Watershed`, both included."""
 
 MPP_TOLERANCE = 0.05
 """Relative difference of pixel size from `Watershed.mpp` that is taken."""
@@ -68,7 +94,7 @@ class Watershed:
     Raises
     ------
     ValueError
-        If a number is negative, or one that divides is 0.
+        If a number is not within `LIMITS`, or a window too wide for the pixel size.
 
     Notes
     -----
@@ -113,12 +139,10 @@ class Watershed:
     smallest_um2: float = 16.0
 
     def __post_init__(self) -> None:
-        values = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in ("name", "version")}
-        above_0 = ("mpp", "smooth_um", "depth_um", "signal_cap_od", "dab_cap_od")
-        wrong = [f"{key}={value}" for key, value in values.items() if value < 0 or (key in above_0 and value == 0)]
-        wrong += [f"{key}={values[key]} (at most 1.275)" for key in above_0[3:] if values[key] > 255 * STEP_OD]
-        if wrong:
-            raise ValueError(f"parameters must be positive, found {', '.join(wrong)}")
+        check_ranges(self, LIMITS)
+        wide = [name for name in ("dab_window_um", "window_um") if self._px(getattr(self, name)) > WIDEST_MEAN]
+        if wide:
+            raise ValueError(f"{', '.join(wide)}: at most {WIDEST_MEAN} pixels of {self.mpp:g} um")
 
     def segment(self, block: BlockPixels) -> NDArray[np.int32]:
         """Label the nuclei of a block.

@@ -8,6 +8,8 @@ from numpy.typing import ArrayLike, NDArray
 
 Light = TypeVar("Light", np.uint8, np.float32)
 
+BLACK_LIGHT = 8
+"""Light up to which a pixel is black: scanners and programs write areas they left out as black or pure white."""
 SATURATED_OD = 1.5
 """A pixel with a channel at or above this optical density is counted as saturated: under a white of 255 it has 8 or
 fewer of 255 grey levels left, so that one grey level is worth 0.05 OD or more."""

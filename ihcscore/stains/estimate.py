@@ -17,6 +17,7 @@ MIN_SHARE = 0.01
 """A stain on less than this part of the stained pixels is nearly absent: its vector would be made of noise."""
 CLEAR_HEMATOXYLIN_SHARE = 0.2
 """With less hematoxylin, hardly a pixel is free of DAB, and its vector is no better known than the default one."""
+DOUBT = "the estimated vector of hematoxylin may be far off"
 MIN_SPREAD_DEG = 15.0
 """Stains closer together than this are one stain and its noise; hematoxylin and DAB are 37 degrees apart."""
 SECOND_STAIN_SHARE = 0.05
@@ -24,6 +25,9 @@ SECOND_STAIN_SHARE = 0.05
 GREY_DEG = 3.0
 MAX_HEMATOXYLIN_DRIFT_DEG = 20.0
 MAX_DAB_DRIFT_DEG = 15.0
+BESIDE_DEG = (-2.5, 10.0)
+"""How far beside the plane of the hematoxylin found and of DAB a mixture of the two lies; AEC lies farther to one side,
+Fast Red much farther."""
 
 HEMATOXYLIN = "hematoxylin"
 DAB = "DAB"
@@ -38,6 +42,7 @@ KNOWN: dict[str, tuple[float, float, float]] = {
 
 ESTIMATED, TOO_LITTLE, NO_COLOR = "estimated", "too little tissue", "no color"
 NO_DAB, NO_HEMATOXYLIN, NOT_HDAB = "DAB nearly absent", "hematoxylin nearly absent", "not H-DAB"
+MIXED = "DAB nowhere alone"
 
 
 @dataclass(frozen=True)
@@ -47,8 +52,8 @@ class StainEstimate:
     Parameters
     ----------
     status : str
-        "estimated", or why there is no estimate: "too little tissue", "no color", "DAB nearly absent", "hematoxylin
-        nearly absent", "not H-DAB".
+        "estimated", or why there is no estimate: "too little tissue", "no color", "DAB nearly absent", "DAB nowhere
+        alone", "hematoxylin nearly absent", "not H-DAB".
     reason : str
         The same in a sentence with the numbers.
     stains : StainMatrix or None
@@ -79,7 +84,7 @@ class StainEstimate:
         """Why an estimate may be far off; empty if nothing says so."""
         if self.stains is None or self.share_hematoxylin >= CLEAR_HEMATOXYLIN_SHARE:
             return ""
-        return f"{self.share_hematoxylin:.0%} of the stain is hematoxylin: its estimated vector may be far off"
+        return f"{DOUBT}: {self.share_hematoxylin:.0%} of the stain is hematoxylin"
 
 
 def estimate_stains(rgb: NDArray[np.uint8], background: ArrayLike = 255) -> StainEstimate:
@@ -200,16 +205,28 @@ def _judge(colors: _Colors) -> tuple[str, str]:
     nearest = _nearest(colors.brownest)
     if spread < MIN_SPREAD_DEG:
         return _judge_single(colors, spread)
-    if nearest not in (DAB, HEMATOXYLIN) and colors.second_share >= SECOND_STAIN_SHARE:
+    mixed = _is_mixture(colors)
+    if nearest not in (DAB, HEMATOXYLIN) and not mixed and colors.second_share >= SECOND_STAIN_SHARE:
         return NOT_HDAB, f"second stain is {drift_d:.0f} degrees from DAB, nearest to {nearest}"
     if min(colors.share_h, colors.share_d) < MIN_SHARE:
         return _judge_single(colors, spread)
+    if mixed and (nearest != DAB or drift_d > MAX_DAB_DRIFT_DEG):
+        return MIXED, f"the brownest color is {drift_d:.0f} degrees from DAB, towards hematoxylin"
     if drift_d > MAX_DAB_DRIFT_DEG:
         known = f"and {MAX_DAB_DRIFT_DEG:g} is what DAB varies by" if nearest == DAB else f"nearest to {nearest}"
         return NOT_HDAB, f"second stain is {drift_d:.0f} degrees from DAB, {known}"
     if drift_h > MAX_HEMATOXYLIN_DRIFT_DEG:
         return NOT_HDAB, f"counterstain is {drift_h:.0f} degrees from hematoxylin"
     return ESTIMATED, f"hematoxylin {drift_h:.0f} and DAB {drift_d:.0f} degrees from the default vectors"
+
+
+def _is_mixture(colors: _Colors) -> bool:
+    """Tell whether the brownest direction lies between hematoxylin and DAB, as DAB does that lies nowhere alone."""
+    dab = unit(RUIFROK_DAB)
+    if angle_deg(colors.bluest, colors.brownest) >= angle_deg(colors.bluest, dab):
+        return False
+    beside = 90 - angle_deg(colors.brownest, unit(np.cross(colors.bluest, dab)))
+    return BESIDE_DEG[0] < beside < BESIDE_DEG[1]
 
 
 def _judge_single(colors: _Colors, spread: float) -> tuple[str, str]:

@@ -114,7 +114,7 @@ class StainMatrix:
         Raises
         ------
         ValueError
-            If a vector is missing or not a stain vector.
+            If a vector is missing or not a stain vector, or each is nearer to the other's usual direction.
         """
         if not isinstance(data, Mapping):
             raise ValueError(f"stain vectors are hematoxylin and dab with three numbers each, found {data!r}")
@@ -126,4 +126,8 @@ class StainMatrix:
         for key, vector in data.items():
             if not isinstance(vector, list | tuple) or not all(isinstance(v, int | float) for v in vector):
                 raise ValueError(f"stain vector {key} is three numbers, found {vector!r}")
-        return cls(tuple(data["hematoxylin"]), tuple(data["dab"]))
+        read = cls(tuple(data["hematoxylin"]), tuple(data["dab"]))
+        usual = unit(RUIFROK_DAB) - unit(RUIFROK_HEMATOXYLIN)
+        if np.dot(read.hematoxylin, usual) > 0 > np.dot(read.dab, usual):
+            raise ValueError("stain vectors are swapped: hematoxylin is the bluer one")
+        return read

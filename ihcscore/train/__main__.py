@@ -9,6 +9,7 @@ from pathlib import Path
 import cv2
 
 from ihcscore import __version__
+from ihcscore.train.command import parsed, say
 from ihcscore.train.shards import make_shards
 from ihcscore.train.tiles import PER_SHARD, make_shard
 
@@ -27,28 +28,27 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="processes that render")
     parser.add_argument("--threads", type=int, default=0, help="threads that train, as torch decides unless given")
     parser.add_argument("--bf16", action="store_true", help="16-bit floats: half the time where the processor has them")
-    options = parser.parse_args(arguments)
-    if min(options.tiles, options.steps, options.batch, options.workers) < 1:
-        parser.error("tiles, steps, batch and workers must be 1 or more")
-    try:
-        import torch
+    options = parsed(parser, arguments, ("tiles", "steps", "batch", "workers"))
+    import torch
 
-        from ihcscore.train.export import export
-        from ihcscore.train.fit import Run, Schedule, load_tiles
-    except ImportError as error:
-        sys.exit(f"training needs {error.name}: pip install 'ihcscore[train]'")
+    from ihcscore.train.export import export
+    from ihcscore.train.fit import Run, Schedule, load_tiles
+
     if options.threads:
         torch.set_num_threads(options.threads)
     cv2.setNumThreads(1)  # the processes that render share the cores already
     shards = -(-options.tiles // PER_SHARD)
+    schedule = Schedule(options.steps, options.batch, seed=options.seed)
+    try:
+        run = Run(schedule, options.out / "checkpoint.pt", tiles=shards * PER_SHARD, bf16=options.bf16)
+    except ValueError as error:
+        sys.exit(str(error))
     paths = []
     for path in make_shards(make_shard, options.out / "tiles", options.seed, shards, options.workers):
         paths.append(path)
-        _say(f"{len(paths)} of {shards} shards of tiles")
-    schedule = Schedule(options.steps, options.batch, seed=options.seed)
-    run = Run(schedule, options.out / "checkpoint.pt", bf16=options.bf16)
+        say(f"{len(paths)} of {shards} shards of tiles")
     tiles = load_tiles(paths)
-    net = run.fit(tiles, _say)
+    net = run.fit(tiles, say)
     about = {
         "seed": options.seed,
         "tiles": shards * PER_SHARD,
@@ -59,11 +59,7 @@ def main(arguments: list[str] | None = None) -> None:
         "versions": {"ihcscore": __version__, **{name: importlib.metadata.version(name) for name in LIBRARIES}},
     }
     path = options.out / "nuclei.onnx"
-    _say(f"{path}: sha256 {export(net, tiles.rgb, path, about)}, {path.stat().st_size / 1e6:.2f} MB")
-
-
-def _say(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)
+    say(f"{path}: sha256 {export(net, tiles.rgb, path, about)}, {path.stat().st_size / 1e6:.2f} MB")
 
 
 if __name__ == "__main__":

@@ -1,10 +1,12 @@
 """The training loop: crops, loss, schedule, checkpoints."""
 
 import copy
+import json
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -13,6 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
+from ihcscore.train.command import read_checkpoint
 from ihcscore.train.network import NucleusNet
 from ihcscore.train.tiles import Tiles
 
@@ -118,11 +121,18 @@ class Run:
     schedule : Schedule
     checkpoint : Path
         Read if it exists.
+    tiles : int
+        How many it learns from.
     bf16 : bool, default False
         Multiply with 16-bit floats: half the time on processors made for it, more on others.
+
+    Raises
+    ------
+    ValueError
+        If the checkpoint is damaged, or of a training of another schedule or of other tiles.
     """
 
-    def __init__(self, schedule: Schedule, checkpoint: Path, *, bf16: bool = False) -> None:
+    def __init__(self, schedule: Schedule, checkpoint: Path, *, tiles: int, bf16: bool = False) -> None:
         torch.manual_seed(schedule.seed)
         self.schedule = schedule
         self.bf16 = bf16
@@ -133,21 +143,24 @@ class Run:
         self.optimizer = torch.optim.AdamW(self.net.parameters(), schedule.rate, weight_decay=1e-4)
         self.step = 0
         self.seconds = 0.0
+        self.kind: dict[str, object] = {**asdict(schedule), "tiles": tiles, "bf16": bf16}
         if checkpoint.exists():
             self._resume()
 
     def _resume(self) -> None:
-        state = torch.load(self.checkpoint, weights_only=True)
+        state: dict[str, Any] = read_checkpoint(self.checkpoint, self.kind)
         for name in ("net", "mean", "optimizer"):
             getattr(self, name).load_state_dict(state[name])
         self.step, self.seconds = state["step"], state["seconds"]
-        self.rng = np.random.default_rng([self.schedule.seed, self.step])
+        self.rng.bit_generator.state = json.loads(state["chance"])
 
     def save(self) -> None:
         """Write the checkpoint, all or nothing."""
         state = {name: getattr(self, name).state_dict() for name in ("net", "mean", "optimizer")}
         part = self.checkpoint.with_suffix(".part")
-        torch.save({**state, "step": self.step, "seconds": self.seconds}, part)
+        chance = json.dumps(self.rng.bit_generator.state)
+        about = {"kind": self.kind, "step": self.step, "seconds": self.seconds, "chance": chance}
+        torch.save({**state, **about}, part)
         part.replace(self.checkpoint)
 
     def fit(self, tiles: Tiles, report: Callable[[str], None]) -> NucleusNet:

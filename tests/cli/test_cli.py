@@ -239,6 +239,7 @@ def test_stains(call, tmp_path):
     assert 230 < context["background"][0] < 240
     assert (tmp_path / "stains.stains.png").stat().st_size > 1000
     assert call("stains", "shown/immunohistochemistry.png", "-o", "stains.png")[0] == 2
+    (tmp_path / "stains.json").write_text(json.dumps(context), "utf-8-sig")  # as editors on Windows write it
     image = "shown/immunohistochemistry.png"
     assert call("score", image, "--mpp", 0.5, "-o", "a", "--stains", "stains.json")[0] == 0
     assert call("score", image, "--mpp", 0.5, "-o", "b", "--context", "stains.json")[0] == 0
@@ -287,6 +288,7 @@ def test_assay_is_written_from_a_result_and_used_again(call, tile, tmp_path):
     assert code == 0
     assert "thresholds" in out
     assert call("assay", "nope")[0] == 1
+    assert call("assay", "er", "-o", "er.txt")[0] == 2
 
 
 def test_phantom(call, tmp_path):
@@ -301,6 +303,11 @@ def test_phantom(call, tmp_path):
     assert call("phantom", "made", "--parameters", "nope.toml")[0] == 1
     (tmp_path / "bad.toml").write_text("mpp = -1")
     assert call("phantom", "made", "--parameters", "bad.toml")[0] == 1
+    (tmp_path / "bad.toml").write_text("size_px = [100000000000000000000, 64]")
+    assert "size_px must be" in call("phantom", "made", "--parameters", "bad.toml")[2]
+    (tmp_path / "small.toml").write_text("size_px = [16, 16]")
+    code, out, _ = call("phantom", "made", "--parameters", "small.toml", "--count", 2)
+    assert (code, out.count("no cell to score")) == (0, 2)
 
 
 def test_version_and_module():
@@ -321,6 +328,11 @@ def test_assays_are_listed_and_explained(call):
     assert "Wolff et al. (ASCO/CAP)" in out
     assert "complete_share = 0.7" in out
     assert call("assays", "her3")[0] == 1
+    Path("mine.toml").write_text('name = "mine"\nthresholds = [0.11, 0.22, 0.33]\n')
+    _, out, _ = call("assays", "mine.toml")
+    told = dict(zip(out.splitlines()[1::2], out.splitlines()[2::2], strict=True))
+    assert told["  thresholds = [0.11, 0.22, 0.33]"].strip() == "not stated"
+    assert "QuPath" in told["  expansion_um = 5.0"]  # as generic-nuclear has it
 
 
 def test_tma_needs_cores(call, tile):

@@ -176,7 +176,6 @@ def test_what_was_written_is_read_again(tmp_path, nuclear):
             b'[{"geometry":{"type":"Polygon","coordinates":[[[1e9,0],[1e9,9],[2e9,9]]]}}]',
             "holds no nuclei",
         ),
-        ("n.geojson", b'{"type":"FeatureCollection","features":[]}', "holds no nuclei inside the image"),
         ("n.csv", b"a", "nuclei are read from .png"),
     ],
 )
@@ -197,11 +196,32 @@ def test_other_sizes_colours_and_empty_labels_are_said(tmp_path):
     cv2.imwrite(str(path), (LABELS > 0).astype(np.uint8) * 255)
     with pytest.raises(InputError, match="is a mask with several pieces"):
         read_nuclei(path, SHAPE, 0.5)
-    cv2.imwrite(str(path), np.zeros(SHAPE, np.uint8))
-    with pytest.raises(InputError, match="holds no nuclei"):
-        read_nuclei(path, SHAPE, 0.5)
     with pytest.raises(InputError, match="cannot be read"):
         read_nuclei(tmp_path / "none.png", SHAPE, 0.5)
+
+
+def test_a_file_may_be_empty(tmp_path):
+    cv2.imwrite(str(tmp_path / "n.png"), np.zeros(SHAPE, np.uint8))
+    (tmp_path / "n.geojson").write_text('{"type":"FeatureCollection","features":[]}')
+    for name in ("n.png", "n.geojson"):
+        read = read_nuclei(tmp_path / name, SHAPE, 0.5)
+        assert read.notes == (f"{name}: holds no nuclei, so the image has no cells",)
+        assert not read.labels.any()
+
+
+def test_one_nucleus_in_two_parts_is_no_mask_where_it_is_drawn(tmp_path):
+    squares = [[[[x, 10], [x + 6, 10], [x + 6, 16], [x, 16], [x, 10]]] for x in (10, 30)]
+    feature = {"type": "Feature", "geometry": {"type": "MultiPolygon", "coordinates": squares}}
+    (tmp_path / "n.geojson").write_text(json.dumps([feature]))
+    read = read_nuclei(tmp_path / "n.geojson", SHAPE, 0.5)
+    assert np.unique(read.labels).tolist() == [0, 1]
+    assert "1 of 1 nuclei are in several parts" in read.notes[0]
+
+
+def test_a_channel_of_its_own_is_no_other_shape(tmp_path):
+    for shape in ((1, *SHAPE), (*SHAPE, 1)):
+        tifffile.imwrite(tmp_path / "n.tif", LABELS.astype(np.uint16).reshape(shape), photometric="minisblack")
+        np.testing.assert_array_equal(read_nuclei(tmp_path / "n.tif", SHAPE, 0.5).labels, LABELS)
 
 
 def test_a_folder_is_searched_by_the_images_name(tmp_path):

@@ -174,8 +174,11 @@ def test_her2(cells, score):
 
 
 def test_her2_names_what_the_number_hides():
-    shares = dict.fromkeys(("membrane_faint",), 0.05)
+    shares = {"membrane_none": 0.95, "membrane_faint": 0.05}
     assert her2_module.category(0, {}) == "0"
+    assert her2_module.category(0, {"membrane_none": 0.995, "membrane_faint": 0.005}) == "0"
+    for name in ("membrane_complete", "membrane_other"):
+        assert her2_module.category(0, {"membrane_none": 0.91, name: 0.09}) == "0 (ultralow)"
     assert her2_module.category(0, shares) == "0 (ultralow)"
     assert her2_module.category(1, shares).endswith("(HER2-low)")
     assert "ISH" in her2_module.category(2, shares)

@@ -1,6 +1,5 @@
 """What every segmenter keeps, the fakes of other packages included."""
 
-import hashlib
 import importlib.metadata
 import sys
 import types
@@ -13,15 +12,17 @@ import pytest
 from conftest import check_labels, read_only
 from scipy import ndimage as ndi
 
-from ihcscore.errors import IhcscoreError, MissingExtra, UnknownName, WeightsError
+from ihcscore.errors import AssayError, IhcscoreError, MissingExtra, UnknownName, WeightsError
 from ihcscore.phantom import load_parameters, render
 from ihcscore.segment.base import BlockPixels, MapSegmenter, Segmenter
 from ihcscore.segment.engines.adapter import tidy
 from ihcscore.segment.registry import SEGMENTERS, describe, load_segmenter
+from ihcscore.segment.weights import weights_sha256
 from ihcscore.stains.vectors import StainMatrix
 
 MPP = 0.5
 WHITE = np.full(3, 240.0)
+NETWORK = "weights_best.h5"
 ENGINES = ("stardist", "cellpose", "instanseg")
 
 
@@ -108,7 +109,9 @@ def engines(monkeypatch, tmp_path):
     }.items():
         monkeypatch.setitem(sys.modules, name, module)
     weights = tmp_path / "model.pt"
-    weights.write_bytes(b"a model")
+    weights.mkdir()
+    (weights / "thresholds.json").write_text('{"prob": 0.5, "nms": 0.4}')
+    (weights / NETWORK).write_bytes(b"a model")
     return weights
 
 
@@ -179,6 +182,8 @@ def test_engines_need_weights_that_are_there(engines):
         load_segmenter("watershed", weights=engines)
     with pytest.raises(WeightsError, match="not the 000000000000"):
         load_segmenter("instanseg", weights=engines, weights_sha256="0" * 64)
+    with pytest.raises(WeightsError, match="nothing to check"):
+        load_segmenter("network", weights_sha256="0" * 64)
 
 
 def replace_loader(monkeypatch, name, load):
@@ -228,6 +233,41 @@ def test_a_stardist_folder_without_a_network_is_not_run_with_a_random_one(engine
         load_segmenter("stardist", weights=engines).segment(block(tissue))
 
 
+@pytest.mark.parametrize(
+    ("name", "text", "message"),
+    [
+        ("thresholds.json", None, "FileNotFoundError"),
+        ("thresholds.json", '{"prob": 0.5}', "KeyError: 'nms'"),
+        ("thresholds.json", '{"prob": 2, "nms": 0.4}', "must give prob and nms"),
+        ("other_best.h5", "", "holds several networks"),
+    ],
+)
+def test_stardist_is_left_nothing_to_choose(engines, tissue, name, text, message):
+    (engines / "weights_last.h5").write_text("")  # what is called best is taken, always
+    load_segmenter("stardist", weights=engines).segment(block(tissue))
+    (engines / name).unlink() if text is None else (engines / name).write_text(text)
+    with pytest.raises(WeightsError, match=message):
+        load_segmenter("stardist", weights=engines).segment(block(tissue))
+
+
+def test_parameters_of_engines_are_positive_numbers(engines):
+    for value in (0.0, -1.0, float("nan"), float("inf")):
+        for name in ("mpp", "largest_object_um", "influence_um", "diameter_um"):
+            with pytest.raises(AssayError, match=f"parameters must be positive, found {name}="):
+                load_segmenter("cellpose", {name: value}, weights=engines)
+
+
+def test_a_failure_within_torchscript_tells_its_cause(engines, monkeypatch, tissue):
+    def model(_):
+        raise RuntimeError(
+            "The following operation failed in the TorchScript interpreter.\nTraceback\nIndexError: gone"
+        )
+
+    monkeypatch.setattr(sys.modules["torch"].jit, "load", lambda *_, **__: types.SimpleNamespace(eval=lambda: model))
+    with pytest.raises(IhcscoreError, match=r"RuntimeError: IndexError: gone$"):
+        load_segmenter("instanseg", weights=engines).segment(block(tissue))
+
+
 @pytest.mark.parametrize("labels", [np.ones((220, 300), bool), np.ones((220, 300)), np.ones((9, 9), int), None])
 def test_what_is_no_labels_is_a_weights_error(engines, monkeypatch, tissue, labels):
     model = types.SimpleNamespace(eval=lambda *_, **__: (labels,))
@@ -238,7 +278,7 @@ def test_what_is_no_labels_is_a_weights_error(engines, monkeypatch, tissue, labe
 
 def test_changed_weights_are_another_model(engines, monkeypatch, tissue):
     def load(config, name, basedir):
-        value = int((Path(basedir) / name).read_text())
+        value = int((Path(basedir) / name / NETWORK).read_text())
         labels = np.zeros(tissue.shape[:2], int)
         labels[0, :value] = 1
         return types.SimpleNamespace(predict_instances=lambda img, axes: (labels, {}))
@@ -247,16 +287,16 @@ def test_changed_weights_are_another_model(engines, monkeypatch, tissue):
         return (load_segmenter("stardist", weights=engines).segment(block(tissue)) > 0).sum()
 
     replace_loader(monkeypatch, "stardist", load)
-    engines.write_text("5")
+    (engines / NETWORK).write_text("5")
     assert found() == 5
     early = load_segmenter("stardist", weights=engines)
-    engines.write_text("7")
+    (engines / NETWORK).write_text("7")
     assert found() == 7
     assert (early.segment(block(tissue)) > 0).sum() == 5  # it was loaded with these weights
     early = load_segmenter("stardist", weights=engines)
-    engines.write_text("9")
+    (engines / NETWORK).write_text("9")
     found()
-    engines.write_text("8")
+    (engines / NETWORK).write_text("8")
     found()  # of two models kept, the one of 7 is gone
     with pytest.raises(WeightsError, match=r"model\.pt: has changed since it was first read"):
         early.segment(block(tissue))
@@ -268,7 +308,7 @@ def test_an_engine_records_its_weights_and_its_installed_version(engines, monkey
     monkeypatch.setattr(importlib.metadata, "version", {segmenter.package: "4.2.1"}.__getitem__)
     described = describe(segmenter)
     assert described["version"] == "4.2.1"
-    assert described["parameters"]["weights_sha256"] == hashlib.sha256(b"a model").hexdigest()
+    assert described["parameters"]["weights_sha256"] == weights_sha256(engines)
 
 
 def test_a_package_without_metadata_says_its_version_itself(engines, monkeypatch):

@@ -1,5 +1,6 @@
 """The classical segmenter: laws, locality, and images whose nuclei are known."""
 
+import math
 from functools import cache
 
 import cv2
@@ -341,5 +342,8 @@ def test_another_pixel_size_is_an_error() -> None:
 def test_all_bad_parameters_are_named() -> None:
     with pytest.raises(ValueError, match=r"depth_um=0.*window_um|window_um=-1.*depth_um=0"):
         Watershed(window_um=-1, depth_um=0)
-    with pytest.raises(ValueError, match="at most"):
-        Watershed(dab_cap_od=2.0)
+    for wrong in ({"dab_cap_od": 2.0}, {"contrast_od": 1.3}, {"grow_um": 1e9}, {"edge_share": math.nan}):
+        with pytest.raises(ValueError, match=f"out of range: {next(iter(wrong))}="):
+            Watershed(**wrong)
+    with pytest.raises(ValueError, match=r"dab_window_um: at most 63 pixels of 0\.5 um"):
+        Watershed(dab_window_um=40)

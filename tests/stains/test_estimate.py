@@ -1,3 +1,5 @@
+import dataclasses
+
 import cv2
 import numpy as np
 import pytest
@@ -7,7 +9,7 @@ from ihcscore.context import settle_context, survey
 from ihcscore.phantom import load_parameters, render
 from ihcscore.stains.background import find_glass
 from ihcscore.stains.estimate import KNOWN, estimate_stains
-from ihcscore.stains.vectors import angle_deg, unit
+from ihcscore.stains.vectors import StainMatrix, angle_deg, unit
 
 
 def stained(first, second, share_first=0.5, share_second=0.5, white=240, noise=2.0):
@@ -127,3 +129,18 @@ def test_glass_that_is_pure_white_is_glass_where_there_is_no_other():
     tissue = np.random.default_rng(3).integers(90, 200, (200, 240, 3), dtype=np.uint8)
     assert find_glass(np.pad(tissue, ((0, 30), (0, 0), (0, 0)), constant_values=255)).background == (255, 255, 255)
     assert find_glass(np.full((50, 60, 3), 255, np.uint8)).background == (255, 255, 255)
+
+
+def test_dab_that_lies_nowhere_alone_is_no_other_chromogen():
+    parameters = load_parameters("negative")
+    seen = [estimate_stains(render(parameters, seed).rgb) for seed in (100, 107, 112, 114)]
+    assert [found.status for found in seen] == ["DAB nowhere alone"] * 4
+    assert all(found.stains is None and found.looks_like_hdab for found in seen)
+    red = dataclasses.replace(load_parameters("nuclear"), dab_vector=KNOWN["AEC"])
+    assert [estimate_stains(render(red, seed).rgb).status for seed in (0, 1)] == ["not H-DAB"] * 2
+
+
+def test_swapped_vectors_are_refused():
+    with pytest.raises(ValueError, match="swapped"):
+        StainMatrix.from_dict({"hematoxylin": list(D), "dab": list(H)})
+    assert StainMatrix.from_dict({"hematoxylin": [0.75, 0.6, 0.28], "dab": [0.24, 0.5, 0.83]}).dab[2] > 0.8

@@ -1,5 +1,6 @@
 """The training trains: in minutes, from phantoms alone, to a file that the segmenter reads."""
 
+import importlib.util
 import json
 
 import cv2
@@ -17,21 +18,47 @@ from ihcscore.train.__main__ import main
 from ihcscore.train.export import export
 from ihcscore.train.fit import CROP, Run, Schedule, crops, load_tiles
 from ihcscore.train.integers import MOST_WEIGHT, fold
+from ihcscore.train.membranes.__main__ import main as main_of_membranes
 from ihcscore.train.tiles import SIDE, Tiles, heights, training_tile
 from ihcscore.train.variety import DENSE_WEIGHT, training_parameters
+
+
+class Stopped(Exception):
+    pass
 
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
     """A short training, stopped half way and taken up again."""
     out = tmp_path_factory.mktemp("train")
-    options = ["--out", str(out), "--tiles", "200", "--batch", "8", "--workers", "2"]
-    main([*options, "--steps", "150"])
+    options = ["--out", str(out), "--tiles", "200", "--batch", "8", "--workers", "2", "--steps", "450"]
+
+    def stop(text):
+        if text.startswith("step 200"):
+            raise Stopped
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("ihcscore.train.fit.CHECKPOINT_STEPS", 150)
+        patch.setattr("ihcscore.train.__main__.say", stop)
+        with pytest.raises(Stopped):
+            main(options)
     first = torch.load(out / "checkpoint.pt", weights_only=True)
     assert first["step"] == 150
-    main([*options, "--steps", "450"])
+    main(options)
     assert torch.load(out / "checkpoint.pt", weights_only=True)["step"] == 450
     return out
+
+
+def test_a_checkpoint_of_another_training_is_refused(trained, tmp_path):
+    options = ["--out", str(trained), "--tiles", "200", "--workers", "1"]
+    before = (trained / "nuclei.json").read_bytes()
+    for other in (["--batch", "8", "--steps", "450", "--seed", "9"], ["--steps", "450"], ["--batch", "8"]):
+        with pytest.raises(SystemExit, match=r"checkpoint\.pt is of another training .*: remove it"):
+            main([*options, *other])
+    assert (trained / "nuclei.json").read_bytes() == before
+    (tmp_path / "checkpoint.pt").write_bytes(b"PK")
+    with pytest.raises(SystemExit, match=r"checkpoint\.pt is damaged"):
+        main(["--out", str(tmp_path), "--tiles", "200", "--steps", "5", "--workers", "1"])
 
 
 def test_a_short_training_finds_nuclei(trained):
@@ -175,18 +202,42 @@ def test_a_crop_and_its_heights_are_cut_turned_and_zoomed_alike():
     assert min(sizes) < 0.75 * 197 < 1.3 * 197 < max(sizes)
 
 
-def test_an_interrupted_run_goes_on(tmp_path):
+def test_an_interrupted_run_goes_on_as_if_it_had_not_been(tmp_path, monkeypatch):
     paths = [tiles.make_shard(tmp_path, 1, 0)]
     data = load_tiles(paths)
-    whole = Run(Schedule(4, batch=2), tmp_path / "whole.pt")
+    monkeypatch.setattr("ihcscore.train.fit.REPORT_STEPS", 1)
+    monkeypatch.setattr("ihcscore.train.fit.CHECKPOINT_STEPS", 2)
+    whole = Run(Schedule(5, batch=2), tmp_path / "whole.pt", tiles=100)
     whole.fit(data, lambda text: None)
-    resumed = Run(Schedule(4, batch=2), tmp_path / "whole.pt")
-    assert resumed.step == 4
+
+    def stop(text):
+        if text.startswith("step 3"):
+            raise Stopped
+
+    with pytest.raises(Stopped):
+        Run(Schedule(5, batch=2), tmp_path / "parts.pt", tiles=100).fit(data, stop)
+    resumed = Run(Schedule(5, batch=2), tmp_path / "parts.pt", tiles=100)
+    assert resumed.step == 2
+    resumed.fit(data, lambda text: None)
     for mine, other in zip(whole.net.state_dict().values(), resumed.net.state_dict().values(), strict=True):
-        torch.testing.assert_close(mine, other)
+        torch.testing.assert_close(mine, other, rtol=0, atol=0)
 
 
-def test_bad_counts_are_refused(capsys):
+def test_bad_options_are_refused(capsys, tmp_path):
     with pytest.raises(SystemExit, match="2"):
         main(["--steps", "0"])
     assert "1 or more" in capsys.readouterr().err
+    with pytest.raises(SystemExit, match="2"):
+        main(["--seed", "-1"])
+    (tmp_path / "file").touch()
+    with pytest.raises(SystemExit, match="2"):
+        main(["--out", str(tmp_path / "file")])
+
+
+@pytest.mark.parametrize("train", [main, main_of_membranes])
+def test_what_is_missing_is_said_before_anything_is_trained(train, tmp_path, monkeypatch):
+    found = importlib.util.find_spec
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None if name == "onnx" else found(name))
+    with pytest.raises(SystemExit, match="training needs onnx: pip install"):
+        train(["--out", str(tmp_path / "out")])
+    assert not (tmp_path / "out").exists()

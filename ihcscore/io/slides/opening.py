@@ -72,6 +72,20 @@ def open_slide(path: str | Path, mpp: float | None = None) -> Slide:
     return ArraySlide(source.rgb, source.mpp, source.mpp_origin, source.name, (path,), source.notes, "whole file")
 
 
+def is_slide(path: Path) -> bool:
+    """Tell whether a file is a slide, not an image that is read whole; what cannot be converted counts as one.
+
+    Raises
+    ------
+    UnreadableImage
+        If it cannot be read, or is damaged.
+    """
+    head = _head(path)
+    if path.suffix.lower() in SLIDE_SUFFIXES + CONVERTIBLE or head[DICOM_AT : DICOM_AT + 4] == b"DICM":
+        return True
+    return head[:4] in TIFF_SIGNATURES and (_vendor(path) not in GENERIC or _is_large(path))
+
+
 def _open_dicom(path: Path, mpp: float | None) -> Slide:
     """Open a DICOM slide by OpenSlide; what it refuses (JPEG-LS, for instance), by wsidicom, and say so."""
     from ihcscore.io.slides.dicom import DicomSlide

@@ -2,9 +2,10 @@
 
 import importlib
 import importlib.metadata
+import math
 import re
 from abc import ABC, abstractmethod
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from functools import lru_cache
 from pathlib import Path
 from types import ModuleType
@@ -61,8 +62,10 @@ class Adapter(ABC):
     weights_sha256: str = field(init=False)
 
     def __post_init__(self) -> None:
-        if not min(self.mpp, self.largest_object_um, self.influence_um) > 0:
-            raise ValueError("mpp, largest_object_um and influence_um must be positive")
+        numbers = {f.name: getattr(self, f.name) for f in fields(self) if isinstance(f.default, float)}
+        wrong = [f"{name}={value}" for name, value in numbers.items() if not 0 < value < math.inf]
+        if wrong:
+            raise ValueError(f"parameters must be positive, found {', '.join(wrong)}")
         if not self.weights.exists():
             raise WeightsError(f"{self.weights.name}: there is no such file or folder: give the path of a model")
         required(self.package)
@@ -137,9 +140,11 @@ def _model(kind: type[Adapter], weights: Path, sha256: str) -> Any:
 
 
 def _cause(error: Exception) -> str:
-    """Give the first line of an error, without folders, with its kind, since some say little more than a name."""
+    """Give what an error says, without folders, with its kind, since some say little more than a name."""
     lines = FOLDERS.sub("", str(error)).strip().splitlines()
-    return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
+    if not lines:
+        return type(error).__name__
+    return f"{type(error).__name__}: {lines[-1] if 'TorchScript interpreter' in lines[0] else lines[0]}"
 
 
 def required(package: str) -> ModuleType:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from ihcscore import __version__
 from ihcscore.membrane.reader import RAYS_FILE, SLIDE_FILE
+from ihcscore.train.command import parsed, say
 from ihcscore.train.membranes.cells import PER_SHARD, make_shard, read_cells
 from ihcscore.train.shards import make_shards
 
@@ -27,25 +28,24 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--seed", type=int, default=SHIPPED_SEED)
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="processes that render")
     parser.add_argument("--threads", type=int, default=1, help="threads that train")
-    options = parser.parse_args(arguments)
-    if min(options.tiles, options.steps, options.workers, options.threads) < 1:
-        parser.error("tiles, steps, workers and threads must be 1 or more")
-    try:
-        import torch
+    options = parsed(parser, arguments, ("tiles", "steps", "workers", "threads"))
+    import torch
 
-        from ihcscore.train.membranes.fit import Run
-        from ihcscore.train.membranes.net import export
-    except ImportError as error:
-        sys.exit(f"training needs {error.name}: pip install 'ihcscore[train]'")
+    from ihcscore.train.membranes.fit import Run
+    from ihcscore.train.membranes.net import export
+
     torch.set_num_threads(options.threads)
     shards = -(-options.tiles // PER_SHARD)
     paths = []
     for path in make_shards(make_shard, options.out / "cells", options.seed, shards, options.workers):
         paths.append(path)
-        _say(f"{len(paths)} of {shards} shards of cells")
+        say(f"{len(paths)} of {shards} shards of cells")
     cells = read_cells(paths)
-    run = Run(cells, options.steps, options.seed, options.out / "membranes.pt")
-    net = run.fit(_say)
+    try:
+        run = Run(cells, options.steps, options.seed, options.out / "membranes.pt")
+    except ValueError as error:
+        sys.exit(str(error))
+    net = run.fit(say)
     about = {
         "seed": options.seed,
         "tiles": shards * PER_SHARD,
@@ -55,11 +55,7 @@ def main(arguments: list[str] | None = None) -> None:
         "versions": {"ihcscore": __version__, **{name: importlib.metadata.version(name) for name in LIBRARIES}},
     }
     export(net, options.out, about)
-    _say(", ".join(f"{name}: {(options.out / name).stat().st_size / 1e3:.0f} kB" for name in (RAYS_FILE, SLIDE_FILE)))
-
-
-def _say(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)
+    say(", ".join(f"{name}: {(options.out / name).stat().st_size / 1e3:.0f} kB" for name in (RAYS_FILE, SLIDE_FILE)))
 
 
 if __name__ == "__main__":

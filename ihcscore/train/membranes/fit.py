@@ -4,7 +4,7 @@ import dataclasses
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -15,6 +15,7 @@ from torch.optim.swa_utils import AveragedModel
 
 from ihcscore.membrane.profiles import RAYS, SAMPLES, Profiles
 from ihcscore.membrane.reader import seen
+from ihcscore.train.command import read_checkpoint
 from ihcscore.train.membranes.cells import Cells
 from ihcscore.train.membranes.net import MembraneNet
 
@@ -95,7 +96,7 @@ class Run:
     Raises
     ------
     ValueError
-        If the checkpoint is of a training of other cells, steps, seed or stages.
+        If the checkpoint is damaged, or of a training of other cells, steps, seed or stages.
     """
 
     def __init__(self, cells: Cells, steps: int, seed: int, checkpoint: Path) -> None:
@@ -105,14 +106,12 @@ class Run:
         self.net = MembraneNet(self.textures.mean(0), self.textures.std(0) + LEAST_SPREAD)
         self.finished = 0
         self.seconds = 0.0
-        self.kind = {"cells": len(cells.od), "steps": steps, "seed": seed, "stages": repr(STAGES)}
+        self.kind: dict[str, object] = {"cells": len(cells.od), "steps": steps, "seed": seed, "stages": repr(STAGES)}
         if checkpoint.exists():
             self._resume()
 
     def _resume(self) -> None:
-        state = torch.load(self.checkpoint, weights_only=True)
-        if state["kind"] != self.kind:
-            raise ValueError(f"{self.checkpoint.name} is of another training ({state['kind']}): remove it")
+        state: dict[str, Any] = read_checkpoint(self.checkpoint, self.kind)
         self.net.load_state_dict(state["net"])
         self.finished, self.seconds = state["finished"], state["seconds"]
 

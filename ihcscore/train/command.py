@@ -1,0 +1,74 @@
+"""What the commands of both trainings share."""
+
+import argparse
+import importlib.util
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+NEEDED = ("torch", "onnx")
+
+
+def parsed(
+    parser: argparse.ArgumentParser, arguments: Sequence[str] | None, counts: Sequence[str]
+) -> argparse.Namespace:
+    """Parse options and check them and what is installed, before hours are spent.
+
+    Parameters
+    ----------
+    parser : ArgumentParser
+        With ``--out`` and ``--seed``.
+    arguments : sequence of str, optional
+        Those of the command unless given.
+    counts : sequence of str
+        Options that must be 1 or more.
+
+    Raises
+    ------
+    SystemExit
+        If an option makes no sense, or a package is missing.
+    """
+    options = parser.parse_args(arguments)
+    if min(getattr(options, name) for name in counts) < 1:
+        parser.error(f"{', '.join(counts)} must be 1 or more")
+    if options.seed < 0:
+        parser.error("seed must be 0 or more")
+    if options.out.exists() and not options.out.is_dir():
+        parser.error(f"{options.out} is a file: give a folder")
+    missing = [name for name in NEEDED if importlib.util.find_spec(name) is None]
+    if missing:
+        sys.exit(f"training needs {' and '.join(missing)}: pip install 'ihcscore[train]'")
+    return options
+
+
+def say(text: str) -> None:
+    """Tell how far it is."""
+    print(text, file=sys.stderr, flush=True)
+
+
+def read_checkpoint(path: Path, kind: dict[str, object]) -> dict[str, object]:
+    """Read a checkpoint.
+
+    Parameters
+    ----------
+    path : Path
+    kind : dict
+        What decides the training's outcome; recorded in the checkpoint as ``kind``.
+
+    Raises
+    ------
+    ValueError
+        If it is damaged, or of another training.
+    """
+    import torch
+
+    try:
+        state: dict[str, object] = torch.load(path, weights_only=True)
+        found = state["kind"]
+    except Exception as error:  # torch raises whatever it meets
+        raise ValueError(
+            f"{path.name} is damaged or of an older version ({error.__class__.__name__}): remove it"
+        ) from None
+    if found != kind:
+        raise ValueError(f"{path.name} is of another training ({found}): remove it, or give another --out")
+    return state
