@@ -155,14 +155,7 @@ def _rescore_one(
         write_regions(out / REGIONS, regions.regions)
     rows = scored.rows(result.row.area_mm2)
     write_blocks(out / BLOCKS, scored.samplings)
-    strange = classifier_warnings(new, summary["segmenter"]["name"])
-    outdated = (OF_OTHER_NUCLEI, AND_SO_ON, NOT_TOLD)
-    gone = set(before.warnings) - set(context.warnings)
-    kept_warnings = [t for t in summary["warnings"] if t not in gone and not any(part in t for part in outdated)]
-    if given is not None:
-        before_notes = summary["input"].get("regions", {}).get("notes", [])
-        kept_warnings = [text for text in kept_warnings if text not in before_notes] + [*given.notes]
-    told = kept_warnings + warning_of(rows[0], new) + strange
+    told = [*warning_of(rows[0], new), *classifier_warnings(new, summary["segmenter"]["name"])]
     anew = ("scores", "cells", "parameters", "assay", "regions_sha256")
     kept = {key: value for key, value in summary.items() if key not in anew}
     if len(regions):
@@ -174,7 +167,7 @@ def _rescore_one(
         out / SUMMARY,
         {
             **kept,
-            "warnings": told,
+            "warnings": _lasting(summary, {*before.warnings} - {*context.warnings}, given) + told,
             "scores": rows[0].to_dict(),
             "regions": [row.to_dict() for row in rows[1:]],
             "context": context.to_dict(),
@@ -190,4 +183,12 @@ def _rescore_one(
             },
         },
     )
-    return rows, (*(given.notes if given else ()), *context.warnings, *warning_of(rows[0], new), *strange)
+    return rows, (*(given.notes if given else ()), *context.warnings, *told)
+
+
+def _lasting(summary: dict[str, Any], gone: set[str], given: RegionFile | None) -> list[str]:
+    """Give the warnings of a result that still hold, and what is noted of the regions that are given."""
+    gone |= set() if given is None else {*summary["input"].get("regions", {}).get("notes", [])}
+    outdated = (OF_OTHER_NUCLEI, AND_SO_ON, NOT_TOLD)
+    kept = [text for text in summary["warnings"] if text not in gone and not any(part in text for part in outdated)]
+    return kept + ([] if given is None else [*given.notes])
