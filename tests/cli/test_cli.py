@@ -14,8 +14,11 @@ import typer
 from benchmarks.cell_types import labels
 from conftest import discs
 from PIL import Image
+from slides import write_dicom, write_svs
 
 from ihcscore.cli.app import app, main
+from ihcscore.phantom import load_parameters, render
+from ihcscore.stains.vectors import angle_deg
 
 COMMANDS = {command.name for command in app.registered_commands}
 
@@ -255,6 +258,22 @@ def test_stains(call, tmp_path):
         (tmp_path / "bad.json").write_text(text)
         code, _, err = call("score", image, "--mpp", 0.5, "-o", "d", "--context", "bad.json")
         assert (code, "bad.json: holds no background and stains" in err) == (1, True)
+
+
+def test_stains_of_slides(call, tmp_path):
+    phantom = render(load_parameters("nuclear"), 3)
+    (tmp_path / "slides").mkdir()
+    write_svs(tmp_path / "slides" / "a.svs", phantom.rgb, 0.5)
+    write_dicom(tmp_path / "slides" / "b", phantom.rgb[::-1].copy(), 0.5)
+    Image.fromarray(phantom.rgb[:, ::-1]).save(tmp_path / "slides" / "c.png")
+    code, out, _ = call("stains", "slides", "slides/b", "-o", "stains.json")
+    assert (code, "estimated" in out) == (0, True)
+    found = json.loads((tmp_path / "stains.json").read_text())
+    assert angle_deg(found["stains"]["dab"], phantom.stains.dab) < 8
+    np.testing.assert_allclose(found["background"], phantom.background, atol=2)
+    write_svs(tmp_path / "slides" / "d.svs", phantom.rgb, 4.0)
+    assert "too coarse" in call("stains", "slides/d.svs")[2]
+    assert call("stains", "slides/d.svs", "--mpp", 0.5)[0] == 0
 
 
 def test_names_with_markup_are_shown_as_they_are(call, tile, tmp_path):
