@@ -18,6 +18,8 @@ POPULATIONS = ("all", "tumor", "stroma", "immune", "other")
 DARKEST_BACKGROUND = 100
 """No microscope records glass darker than this."""
 MEMBRANE_FROM = ("ridge", "band")
+FALLBACK = ["h_score"]
+"""Scores of a recorded assay of which none is left."""
 MEASURED_FIELDS = (
     "segmenter",
     "segmenter_parameters",
@@ -235,6 +237,34 @@ def assay_from_dict(data: Mapping[str, Any]) -> Assay:
     return assay
 
 
+def recorded_assay(data: Mapping[str, Any]) -> Assay:
+    """Read an assay from a result.
+
+    Parameters
+    ----------
+    data : mapping
+        As `Assay.to_record` gave it.
+
+    Returns
+    -------
+    Assay
+        Without scores of another compartment, which results before 0.20.0 may have.
+
+    Raises
+    ------
+    AssayError
+        As `assay_from_dict`.
+    """
+    if not isinstance(data.get("scores"), list):
+        return assay_from_dict(data)
+    names = [name for name in data["scores"] if _fits(name, data.get("compartment"))]
+    return assay_from_dict({**data, "scores": names or FALLBACK})
+
+
+def _fits(name: str, compartment: Any) -> bool:
+    return name not in SCORES or SCORES[name].compartment is None or [SCORES[name].compartment] == compartment
+
+
 def preset_names() -> tuple[str, ...]:
     """List the assays that come with the package."""
     folder = resources.files("ihcscore") / "assays"
@@ -406,11 +436,6 @@ def _problems(assay: Assay) -> list[str]:
         *([] if _whole(assay.version) else ["version: whole number"]),
         *([] if assay.membrane_from in MEMBRANE_FROM else [f"membrane_from: choose {' or '.join(MEMBRANE_FROM)}"]),
         *_score_problems(assay),
-        *[
-            f"{name}_sha256: there is nothing to check without {name}"
-            for name in ("weights", "classifier")
-            if getattr(assay, f"{name}_sha256") is not None and getattr(assay, name) is None
-        ],
     ]
 
 

@@ -41,6 +41,7 @@ from ihcscore.results import (
     parameters_digest,
     place_of,
     pooled_rows,
+    regions_of,
     results_in,
     run_parameters,
     with_classifier_sha256,
@@ -196,7 +197,7 @@ def _is_light(path: Path) -> bool:
         return True  # it fails wherever it is scored
 
 
-def _files_of(inputs: Sequence[ImageInput]) -> Iterator[Path]:
+def _files_of(inputs: Sequence[ImageInput]) -> Iterator[tuple[str, Path]]:
     """Give the file of each image's nuclei, and that of its regions where it is found by the image's name.
 
     One that cannot be told is reported when its image is scored.
@@ -204,10 +205,10 @@ def _files_of(inputs: Sequence[ImageInput]) -> Iterator[Path]:
     for item in inputs:
         if item.nuclei is not None:
             with suppress(InputError):
-                yield nuclei_for(item.path, item.nuclei).resolve()
+                yield "nuclei", nuclei_for(item.path, item.nuclei).resolve()
         if item.regions is not None and item.regions.is_dir():
             with suppress(InputError):
-                yield regions_for(item.path, item.regions).resolve()
+                yield "regions", regions_for(item.path, item.regions).resolve()
 
 
 class _Run:
@@ -413,7 +414,7 @@ class _Run:
 
     def _own(self, path: Path, what: str) -> Path:
         """Refuse what would be the nuclei or regions of images of the same name in different folders."""
-        if self.users[path.resolve()] > 1:
+        if self.users[what, path.resolve()] > 1:
             raise InputError(path, f"would be the {what} of several images: name them in a manifest's column '{what}'")
         return path
 
@@ -440,6 +441,7 @@ class _Run:
         try:
             result = ImageFolder.read(folder)
             check_digest(result)
+            regions_of(result)
             changed = self._changed(item, result, shared)
         except DamagedResult:
             return False
@@ -509,7 +511,7 @@ class _Shared:
     assay: Assay
     changes: Mapping[str, Any]
     options: Options
-    users: Counter[Path]
+    users: Counter[tuple[str, Path]]
     by_input: dict[str, Path]
 
 

@@ -37,7 +37,7 @@ STAINED_LIGHT, STAINED_SHARE = 195, 0.15
 NO_GLASS = "no glass found, so the background is 255: give --background R,G,B or group it with tiles with glass"
 NOT_ESTIMATED = "stains not estimated"
 OF_ESTIMATE = (NOT_ESTIMATED, DOUBT)
-"""How warnings begin that are about an estimate, and go when other vectors take its place."""
+"""What stands in warnings that are about an estimate, and go when other vectors take its place."""
 UNKNOWN_GLASS = (245.0, 245.0, 245.0)
 """Where an image has no glass to tell its tissue from."""
 

@@ -239,7 +239,8 @@ def interval(score: Score, sample: Sampling) -> Interval | None:
     Student's t, with one degree of freedom less than there are effective blocks, on the logit of score / highest; the
     standard error is that of a ratio over blocks. Step-wise scores are resampled all the same, with as few draws as t
     asks for. Where all blocks are alike (all negative, all positive) or there is one, Wilson's interval with the number
-    of cells divided by 1 + 0.1 x (cells of a block - 1). Step-wise scores are then the lowest and highest that come
+    of cells divided by 1 + 0.1 x (cells of a block - 1); blocks that differ but weigh less than one and a half have the
+    wider end of both. Step-wise scores are then the lowest and highest that come
     of the ends of Wilson's interval of each class's share, one at a time.
     """
     value = float(score.of(sample.blocks.total))
@@ -254,13 +255,17 @@ def interval(score: Score, sample: Sampling) -> Interval | None:
     if error == 0:
         return _wilson(score, value, sample)
     t = two_sided_t(max(sample.effective - 1, FEWEST_FREEDOM), LEVEL)
+    lone = sample.effective < 1 + FEWEST_FREEDOM
     if not np.isfinite(score.highest):
-        return Interval(value - t * error, value + t * error, FEW)
+        return None if lone else Interval(value - t * error, value + t * error, FEW)
     share = value / score.highest
     if not 0 < share < 1:
         return _wilson(score, value, sample)
     logit, width = np.log(share / (1 - share)), t * error / score.highest / (share * (1 - share))
     low, high = (score.highest / (1 + np.exp(-np.clip(logit + sign * width, -700, 700))) for sign in (-1, 1))
+    if lone:
+        least, most = _wilson_ends(share, _assumed_cells(score, sample))
+        low, high = min(low, score.highest * least), max(high, score.highest * most)
     return Interval(float(low), float(high), FEW)
 
 

@@ -212,10 +212,12 @@ def typer_for(assay: Assay, regions: RegionSet) -> CellTyper:
 
     Raises
     ------
-    InputError
-        If the classifier cannot be read, or is not the one that was used.
+    IhcscoreError
+        If the classifier cannot be read, is not the one that was used, or is not named though its hash is.
     """
     if assay.classifier is None:
+        if assay.classifier_sha256 is not None:
+            raise IhcscoreError("classifier_sha256: there is nothing to check without classifier")
         return CellTyper(regions, epithelium_rule() if assay.tumor_rule else None)
     path = Path(assay.classifier)
     found = read_classifier(path)
@@ -437,7 +439,7 @@ def context_for(context: SlideContext, assay: Assay, measured_by: Assay) -> Slid
         given = isinstance(assay.stains, StainMatrix)
         stains = assay.stains if isinstance(assay.stains, StainMatrix) else StainMatrix()
         origin = "given" if given else "default: Ruifrok & Johnston 2001"
-        kept = [text for text in context.warnings if not text.startswith(OF_ESTIMATE)]
+        kept = [text for text in context.warnings if not any(part in text for part in OF_ESTIMATE)]
         context = dataclasses.replace(context, stains=stains, stains_origin=origin, warnings=tuple(kept))
     return context
 

@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 
 import ihcscore
-from ihcscore.assay import Assay, assay_from_dict
+from ihcscore.assay import Assay, recorded_assay
 from ihcscore.celltable import TableDigest
 from ihcscore.context import SlideContext
 from ihcscore.errors import DamagedResult, IhcscoreError, InputError
@@ -85,14 +85,14 @@ def replay(
     path = Path(path)
     result = ImageFolder.read(path.parent) if path.name == SUMMARY else ImageFolder.read(path)
     summary, name, group = result.summary, result.row.image, result.row.group
-    assay, regions = assay_from_dict(summary["assay"]), regions_of(result)
+    assay, regions = recorded_assay(summary["assay"]), regions_of(result)
     if classifier is not None:
         assay = assay.replace(classifier=str(classifier), classifier_sha256=assay.classifier_sha256)
     if "rescored_from" in summary:
         origin = summary["rescored_from"]
         measured = ImageFolder.read(_find_measurement(path, origin, source))
         check_digest(measured)
-        old, before = assay_from_dict(origin["assay"]), context_of(measured)
+        old, before = recorded_assay(origin["assay"]), context_of(measured)
 
         def again() -> Iterable[pd.DataFrame]:
             return (restained(cells, before, assay, old) for cells in iter_cells(measured.folder / CELLS))
@@ -170,9 +170,9 @@ def _compare(result: ImageFolder, rows: Sequence[ScoreRow], digest: TableDigest,
 def _find_file(
     summary: Path, name: str, source: str | Path | None, option: str, is_meant: Callable[[Path], bool]
 ) -> Path:
-    """Find the file that was used; one of its name that was not is passed by, and reported if there is no other."""
+    """Find the file that was used. Others of its name are passed by; why is told if there is no more."""
     places = [Path(source)] if source is not None else [summary.parent, *summary.resolve().parents[1:3], Path.cwd()]
-    other = None
+    problem: IhcscoreError = IhcscoreError(f"cannot find {name}: give it or its folder with {option}")
     for place in places:
         candidate = place / name if place.is_dir() else place
         if not candidate.is_file():
@@ -180,15 +180,10 @@ def _find_file(
         try:
             if is_meant(candidate):
                 return candidate
-        except InputError:
-            if candidate == place:
-                raise
-        if source is not None and candidate == place:
-            raise InputError(candidate, "is not the file that was used (other SHA-256)")
-        other = candidate
-    if other is not None and option == "--input":
-        raise InputError(other, "is not the file that was used (other SHA-256)")
-    raise IhcscoreError(f"cannot find {name}: give it or its folder with {option}")
+            problem = InputError(candidate, f"is not the file that was used (other SHA-256): give that with {option}")
+        except IhcscoreError as error:
+            problem = error
+    raise problem
 
 
 def _slide_sha256(path: Path, mpp: float) -> str:

@@ -1,13 +1,14 @@
 """Score a result folder again from its cell tables, without the images."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from ihcscore.assay import INPUT_FIELDS, Assay, assay_from_dict
+from ihcscore.assay import INPUT_FIELDS, Assay, recorded_assay
 from ihcscore.atomic import alone_in
 from ihcscore.celltable import TableDigest
 from ihcscore.celltypes.model import OF_OTHER_NUCLEI
@@ -91,23 +92,26 @@ def rescore_folder(
     found = [result for result in found if result.folder.name not in {row.image for row in failures}]
     if regions is not None and Path(regions).is_file() and len(found) > 1:
         raise IhcscoreError(f"{Path(regions).name} cannot hold the regions of {len(found)} images: give a folder")
-    names = Counter(result.summary["input"]["name"] for result in found)
+    users = Counter(_region_files(found, regions))
     with alone_in(out) as warnings:
         if (out / RUN).exists():
             raise ResultMismatch(f"{out} holds results already: choose a new folder")
         warnings += [f"{text} (left out)" for text in damaged]
         rows, failed = list[ScoreRow](), [f"{row.image}: {row.reason}" for row in failures]
         for result in found:
-            by = assay_from_dict(result.summary["assay"])
+            by = recorded_assay(result.summary["assay"])
             to = with_classifier_sha256(new if assay is not None else by.replace(**changes))
             try:
-                given = _regions(result, by, regions, names)
+                given = _regions(result, by, regions, users)
                 scored, notes = _rescore_one(result, by, to, given, out / result.folder.name)
             except InputError as error:
                 failed.append(str(error))
                 failures.append(failed_row(result.folder.name, result.row.group, to, str(error)))
                 continue
             rows += scored
+            if lost := [name for name in result.summary["assay"]["scores"] if name not in (*by.scores, *to.scores)]:
+                text = f"{', '.join(lost)} left out, not a score of the {'+'.join(by.compartment)}"
+                warnings.append(f"{result.folder.name}: {text}")
             warnings += [f"{result.folder.name}: {text}" for text in notes]
         rows += failures + pooled_rows(results_in(out)[0], failures)
         write_scores(out / SCORES, rows)
@@ -115,17 +119,23 @@ def rescore_folder(
         return RunReport(tuple(rows), tuple(failed), warnings=tuple(warnings))
 
 
-def _regions(result: ImageFolder, by: Assay, given: str | Path | None, names: Counter[str]) -> RegionFile | None:
+def _region_files(found: Sequence[ImageFolder], given: str | Path | None) -> Iterator[Path]:
+    """Give the file of each image's regions; one that cannot be told is reported when its image is scored."""
+    for result in found if given is not None else ():
+        with suppress(InputError):
+            yield regions_for(Path(result.summary["input"]["name"]), Path(given or ""))
+
+
+def _regions(result: ImageFolder, by: Assay, given: str | Path | None, users: Counter[Path]) -> RegionFile | None:
     """Read the regions that are given for an image; None where those of the old result stay."""
     if given is None:
         return None
     if by.only_regions:
         raise IhcscoreError("only the cells in the old regions were measured: score the images again with others")
     image = result.summary["image"]
-    name = result.summary["input"]["name"]
-    path = regions_for(Path(name), Path(given))
-    if names[name] > 1:
-        raise InputError(path, f"would be the regions of {names[name]} images called {name}: score those again")
+    path = regions_for(Path(result.summary["input"]["name"]), Path(given))
+    if users[path] > 1:
+        raise InputError(path, f"would be the regions of {users[path]} images: score those again with theirs")
     return read_regions(path, (image["width"], image["height"]), image["mpp"], place_of(result).back)
 
 

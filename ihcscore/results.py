@@ -13,7 +13,7 @@ from typing import Any
 import pandas as pd
 
 import ihcscore
-from ihcscore.assay import Assay, assay_from_dict
+from ihcscore.assay import Assay, recorded_assay
 from ihcscore.atomic import write_bytes
 from ihcscore.celltable import digest
 from ihcscore.context import SlideContext
@@ -123,7 +123,7 @@ def assays_in(out: Path) -> dict[str, Assay]:
     """Read which assay each image in a result folder was scored by, and each group by its images' own."""
     found: dict[str, Assay] = {}
     for result in results_in(out)[0]:
-        assay = assay_from_dict(result.summary["assay"])
+        assay = recorded_assay(result.summary["assay"])
         found[result.row.image] = assay
         if result.row.group:
             found.setdefault(result.row.group, assay)
@@ -215,7 +215,7 @@ def read_run(out: Path) -> Assay:
     """
     path = out / RUN
     try:
-        return assay_from_dict(json.loads(path.read_text("utf-8"))["assay"])
+        return recorded_assay(json.loads(path.read_text("utf-8"))["assay"])
     except FileNotFoundError:
         raise IhcscoreError(f"{out} holds no results: it has no {RUN}") from None
     except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
@@ -360,16 +360,15 @@ def pooled_rows(results: Sequence[ImageFolder], failed: Sequence[ScoreRow]) -> l
     rows = []
     for group, members in groups.items():
         missing = sum(row.group == group for row in failed)
-        assay = assay_from_dict(members[0].summary["assay"])
+        assay = recorded_assay(members[0].summary["assay"])
         try:
             if reason := _unlike(members):
                 rows.append(failed_row(group, group, assay, reason, region=POOLED))
                 continue
             tables = [read_cells(member.folder / CELLS, needed_columns(assay)) for member in members]
+            rows += _pooled(group, members, tables, missing, assay)
         except DamagedResult as error:
             rows.append(failed_row(group, group, assay, str(error), region=POOLED))
-            continue
-        rows += _pooled(group, members, tables, missing, assay)
     return rows
 
 

@@ -10,7 +10,7 @@ import tomli_w
 from conftest import discs
 
 from ihcscore.assay import Assay, assay_from_dict, load_assay, preset_names
-from ihcscore.errors import AssayError, UnknownName
+from ihcscore.errors import AssayError, IhcscoreError, UnknownName, WeightsError
 from ihcscore.io.regions import Region
 from ihcscore.pipeline import score_cells, score_image
 from ihcscore.regions import RegionSet
@@ -244,10 +244,11 @@ def test_some_scores_are_of_one_compartment():
     assert Assay(compartment=("membrane",), scores=("her2", "tps")).scores == ("her2", "tps")
 
 
-def test_a_hash_without_its_file_is_an_error():
-    for name in ("weights", "classifier"):
-        with pytest.raises(AssayError, match=f"{name}_sha256: there is nothing to check without {name}"):
-            Assay(**{f"{name}_sha256": "0" * 64})
+def test_a_hash_without_its_file_is_an_error(image):
+    with pytest.raises(WeightsError, match="nothing to check"):
+        score_image(image, mpp=0.5, assay=Assay(weights_sha256="0" * 64))
+    with pytest.raises(IhcscoreError, match="classifier_sha256: there is nothing to check without classifier"):
+        score_image(image, mpp=0.5, assay=Assay(classifier_sha256="0" * 64))
 
 
 def test_a_byte_order_mark_is_no_part_of_an_assay(tmp_path):

@@ -3,6 +3,7 @@ import json
 import shutil
 from importlib import resources
 
+import cv2
 import numpy as np
 import pytest
 import tifffile
@@ -11,7 +12,15 @@ from PIL import Image
 
 from ihcscore import load_assay, read_image, score_image
 from ihcscore.batch import score_files
-from ihcscore.errors import DamagedResult, IhcscoreError, InputError, OutputError, ResultMismatch, WeightsError
+from ihcscore.errors import (
+    AssayError,
+    DamagedResult,
+    IhcscoreError,
+    InputError,
+    OutputError,
+    ResultMismatch,
+    WeightsError,
+)
 from ihcscore.io.inputs import expand_inputs
 from ihcscore.outputs.tables import read_cells
 from ihcscore.phantom import load_parameters, render
@@ -523,12 +532,15 @@ def test_one_file_is_not_the_regions_of_two_images(out, tmp_path):
     (tmp_path / "marked").mkdir()
     square(tmp_path / "marked" / "t1.geojson", "Tumor", 0, 0, 60)
     both = [tmp_path / "a", tmp_path / "b"]
-    report = score_files(expand_inputs(both, regions=tmp_path / "marked"), ASSAY, out)
-    assert len(report.failed) == 2
-    assert all("t1.geojson: would be the regions of several images" in line for line in report.failed)
+    for workers in (1, 2):
+        inputs = expand_inputs(both, regions=tmp_path / "marked")
+        report = score_files(inputs, ASSAY, out / str(workers), workers=workers)
+        assert len(report.failed) == 2
+        assert all("t1.geojson: would be the regions of several images" in line for line in report.failed)
     score_files(expand_inputs(both), ASSAY, tmp_path / "plain")
     again = rescore_folder(tmp_path / "plain", tmp_path / "again", regions=tmp_path / "marked")
-    assert all("would be the regions of 2 images called t1.png" in line for line in again.failed)
+    assert len(again.failed) == 2
+    assert all("would be the regions of 2 images" in line for line in again.failed)
     lines = ["path,regions", *(f"{folder}/t1.png,marked/t1.geojson" for folder in ("a", "b"))]
     (tmp_path / "all.csv").write_text("\n".join(lines))
     named = score_files(expand_inputs([tmp_path / "all.csv"]), ASSAY, tmp_path / "named")
@@ -546,6 +558,31 @@ def test_regions_changed_by_hand_are_noticed(tiles, out, tmp_path):
             replay(folder / "case1_a", tiles if folder == out else out)
     report = rescore_folder(out, tmp_path / "third")
     assert "holds other regions" in report.failed[0]
+    assert score_files(expand_inputs([tiles / "case1_a.png"], regions=marked), ASSAY, out).kept == 0
+    assert replay(out / "case1_a", tiles).same  # it was scored again
+
+
+def test_regions_changed_by_hand_are_no_part_of_a_pool(tiles, out, tmp_path):
+    marked = tmp_path / "marked"
+    marked.mkdir()
+    for name in ("case1_a", "case1_b"):
+        square(marked / f"{name}.geojson", "Tumor", 0, 0, 60)
+    inputs = expand_inputs([tiles], r"case\d", regions=marked)
+    score_files([item for item in inputs if item.group == "case1"], ASSAY.replace(group=r"case\d"), out)
+    square(out / "case1_a" / "regions.geojson", "Tumor", 0, 0, 50)
+    score_files(expand_inputs([tiles / "case2_a.png"], r"case\d"), ASSAY.replace(group=r"case\d"), out)
+    pooled = [row for row in rows_of(out) if row["image"] == "case1" and row["region"] == "pooled"]
+    assert [row["status"] for row in pooled] == ["failed"]
+    assert "holds other regions" in pooled[0]["reason"]
+
+
+def test_one_file_may_hold_nuclei_and_regions(tiles, out, tmp_path):
+    score_files(expand_inputs([tiles / "case1_a.png"]), ASSAY, out)
+    features = json.loads((out / "case1_a" / "cells.geojson").read_text("utf-8"))["features"]
+    both = square(tmp_path / "case1_a.geojson", "Tumor", 0, 0, 60)
+    both.write_text(json.dumps({"type": "FeatureCollection", "features": [*features, json.loads(both.read_text())]}))
+    inputs = expand_inputs([tiles / "case1_a.png"], nuclei=tmp_path, regions=tmp_path)
+    assert not score_files(inputs, ASSAY, tmp_path / "again").failed
 
 
 def test_an_image_called_as_a_picture_of_its_result_is_replayed(out, tmp_path, monkeypatch):
@@ -553,6 +590,10 @@ def test_an_image_called_as_a_picture_of_its_result_is_replayed(out, tmp_path, m
     run(tmp_path / "images", out)
     monkeypatch.chdir(tmp_path / "images")
     assert replay(out / "overlay" / "summary.json").same
+    whole = (tmp_path / "images" / "overlay.png").read_bytes()
+    (tmp_path / "images" / "overlay.png").write_bytes(whole[:100])
+    with pytest.raises(InputError, match="truncated"):
+        replay(out / "overlay" / "summary.json", tmp_path / "images")
 
 
 def test_images_without_nuclei_of_theirs_have_no_cells(tiles, out, tmp_path):
@@ -585,7 +626,7 @@ def test_nuclei_named_as_the_image_are_not_taken_for_it(tiles, out, tmp_path):
     _, labels = discs((80, 140), [(30, 40)], 9)
     folder = given_nuclei(tmp_path / "labels", ["case1_a.png"], labels.astype(np.uint8))
     score_files(expand_inputs([tiles / "case1_a.png"], nuclei=folder), ASSAY, out)
-    with pytest.raises(IhcscoreError, match=r"cannot find case1_a\.png: give it or its folder with --nuclei"):
+    with pytest.raises(InputError, match=r"case1_a\.png: is not the file that was used .* with --nuclei"):
         replay(out / "case1_a" / "summary.json", tiles)
     assert replay(out / "case1_a" / "summary.json", tiles, nuclei=folder).same
     with pytest.raises(InputError, match="not the file that was used"):
@@ -812,3 +853,28 @@ def test_given_and_found_nuclei_are_no_pool(tiles, out, tmp_path):
     pooled = next(row for row in rows_of(out) if row["region"] == "pooled" and row["image"] == "case1")
     assert pooled["status"] == "failed"
     assert "were given, of others found" in pooled["reason"]
+
+
+def test_a_sliver_of_a_block_is_warned_of_by_its_tissue(tmp_path, out):
+    rgb = np.tile(render(load_parameters("nuclear"), 4).rgb, (1, 5, 1))[:, :2128]
+    rgb[:, 2048:] = cv2.GaussianBlur(rgb, (0, 0), 6)[:, 2048:]
+    Image.fromarray(rgb).save(tmp_path / "t.png")
+    report = score_files(expand_inputs([tmp_path / "t.png"]), ASSAY.replace(segmenter="watershed"), out)
+    with (out / "t" / "quality.csv").open(encoding="utf-8-sig") as file:
+        assert ["out of focus" in row["flags"] for row in csv.DictReader(file)] == [False, True]
+    assert not any("out of focus" in text for text in report.warnings)
+
+
+def test_scores_of_another_compartment_in_older_results_are_left_out(tiles, out, tmp_path):
+    """Before 0.20.0 such an assay was scored."""
+    score_files(expand_inputs([tiles / "case1_a.png"]), ASSAY, out)
+    for path in (out / "run.json", out / "case1_a" / "summary.json"):
+        record = json.loads(path.read_text("utf-8"))
+        record["assay"]["scores"] = ["tps", "h_score"]
+        path.write_text(json.dumps(record))
+    report = rescore_folder(out, tmp_path / "again")
+    assert rows_of(tmp_path / "again")[0]["status"] == "ok"
+    assert any("case1_a: tps left out, not a score of the nucleus" in text for text in report.warnings)
+    assert not rescore_folder(out, tmp_path / "third", scores=("percent_positive", "h_score")).failed
+    with pytest.raises(AssayError, match="'tps': is of the compartment 'membrane'"):
+        rescore_folder(out, tmp_path / "fourth", scores=("tps",))

@@ -180,6 +180,10 @@ def test_blocks_that_differ_are_not_taken_for_alike_however_few_they_are():
         found = interval(H, sampling(of_classes((0, 0, 0, positive), (negative, 0, 0, 0), apart=4)))
         assert found.method == FEW
         assert found.high - found.low > 290
+    hardly = sampling(of_classes((400, 0, 0, 3), (3, 0, 0, 0)))
+    alone = sampling(of_classes((403, 0, 0, 3)))
+    assert interval(H, hardly).high > 0.9 * interval(H, alone).high
+    assert interval(SCORES["mean_dab_od"], hardly) is None
     alike = interval(H, sampling(of_classes((20, 0, 0, 20), (40, 0, 0, 40))))
     assert alike.method == ALIKE
 

@@ -172,6 +172,15 @@ def test_a_band_of_double_tissue_is_a_fold(seed):
     assert "fold" in judge((0, 0), values, EVERYWHERE, 1.0).flags
 
 
+def test_a_narrow_black_strip_was_not_scanned():
+    coarse = np.full((64, 64, 3), (190, 150, 200), np.uint8)
+    coarse[:, :5] = 0  # 40 x 512 um
+    coarse[:2, 40:42] = 0  # 16 x 16 um: pigment
+    codes = map_tissue(coarse, 8.0, GLASS_LIGHT).codes
+    assert (codes[1:-1, :5] == UNSCANNED).all()
+    assert (codes[:, 6:] == TISSUE).all()
+
+
 def test_squares_with_a_code_are_told():
     codes = np.zeros((6, 8), np.uint8)
     codes[2, 3], codes[5, 7] = TISSUE, PEN

@@ -13,14 +13,14 @@ def command(
     """Show an assay, or write it to a file: a preset's, or the one a result was scored with."""
     import tomli_w
 
-    from ihcscore.assay import assay_from_dict, load_assay
+    from ihcscore.assay import load_assay, recorded_assay
     from ihcscore.atomic import write_bytes
     from ihcscore.outputs.summary import read_summary
 
     if out is not None and out.suffix.lower() != ".toml":
         raise typer.BadParameter(f"a file that ends in .toml, found '{out}'", param_hint="--out")
     recorded = source.endswith(".json")
-    assay = assay_from_dict(read_summary(Path(source))["assay"]) if recorded else load_assay(source)
+    assay = recorded_assay(read_summary(Path(source))["assay"]) if recorded else load_assay(source)
     text = tomli_w.dumps(assay.to_dict())
     if out is None:
         print(text, end="")

@@ -26,7 +26,7 @@ def command(
     from ihcscore.atomic import write_bytes
     from ihcscore.context import Survey, look_at, settle_context, survey
     from ihcscore.io.images import read_image
-    from ihcscore.io.inputs import STAIN_PLOT, expand_inputs
+    from ihcscore.io.inputs import STAIN_PLOT, ImageInput, expand_inputs
     from ihcscore.io.slides.opening import is_slide, open_slide
     from ihcscore.outputs.png import encode_png
     from ihcscore.outputs.stainplot import stain_plot
@@ -35,13 +35,13 @@ def command(
         raise typer.BadParameter(f"a file that ends in .json, found '{out}'", param_hint="--out")
     assay = Assay(name="stains", stains="estimate", **changes(background=background))
 
-    def seen(path: Path) -> Survey:
-        if not is_slide(path):
-            return survey(read_image(path, mpp=1.0).rgb, assay)
-        with closing(open_slide(path, mpp)) as slide:
+    def seen(item: ImageInput) -> Survey:
+        if not is_slide(item.path):
+            return survey(read_image(item.path, mpp=1.0).rgb, assay)
+        with closing(open_slide(item.path, mpp if item.mpp is None else item.mpp)) as slide:
             return look_at(slide, assay).survey
 
-    surveys = [seen(item.path) for item in expand_inputs(inputs)]
+    surveys = [seen(item) for item in expand_inputs(inputs)]
     context = settle_context(surveys, assay)
     pixels = np.concatenate([each.pixels for each in surveys], axis=1)
     write_bytes(out, (json.dumps(context.to_dict(), indent=1) + "\n").encode())

@@ -11,6 +11,8 @@ NOISE = 0.01
 """Share of complete intense membranes from which 10 % or less of them make 2+. The guideline names no lower limit; of
 thousands of measured cells a few are always wrong."""
 
+ROUNDED = 1e-9
+
 
 def her2(none: int, faint: int, complete: int, intense: int, other: int = 0) -> float | Unscorable:
     """Compute the HER2 score, 0 to 3.
@@ -88,7 +90,8 @@ def category(score: float, shares: Mapping[str, float]) -> str:
         return "2+ (HER2-low if ISH-negative)"
     if score >= 1:
         return "1+ (HER2-low)"
-    return "0 (ultralow)" if 1 - shares.get("membrane_none", 1) > NOISE else "0"
+    stained = sum(share for name, share in shares.items() if name != "membrane_none")
+    return "0 (ultralow)" if stained > NOISE + ROUNDED else "0"
 
 
 def patterns(tallies: Tallies) -> dict[str, float]:

@@ -17,7 +17,7 @@ MIN_SHARE = 0.01
 """A stain on less than this part of the stained pixels is nearly absent: its vector would be made of noise."""
 CLEAR_HEMATOXYLIN_SHARE = 0.2
 """With less hematoxylin, hardly a pixel is free of DAB, and its vector is no better known than the default one."""
-DOUBT = "the estimated vector of hematoxylin may be far off"
+DOUBT = "its estimated vector may be far off"
 MIN_SPREAD_DEG = 15.0
 """Stains closer together than this are one stain and its noise; hematoxylin and DAB are 37 degrees apart."""
 SECOND_STAIN_SHARE = 0.05
@@ -84,7 +84,7 @@ class StainEstimate:
         """Why an estimate may be far off; empty if nothing says so."""
         if self.stains is None or self.share_hematoxylin >= CLEAR_HEMATOXYLIN_SHARE:
             return ""
-        return f"{DOUBT}: {self.share_hematoxylin:.0%} of the stain is hematoxylin"
+        return f"{self.share_hematoxylin:.0%} of the stain is hematoxylin: {DOUBT}"
 
 
 def estimate_stains(rgb: NDArray[np.uint8], background: ArrayLike = 255) -> StainEstimate:
@@ -210,7 +210,7 @@ def _judge(colors: _Colors) -> tuple[str, str]:
         return NOT_HDAB, f"second stain is {drift_d:.0f} degrees from DAB, nearest to {nearest}"
     if min(colors.share_h, colors.share_d) < MIN_SHARE:
         return _judge_single(colors, spread)
-    if mixed and (nearest != DAB or drift_d > MAX_DAB_DRIFT_DEG):
+    if mixed and drift_h <= MAX_HEMATOXYLIN_DRIFT_DEG and (nearest != DAB or drift_d > MAX_DAB_DRIFT_DEG):
         return MIXED, f"the brownest color is {drift_d:.0f} degrees from DAB, towards hematoxylin"
     if drift_d > MAX_DAB_DRIFT_DEG:
         known = f"and {MAX_DAB_DRIFT_DEG:g} is what DAB varies by" if nearest == DAB else f"nearest to {nearest}"

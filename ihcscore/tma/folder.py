@@ -5,7 +5,7 @@ from pathlib import Path
 
 import shapely
 
-from ihcscore.assay import assay_from_dict
+from ihcscore.assay import recorded_assay
 from ihcscore.atomic import write_bytes
 from ihcscore.errors import InputError, OutputError
 from ihcscore.results import ImageFolder, failed_rows, regions_of, results_in
@@ -133,7 +133,7 @@ def _was_scored_by(result: ImageFolder, grid: CoreGrid) -> bool:
 
 
 def _cores(result: ImageFolder, grid: CoreGrid, patients: Mapping[str, str]) -> list[CoreRow]:
-    population = assay_from_dict(result.summary["assay"]).population
+    population = recorded_assay(result.summary["assay"]).population
     scored = {row.region: row for row in result.regions if row.population == population}
     regions = {core: region.name for core, region in zip(grid.present, core_regions(grid.present, 1.0), strict=True)}
     return [

@@ -177,6 +177,9 @@ def test_her2_names_what_the_number_hides():
     shares = {"membrane_none": 0.95, "membrane_faint": 0.05}
     assert her2_module.category(0, {}) == "0"
     assert her2_module.category(0, {"membrane_none": 0.995, "membrane_faint": 0.005}) == "0"
+    for cells in range(100, 1001, 100):  # exactly 1 %, of whatever patterns
+        counts = {"membrane_none": 99 * cells // 100, "membrane_faint": cells // 100 - 1, "membrane_other": 1}
+        assert her2_module.category(0, {name: count / cells for name, count in counts.items()}) == "0"
     for name in ("membrane_complete", "membrane_other"):
         assert her2_module.category(0, {"membrane_none": 0.91, name: 0.09}) == "0 (ultralow)"
     assert her2_module.category(0, shares) == "0 (ultralow)"

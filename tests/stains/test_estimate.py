@@ -144,3 +144,17 @@ def test_swapped_vectors_are_refused():
     with pytest.raises(ValueError, match="swapped"):
         StainMatrix.from_dict({"hematoxylin": list(D), "dab": list(H)})
     assert StainMatrix.from_dict({"hematoxylin": [0.75, 0.6, 0.28], "dab": [0.24, 0.5, 0.83]}).dab[2] > 0.8
+
+
+def test_another_counterstain_is_said_however_dab_is_mixed_with_it():
+    for share in (0.45, 0.55, 0.65, 0.9):
+        other = estimate_stains(stained((0.8, 0.3, 0.5), D, share_second=share), 240)
+        assert (other.status, other.looks_like_hdab) == ("not H-DAB", False)
+
+
+def test_what_lies_far_beside_dab_and_hematoxylin_is_no_mixture_of_them():
+    n = unit(np.cross(H, D))
+    for degrees, status in ((6, "DAB nowhere alone"), (14, "not H-DAB")):
+        between = unit(0.5 * unit(H) + 0.5 * unit(D))
+        away = np.cos(np.radians(degrees)) * between + np.sin(np.radians(degrees)) * n
+        assert estimate_stains(stained(H, away, noise=0.5), 240).status == status
