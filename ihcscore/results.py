@@ -159,6 +159,8 @@ def discard_result(folder: Path) -> None:
     try:
         for name in FILES:
             (folder / name).unlink(missing_ok=True)
+        for left in folder.glob(".*.part"):  # of a process that was killed while it wrote
+            left.unlink()
         if not any(folder.iterdir()):
             folder.rmdir()
     except OSError as error:

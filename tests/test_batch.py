@@ -247,9 +247,11 @@ def test_a_folder_of_something_else_is_not_emptied(tiles, out):
 def test_a_result_that_was_being_written_is_written_anew(tiles, out):
     run(tiles, out)
     (out / "case1_a" / "summary.json").unlink()
+    (out / "case1_a" / ".cells.parquet.99.part").write_bytes(b"half")  # as of a process that was killed
     before = snapshot(out)["case1_b/cells.parquet"]
     assert run(tiles, out).failed == ()
     assert (out / "case1_a" / "summary.json").exists()
+    assert not list((out / "case1_a").glob(".*"))
     assert snapshot(out)["case1_b/cells.parquet"] == before
 
 
