@@ -3,7 +3,7 @@
 import dataclasses
 import math
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path
@@ -257,12 +257,14 @@ def recorded_assay(data: Mapping[str, Any]) -> Assay:
     """
     if not isinstance(data.get("scores"), list):
         return assay_from_dict(data)
-    names = [name for name in data["scores"] if _fits(name, data.get("compartment"))]
+    names = [name for name in data["scores"] if name not in SCORES or _fits(name, data.get("compartment", ()))]
     return assay_from_dict({**data, "scores": names or FALLBACK})
 
 
-def _fits(name: str, compartment: Any) -> bool:
-    return name not in SCORES or SCORES[name].compartment is None or [SCORES[name].compartment] == compartment
+def _fits(name: str, compartment: Sequence[str]) -> bool:
+    """Tell whether a score is defined for a compartment."""
+    meant = SCORES[name].compartment
+    return meant is None or [*compartment] == [meant]
 
 
 def preset_names() -> tuple[str, ...]:
@@ -448,11 +450,11 @@ def _score_problems(assay: Assay) -> list[str]:
     ]
     few = [name for name, cells in assay.minimum_cells.items() if not _whole(cells) or cells < 1]
     problems += [f"minimum_cells of '{name}': a whole number from 1" for name in few]
-    for name in assay.scores:
-        meant = SCORES[name].compartment if name in SCORES else None
-        if meant and assay.compartment != (meant,):
-            problems.append(f"score '{name}': is of the compartment '{meant}', not '{'+'.join(assay.compartment)}'")
-    return problems
+    return problems + [
+        f"score '{name}': is of the compartment '{SCORES[name].compartment}', not '{'+'.join(assay.compartment)}'"
+        for name in assay.scores
+        if name in SCORES and not _fits(name, assay.compartment)
+    ]
 
 
 def _compartment_problems(compartment: tuple[str, ...]) -> list[str]:

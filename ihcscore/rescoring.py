@@ -198,7 +198,8 @@ def _rescore_one(
 
 def _lasting(summary: dict[str, Any], gone: set[str], given: RegionFile | None) -> list[str]:
     """Give the warnings of a result that still hold, and what is noted of the regions that are given."""
-    gone |= set() if given is None else {*summary["input"].get("regions", {}).get("notes", [])}
+    replaced = [] if given is None else summary["input"].get("regions", {}).get("notes", [])
     outdated = (OF_OTHER_NUCLEI, AND_SO_ON, NOT_TOLD)
-    kept = [text for text in summary["warnings"] if text not in gone and not any(part in text for part in outdated)]
+    kept = [text for text in summary["warnings"] if text not in gone and text not in replaced]
+    kept = [text for text in kept if not any(part in text for part in outdated)]
     return kept + ([] if given is None else [*given.notes])

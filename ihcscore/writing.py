@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
@@ -76,16 +75,14 @@ def write_result(source: Source, folder: Path, prepared: Prepared, parts: Parts,
     rows = scored.rows(None if assay.only_regions else provenance["tissue"]["tissue_mm2"])
     write_blocks(folder / BLOCKS, scored.samplings)
     write_quality(folder / QUALITY, quality)
+    provenance["cells"] = {"schema_version": SCHEMA_VERSION, "rows": digest.rows, "sha256": digest.hexdigest()}
     if len(source.regions):
         write_regions(folder / REGIONS, source.regions.regions)
+        provenance["regions_sha256"] = file_sha256(folder / REGIONS)
     write_derived(folder, source, derived, shown if in_memory else None)
-    about: Any = {"schema_version": SCHEMA_VERSION, "rows": digest.rows, "sha256": digest.hexdigest()}
     noticed = [*context.warnings, *warnings_of(quality), *warning_of(rows[0], assay)]
     noticed += classifier_warnings(assay, prepared.job.segmenter.name)
-    files = {"cells": about}
-    if len(source.regions):
-        files["regions_sha256"] = file_sha256(folder / REGIONS)
-    summary = source.summary(rows, noticed, {**provenance, **files})
+    summary = source.summary(rows, noticed, provenance)
     write_summary(folder / SUMMARY, summary)
     return list(summary["warnings"])
 

@@ -46,6 +46,15 @@ def say(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 
+def write_checkpoint(path: Path, state: dict[str, object]) -> None:
+    """Write a checkpoint, all or nothing."""
+    import torch
+
+    part = path.with_suffix(".part")
+    torch.save(state, part)
+    part.replace(path)
+
+
 def read_checkpoint(path: Path, kind: dict[str, object]) -> dict[str, object]:
     """Read a checkpoint.
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from ihcscore.train.command import read_checkpoint
+from ihcscore.train.command import read_checkpoint, write_checkpoint
 from ihcscore.train.network import NucleusNet
 from ihcscore.train.tiles import Tiles
 
@@ -157,11 +157,9 @@ class Run:
     def save(self) -> None:
         """Write the checkpoint, all or nothing."""
         state = {name: getattr(self, name).state_dict() for name in ("net", "mean", "optimizer")}
-        part = self.checkpoint.with_suffix(".part")
         chance = json.dumps(self.rng.bit_generator.state)
         about = {"kind": self.kind, "step": self.step, "seconds": self.seconds, "chance": chance}
-        torch.save({**state, **about}, part)
-        part.replace(self.checkpoint)
+        write_checkpoint(self.checkpoint, {**state, **about})
 
     def fit(self, tiles: Tiles, report: Callable[[str], None]) -> NucleusNet:
         """Train to the last step and give the mean network."""

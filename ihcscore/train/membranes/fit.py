@@ -15,7 +15,7 @@ from torch.optim.swa_utils import AveragedModel
 
 from ihcscore.membrane.profiles import RAYS, SAMPLES, Profiles
 from ihcscore.membrane.reader import seen
-from ihcscore.train.command import read_checkpoint
+from ihcscore.train.command import read_checkpoint, write_checkpoint
 from ihcscore.train.membranes.cells import Cells
 from ihcscore.train.membranes.net import MembraneNet
 
@@ -117,9 +117,7 @@ class Run:
 
     def _save(self) -> None:
         state = {"kind": self.kind, "net": self.net.state_dict(), "finished": self.finished, "seconds": self.seconds}
-        part = self.checkpoint.with_suffix(".part")
-        torch.save(state, part)
-        part.replace(self.checkpoint)
+        write_checkpoint(self.checkpoint, state)
 
     def fit(self, report: Callable[[str], None]) -> MembraneNet:
         """Train in `STAGES`, each along a cosine of falling rates; give the running mean of the weights."""
