@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 import ihcscore
-from ihcscore.schema import COLUMNS, SCORED_COLUMNS
+from ihcscore.table.schema import COLUMNS, SCORED_COLUMNS
 
 HERE = Path(__file__).parent
 GENERATED = HERE / "_generated"

@@ -6,14 +6,10 @@ Start with `score_image`. Names are loaded when they are used, so that importing
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from ihcscore.version import __version__ as __version__
+
 if TYPE_CHECKING:
-    from ihcscore.assay import Assay, load_assay
-    from ihcscore.context import SlideContext, load_context
-    from ihcscore.errors import IhcscoreError
-    from ihcscore.io.images import read_image
-    from ihcscore.io.regions import read_regions
-    from ihcscore.io.slides.opening import open_slide
-    from ihcscore.pipeline import (
+    from ihcscore.api import (
         CellScores,
         ImageResult,
         Measurement,
@@ -23,43 +19,48 @@ if TYPE_CHECKING:
         score_cells,
         score_image,
     )
-    from ihcscore.regions import RegionSet
-    from ihcscore.scores.atm import atm
-    from ihcscore.scores.hscore import h_score
-    from ihcscore.scores.outcome import Unscorable
-    from ihcscore.scores.percent import percent_positive
-    from ihcscore.segment.base import Segmenter
+    from ihcscore.assays.assay import Assay, load_assay
+    from ihcscore.cells.segmentation.base import Segmenter
+    from ihcscore.errors import IhcscoreError
+    from ihcscore.formulas.atm import atm
+    from ihcscore.formulas.hscore import h_score
+    from ihcscore.formulas.outcome import Unscorable
+    from ihcscore.formulas.percent import percent_positive
+    from ihcscore.io.images import read_image
+    from ihcscore.io.regions import read_regions
+    from ihcscore.io.slides.opening import open_slide
+    from ihcscore.scoring.regions import RegionSet
     from ihcscore.stains.background import find_glass
     from ihcscore.stains.density import optical_density
     from ihcscore.stains.estimate import StainEstimate, estimate_stains
     from ihcscore.stains.unmix import mix, unmix
     from ihcscore.stains.vectors import StainMatrix
+    from ihcscore.survey.context import SlideContext, load_context
 
-__version__ = "0.20.0"
 
 _HOME = {
-    "Assay": "assay",
-    "load_assay": "assay",
-    "SlideContext": "context",
-    "load_context": "context",
+    "Assay": "assays.assay",
+    "load_assay": "assays.assay",
+    "SlideContext": "survey.context",
+    "load_context": "survey.context",
     "IhcscoreError": "errors",
     "read_image": "io.images",
     "read_regions": "io.regions",
     "open_slide": "io.slides.opening",
-    "CellScores": "pipeline",
-    "ImageResult": "pipeline",
-    "Measurement": "pipeline",
-    "measure_image": "pipeline",
-    "measure_slide": "pipeline",
-    "rescore": "pipeline",
-    "score_cells": "pipeline",
-    "score_image": "pipeline",
-    "RegionSet": "regions",
-    "atm": "scores.atm",
-    "h_score": "scores.hscore",
-    "Unscorable": "scores.outcome",
-    "percent_positive": "scores.percent",
-    "Segmenter": "segment.base",
+    "CellScores": "api",
+    "ImageResult": "api",
+    "Measurement": "api",
+    "measure_image": "api",
+    "measure_slide": "api",
+    "rescore": "api",
+    "score_cells": "api",
+    "score_image": "api",
+    "RegionSet": "scoring.regions",
+    "atm": "formulas.atm",
+    "h_score": "formulas.hscore",
+    "Unscorable": "formulas.outcome",
+    "percent_positive": "formulas.percent",
+    "Segmenter": "cells.segmentation.base",
     "find_glass": "stains.background",
     "optical_density": "stains.density",
     "StainEstimate": "stains.estimate",

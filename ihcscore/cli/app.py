@@ -7,9 +7,9 @@ from typing import Annotated
 
 import typer
 
-import ihcscore
 from ihcscore.cli import assay, assays, classifier, demo, phantom, replay, rescore, score, stains, tma
 from ihcscore.errors import IhcscoreError
+from ihcscore.version import __version__
 
 GARBAGE_OBJECTS = 100_000
 """New objects after which garbage is looked for: what libraries make while they load stays."""
@@ -30,7 +30,7 @@ app.add_typer(classifier.app, name="classifier")
 
 def _version(wanted: bool) -> None:
     if wanted:
-        print(f"ihcscore {ihcscore.__version__}")
+        print(f"ihcscore {__version__}")
         raise typer.Exit
 
 

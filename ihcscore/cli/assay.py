@@ -13,9 +13,9 @@ def command(
     """Show an assay, or write it to a file: a preset's, or the one a result was scored with."""
     import tomli_w
 
-    from ihcscore.assay import load_assay, recorded_assay
-    from ihcscore.atomic import write_bytes
-    from ihcscore.outputs.summary import read_summary
+    from ihcscore.assays.assay import load_assay, recorded_assay
+    from ihcscore.io.atomic import write_bytes
+    from ihcscore.results.writers.summary import read_summary
 
     if out is not None and out.suffix.lower() != ".toml":
         raise typer.BadParameter(f"a file that ends in .toml, found '{out}'", param_hint="--out")

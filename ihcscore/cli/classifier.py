@@ -26,10 +26,10 @@ def train(
     out: Annotated[Path, typer.Option("--out", "-o", help="The classifier, a JSON file.")],
 ) -> None:
     """Train a classifier of cells from a few labelled cells or regions (extra classifier)."""
-    from ihcscore.celltypes.training import read_labels
-    from ihcscore.celltypes.training import train as train_on
-    from ihcscore.outputs.tables import read_cells
-    from ihcscore.results import CELLS, ImageFolder, place_of
+    from ihcscore.results.folder import CELLS, ImageFolder, place_of
+    from ihcscore.results.writers.tables import read_cells
+    from ihcscore.scoring.cell_types.training import read_labels
+    from ihcscore.scoring.cell_types.training import train as train_on
 
     if len(labels) != len(results):
         raise typer.BadParameter(f"{len(labels)} files for {len(results)} results", param_hint="--labels")

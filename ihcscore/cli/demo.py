@@ -14,12 +14,12 @@ def command(
     """Score a real H-DAB image that comes with scikit-image (colon, membranous stain), taken as 0.5 um per pixel."""
     from skimage.data import immunohistochemistry
 
-    from ihcscore.assay import load_assay
-    from ihcscore.atomic import write_bytes
+    from ihcscore.assays.assay import load_assay
     from ihcscore.cli.options import summarise_failures
     from ihcscore.cli.score import run
-    from ihcscore.io.inputs import ImageInput
-    from ihcscore.outputs.png import encode_png
+    from ihcscore.io.atomic import write_bytes
+    from ihcscore.io.manifests import ImageInput
+    from ihcscore.results.writers.png import encode_png
 
     image = out / "immunohistochemistry.png"
     write_bytes(image, encode_png(immunohistochemistry()))

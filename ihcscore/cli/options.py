@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
-    from ihcscore.assay import Assay
+    from ihcscore.assays.assay import Assay
 
 Out = Annotated[Path, typer.Option("--out", "-o", help="Result folder.")]
 AssayName = Annotated[str | None, typer.Option("--assay", help="Preset or assay file (.toml).")]
@@ -105,7 +105,7 @@ def _stain_rule(text: str) -> Any:
         raise typer.BadParameter(
             f"default, estimate, or a JSON file with vectors, found '{text}'", param_hint="--stains"
         )
-    from ihcscore.context import load_context
+    from ihcscore.survey.context import load_context
 
     return load_context(text).stains
 
@@ -120,7 +120,7 @@ def summarise_failures(failed: Sequence[str], total: int) -> None:
 
 def assay_with(name: str | None, fields: dict[str, Any]) -> "Assay":
     """Load an assay and change what options set."""
-    from ihcscore.assay import load_assay
+    from ihcscore.assays.assay import load_assay
 
     assay = load_assay(name or "generic-nuclear")
     return assay.replace(**fields) if fields else assay

@@ -22,7 +22,7 @@ def command(
     ] = None,
 ) -> None:
     """Repeat a result from its own record and say whether it is the same; exit code 1 if it is not."""
-    from ihcscore.replaying import replay
+    from ihcscore.workflows.replay import replay
 
     done = replay(summary, source, nuclei=nuclei, weights=weights, classifier=classifier)
     for note in done.notes:

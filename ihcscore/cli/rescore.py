@@ -39,12 +39,12 @@ def command(
     exclude: Exclude = None,
 ) -> None:
     """Score a result again with other thresholds, compartments, stains, background or regions, without its images."""
-    from ihcscore.assay import load_assay
+    from ihcscore.assays.assay import load_assay
     from ihcscore.cli.show import show_by_assay
-    from ihcscore.rescoring import rescore_folder
-    from ihcscore.results import assays_in, read_run
-    from ihcscore.tma.folder import is_array
-    from ihcscore.tma.scoring import rescore_arrays
+    from ihcscore.results.folder import assays_in, read_run
+    from ihcscore.workflows.rescore_folder import rescore_folder
+    from ihcscore.workflows.tma.folder import is_array
+    from ihcscore.workflows.tma.scoring import rescore_arrays
 
     chosen = load_assay(assay) if assay is not None else None
     fields = changes(

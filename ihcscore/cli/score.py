@@ -23,9 +23,9 @@ from ihcscore.cli.options import (
 )
 
 if TYPE_CHECKING:
-    from ihcscore.assay import Assay
-    from ihcscore.io.inputs import ImageInput
-    from ihcscore.results import RunReport
+    from ihcscore.assays.assay import Assay
+    from ihcscore.io.manifests import ImageInput
+    from ihcscore.results.folder import RunReport
 
 
 def command(
@@ -107,7 +107,7 @@ def command(
         only_regions=only_regions or None,
     )
     if context is not None:
-        from ihcscore.context import load_context
+        from ihcscore.survey.context import load_context
 
         loaded = load_context(context)
         fields |= {"background": loaded.background, "stains": loaded.stains}
@@ -118,9 +118,9 @@ def command(
     chosen = assay_with(assay, fields)
     chosen = chosen.replace(sources={**chosen.sources, **sources})
 
-    from ihcscore.assay import INPUT_FIELDS
-    from ihcscore.io.inputs import expand_inputs, unread_pictures, unused_columns
-    from ihcscore.segment.registry import load_segmenter
+    from ihcscore.assays.assay import INPUT_FIELDS
+    from ihcscore.cells.segmentation.registry import load_segmenter
+    from ihcscore.io.manifests import expand_inputs, unread_pictures, unused_columns
 
     images = expand_inputs(inputs, chosen.group, nuclei, regions)
     if any(item.nuclei is None for item in images):
@@ -155,9 +155,9 @@ def run(images: list["ImageInput"], assay: "Assay", out: Path, **options: Any) -
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-    from ihcscore.batch import score_files
     from ihcscore.cli.show import Rate, show_by_assay
-    from ihcscore.results import assays_in
+    from ihcscore.results.folder import assays_in
+    from ihcscore.workflows.score_folder import score_files
 
     log = Console(stderr=True, markup=False)
     columns = (

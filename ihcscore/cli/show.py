@@ -9,11 +9,11 @@ from rich.progress import ProgressColumn, Task
 from rich.table import Table
 from rich.text import Text
 
-from ihcscore.rows import FAILED, OK, POOLED, ScoreRow, ScoreValue
-from ihcscore.scores.registry import SCORES
+from ihcscore.formulas.registry import SCORES
+from ihcscore.scoring.score_row import FAILED, OK, POOLED, ScoreRow, ScoreValue
 
 if TYPE_CHECKING:
-    from ihcscore.assay import Assay
+    from ihcscore.assays.assay import Assay
 
 
 FEW_SCORES = 2

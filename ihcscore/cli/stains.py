@@ -22,14 +22,14 @@ def command(
 
     import numpy as np
 
-    from ihcscore.assay import Assay
-    from ihcscore.atomic import write_bytes
-    from ihcscore.context import Survey, look_at, settle_context, survey
+    from ihcscore.assays.assay import Assay
+    from ihcscore.io.atomic import write_bytes
     from ihcscore.io.images import read_image
-    from ihcscore.io.inputs import STAIN_PLOT, ImageInput, expand_inputs
+    from ihcscore.io.manifests import STAIN_PLOT, ImageInput, expand_inputs
     from ihcscore.io.slides.opening import is_slide, open_slide
-    from ihcscore.outputs.png import encode_png
-    from ihcscore.outputs.stainplot import stain_plot
+    from ihcscore.results.writers.png import encode_png
+    from ihcscore.results.writers.stainplot import stain_plot
+    from ihcscore.survey.context import Survey, look_at, settle_context, survey
 
     if out.suffix.lower() != ".json":
         raise typer.BadParameter(f"a file that ends in .json, found '{out}'", param_hint="--out")

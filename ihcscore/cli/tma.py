@@ -22,8 +22,8 @@ from ihcscore.cli.options import (
 )
 
 if TYPE_CHECKING:
-    from ihcscore.tma.patients import CoreRow, PatientRow
-    from ihcscore.tma.scoring import ArrayReport
+    from ihcscore.workflows.tma.patients import CoreRow, PatientRow
+    from ihcscore.workflows.tma.scoring import ArrayReport
 
 
 def command(
@@ -72,8 +72,8 @@ def command(
         segmenter=segmenter,
     )
 
-    from ihcscore.io.inputs import expand_inputs
-    from ihcscore.tma.scoring import find_grids, score_arrays
+    from ihcscore.io.manifests import expand_inputs
+    from ihcscore.workflows.tma.scoring import find_grids, score_arrays
 
     chosen, slides = assay_with(assay, fields), expand_inputs(inputs)
     if find_only:

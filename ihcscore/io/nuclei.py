@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ihcscore.errors import InputError
-from ihcscore.io.beside import file_for, names_of
+from ihcscore.io.sidecars import file_for, names_of
 
 LABEL_SUFFIXES = (".png", ".tif", ".tiff")
 GEOJSON_SUFFIXES = (".geojson", ".json")

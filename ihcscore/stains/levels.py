@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ihcscore.native import run
+from ihcscore.kernels import run
 from ihcscore.stains.density import as_background, check_light
 from ihcscore.stains.unmix import DAB, shares_of_light
 from ihcscore.stains.vectors import StainMatrix

@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ihcscore.native import run
+from ihcscore.kernels import run
 from ihcscore.stains.density import density_table, optical_density
 from ihcscore.stains.vectors import StainMatrix
 

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import cv2
 
-from ihcscore import __version__
 from ihcscore.train.command import parsed, say
 from ihcscore.train.shards import make_shards
 from ihcscore.train.tiles import PER_SHARD, make_shard
+from ihcscore.version import __version__
 
 SHIPPED_TILES, SHIPPED_STEPS, SHIPPED_SEED = 24000, 30000, 8
 LIBRARIES = ("torch", "numpy", "opencv-python-headless")

@@ -10,10 +10,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from ihcscore.segment.network import FORMAT
+from ihcscore.cells.segmentation.network import FORMAT
 from ihcscore.train.integers import integer_model, spans
 from ihcscore.train.network import RECEPTIVE_PX, STRIDE, NucleusNet
-from ihcscore.train.variety import WORKING_MPP
+from ihcscore.train.tile_parameters import WORKING_MPP
 
 WATCHED_TILES = 200
 """Tiles on which the range of each layer's values is found."""

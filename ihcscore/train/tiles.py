@@ -7,13 +7,13 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from ihcscore.cells.segmentation.given import sample_labels
 from ihcscore.geometry import frame_for
+from ihcscore.io.resampling import WorkingImage
 from ihcscore.io.slides.flat import ArraySlide
-from ihcscore.io.working import WorkingImage
 from ihcscore.phantom import render
 from ihcscore.phantom.labels import centroids_px
-from ihcscore.segment.given import sample_labels
-from ihcscore.train.variety import SIDE, WORKING_MPP, training_parameters, weight
+from ihcscore.train.tile_parameters import SIDE, WORKING_MPP, training_parameters, weight
 
 PER_SHARD = 100
 CENTRE_SHARE = 0.3
@@ -31,7 +31,7 @@ class Tiles:
     height : ndarray of shape (n, SIDE, SIDE), dtype uint8
         See `heights`.
     weight : ndarray of shape (n,), dtype uint8
-        How many times as often as others each is drawn; see `ihcscore.train.variety.weight`.
+        How many times as often as others each is drawn; see `ihcscore.train.tile_parameters.weight`.
     """
 
     rgb: NDArray[np.uint8]

@@ -23,10 +23,10 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from ihcscore.batch import score_files
 from ihcscore.cli.options import assay_with, changes
-from ihcscore.io.inputs import ImageInput
-from ihcscore.results import GEOJSON
+from ihcscore.io.manifests import ImageInput
+from ihcscore.results.folder import GEOJSON
+from ihcscore.workflows.score_folder import score_files
 
 SHOWN = ("AJI", "F1", "F1 positive", "detection F1", "difference")
 

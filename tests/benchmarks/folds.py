@@ -11,9 +11,9 @@ import dataclasses
 
 import numpy as np
 
-from ihcscore.folds import fold_share
+from ihcscore.cells.quality import FOLDED
+from ihcscore.cells.tissue_folds import fold_share
 from ihcscore.phantom import folds, load_parameters, render
-from ihcscore.quality import FOLDED
 
 MARKERS = ("nuclear", "membranous", "cytoplasmic", "negative")
 LEAST, CHANGED = 0.03, 25

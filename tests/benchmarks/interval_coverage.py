@@ -15,10 +15,10 @@ from scipy import ndimage as ndi
 from scipy.stats import norm
 
 from ihcscore import load_assay
-from ihcscore.classify import classify
-from ihcscore.intervals import BOOTSTRAP
-from ihcscore.schema import CLASS_COLUMN, LEFT_OUT_COLUMN, REGION_COLUMN, SCORED_COLUMN
-from ihcscore.summarize import score_rows
+from ihcscore.scoring.classify import classify
+from ihcscore.scoring.intervals import BOOTSTRAP
+from ihcscore.scoring.score_table import score_rows
+from ihcscore.table.schema import CLASS_COLUMN, LEFT_OUT_COLUMN, REGION_COLUMN, SCORED_COLUMN
 
 CELLS_PER_MM2 = 2500
 SPREAD_OD = 0.25

@@ -22,8 +22,8 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from conftest import discs
 from slides import LOSSLESS, TILE, write_streamed
 
-from ihcscore.outputs.tables import read_cells
 from ihcscore.phantom import load_parameters, render
+from ihcscore.results.writers.tables import read_cells
 
 SHIFT = 173
 """So that seams of the mosaic are not block borders."""

@@ -16,8 +16,8 @@ from collections import Counter
 import numpy as np
 
 from ihcscore import load_assay, measure_image, score_cells, score_image
-from ihcscore.patterns import completeness
 from ihcscore.phantom import load_parameters, render
+from ihcscore.scoring.membrane_patterns import completeness
 
 OD = {"weak": 0.35, "moderate": 0.7, "strong": 1.4}
 LITTLE = {"cytoplasm_leak": (0.03, 0.12), "nucleus_leak": (0.03, 0.12)}

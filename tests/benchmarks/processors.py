@@ -16,9 +16,9 @@ import cv2
 import numpy as np
 
 from ihcscore import load_assay, score_cells, score_image
+from ihcscore.api import digest
+from ihcscore.cells.segmentation.network import Network
 from ihcscore.phantom import PRESETS, load_parameters, render
-from ihcscore.pipeline import digest
-from ihcscore.segment.network import Network
 
 COMPARTMENTS = ("nucleus", "membrane")
 

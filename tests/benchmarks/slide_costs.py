@@ -22,7 +22,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 from invariance import mosaic, repeated, score
 from slides import TILE, write_streamed
 
-from ihcscore.outputs.summary import read_summary
+from ihcscore.results.writers.summary import read_summary
 
 SHARES = (0, 0.25, 0.5, 1)
 

@@ -28,10 +28,12 @@ from skimage.filters import gaussian, threshold_otsu
 from skimage.measure import regionprops_table
 from skimage.segmentation import expand_labels, watershed
 
-from ihcscore import blocks, load_assay, measure_image, outlines, score_cells
-from ihcscore.compartments import NUCLEUS
-from ihcscore.membrane import measure_membranes
+from ihcscore import load_assay, measure_image, score_cells
+from ihcscore.cells import contours
+from ihcscore.cells.compartments import NUCLEUS
+from ihcscore.cells.membrane import measure_membranes
 from ihcscore.phantom import load_parameters, render
+from ihcscore.tiles import tile
 
 cv2.setNumThreads(1)
 MEASURE = (
@@ -96,8 +98,8 @@ def added(segmenter, rgb):
     assay = load_assay("generic-nuclear").replace(segmenter=segmenter)
     membranes = dict.fromkeys(measure_membranes(rgb[..., 0], rgb[..., 0], np.zeros((0, 2)), 0.5, ()))
     seconds = []
-    for replaced in (nuclei_alone(membranes), without(membranes), {"trace": outlines.trace}):
-        with mock.patch.multiple(blocks, **replaced):
+    for replaced in (nuclei_alone(membranes), without(membranes), {"trace": contours.trace}):
+        with mock.patch.multiple(tile, **replaced):
             seconds.append(cpu(lambda: measure_image(rgb, mpp=0.5, assay=assay)))
     cells = measure_image(rgb, mpp=0.5, assay=assay).cells
     return [*seconds, cpu(lambda: score_cells(cells, assay))]
@@ -114,7 +116,7 @@ def nuclei_alone(membranes):
     def trace(*given):
         if traced:
             return traced.pop()
-        traced.append(outlines.trace(*given))
+        traced.append(contours.trace(*given))
         return traced[0]
 
     return {

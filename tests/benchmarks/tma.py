@@ -21,7 +21,7 @@ from invariance import mosaic
 from slides import TILE, write_streamed
 
 from ihcscore.phantom import load_parameters, render
-from ihcscore.tma.grid import core_name
+from ihcscore.workflows.tma.grid import core_name
 
 MPP, CORE_UM, PITCH_UM = 0.5, 600.0, 850.0
 GLASS = 238

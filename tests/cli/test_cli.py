@@ -101,7 +101,7 @@ def test_score_and_its_options(call, tile, tmp_path):
 
     nuclei, weights = tmp_path / "by_hand.png", tmp_path / "net.onnx"
     Image.fromarray(discs((80, 140), [(30, 40)], 8)[1].astype(np.uint8)).save(nuclei)
-    weights.write_bytes((resources.files("ihcscore.segment") / "weights" / "nuclei.onnx").read_bytes())
+    weights.write_bytes((resources.files("ihcscore.cells.segmentation") / "weights" / "nuclei.onnx").read_bytes())
 
     def recorded(out):
         return json.loads((out / "tile" / "summary.json").read_text())

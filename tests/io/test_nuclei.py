@@ -10,9 +10,9 @@ from conftest import discs
 
 from ihcscore import score_image
 from ihcscore.errors import IhcscoreError, InputError
-from ihcscore.io.inputs import expand_inputs
+from ihcscore.io.manifests import expand_inputs
 from ihcscore.io.nuclei import nuclei_for, read_nuclei
-from ihcscore.outputs.geojson import write_geojson
+from ihcscore.results.writers.geojson import write_geojson
 
 SHAPE = (60, 90)
 LABELS = discs(SHAPE, [(20, 30), (60, 30)], 8)[1]

@@ -14,13 +14,13 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from ihcscore import load_assay
-from ihcscore.batch import score_files
 from ihcscore.errors import InputError
-from ihcscore.io.inputs import expand_inputs
+from ihcscore.io.manifests import expand_inputs
 from ihcscore.io.regions import Region, read_regions, regions_for, tile_place, write_regions
 from ihcscore.io.regions.base import named
-from ihcscore.replaying import replay
-from ihcscore.rescoring import rescore_folder
+from ihcscore.workflows.replay import replay
+from ihcscore.workflows.rescore_folder import rescore_folder
+from ihcscore.workflows.score_folder import score_files
 
 SIZE = (1000, 800)
 SQUARE = [[100, 100], [300, 100], [300, 300], [100, 300], [100, 100]]

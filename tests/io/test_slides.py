@@ -26,11 +26,11 @@ from slides import (
 )
 
 from ihcscore.errors import EmptyImage, IhcscoreError, MissingPixelSize, PixelSizeError, UnreadableImage
-from ihcscore.io.inputs import expand_inputs
+from ihcscore.io.manifests import expand_inputs
 from ihcscore.io.slides.base import Slide
 from ihcscore.io.slides.flat import ArraySlide
-from ihcscore.io.slides.kept import Kept, whole_downsample
 from ihcscore.io.slides.opening import open_slide, slide_sha256
+from ihcscore.io.slides.tile_cache import Kept, whole_downsample
 from ihcscore.io.slides.vendor import companions
 from ihcscore.phantom import load_parameters, render
 

@@ -4,12 +4,12 @@ import cv2
 import numpy as np
 import pytest
 
-from ihcscore.assay import Assay
-from ihcscore.context import settle_context, survey
+from ihcscore.assays.assay import Assay
 from ihcscore.phantom import load_parameters, render
 from ihcscore.stains.background import find_glass
 from ihcscore.stains.estimate import KNOWN, estimate_stains
 from ihcscore.stains.vectors import StainMatrix, angle_deg, unit
+from ihcscore.survey.context import settle_context, survey
 
 
 def stained(first, second, share_first=0.5, share_second=0.5, white=240, noise=2.0):

@@ -9,16 +9,16 @@ import numpy as np
 import pytest
 import torch
 
-from ihcscore.inference import open_session
-from ihcscore.membrane.profiles import RAYS, SAMPLES, Profiles
-from ihcscore.membrane.reader import AROUND, BIASES, CARD_FILE, PLANES, RAYS_FILE, SLIDE_FILE, seen, settled
+from ihcscore.cells.membrane.profiles import RAYS, SAMPLES, Profiles
+from ihcscore.cells.membrane.reader import AROUND, BIASES, CARD_FILE, PLANES, RAYS_FILE, SLIDE_FILE, seen, settled
+from ihcscore.cells.onnx_session import open_session
 from ihcscore.phantom import load_parameters
 from ihcscore.stains.texture import TEXTURE
 from ihcscore.train.membranes.__main__ import SHIPPED_SEED, main
 from ihcscore.train.membranes.cells import Cells, training_cells
 from ihcscore.train.membranes.fit import STAGES, Run
 from ihcscore.train.membranes.net import MembraneNet, export
-from ihcscore.train.membranes.variety import TYPICAL_SHARE, tile_parameters
+from ihcscore.train.membranes.tile_parameters import TYPICAL_SHARE, tile_parameters
 
 
 @pytest.fixture(scope="module")
@@ -63,7 +63,7 @@ def test_a_short_training_learns_its_tiles(out):
 
 
 def test_the_packaged_network_reads_tiles_it_has_not_seen():
-    density, line = right(files("ihcscore.membrane") / "weights", training_cells(99, range(12)))
+    density, line = right(files("ihcscore.cells.membrane") / "weights", training_cells(99, range(12)))
     assert density > 0.85
     assert line > 0.7
 

@@ -10,17 +10,17 @@ import onnxruntime
 import pytest
 import torch
 
+from ihcscore.cells.segmentation.base import BlockPixels
+from ihcscore.cells.segmentation.network import Network
 from ihcscore.phantom import load_parameters, render
-from ihcscore.segment.base import BlockPixels
-from ihcscore.segment.network import Network
 from ihcscore.train import network, tiles
 from ihcscore.train.__main__ import main
 from ihcscore.train.export import export
 from ihcscore.train.fit import CROP, Run, Schedule, crops, load_tiles
 from ihcscore.train.integers import MOST_WEIGHT, fold
 from ihcscore.train.membranes.__main__ import main as main_of_membranes
+from ihcscore.train.tile_parameters import DENSE_WEIGHT, training_parameters
 from ihcscore.train.tiles import SIDE, Tiles, heights, training_tile
-from ihcscore.train.variety import DENSE_WEIGHT, training_parameters
 
 
 class Stopped(Exception):

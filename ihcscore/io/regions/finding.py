@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from ihcscore.io.beside import file_for, names_of
+from ihcscore.io.sidecars import file_for, names_of
 
 REGION_SUFFIXES = (".geojson", ".json", ".xml", ".roi", ".zip", ".png", ".tif", ".tiff")
 REGION_ENDINGS = ("", "_regions", "_annotations", "_mask")

@@ -10,8 +10,8 @@ import numpy as np
 import shapely
 from numpy.typing import NDArray
 
-from ihcscore.atomic import write_bytes
 from ihcscore.errors import InputError
+from ihcscore.io.atomic import write_bytes
 from ihcscore.io.regions.base import Drawn, NotARegionFile, Region, RegionFile, areas_of, named, repaired
 from ihcscore.io.regions.geojson import read_geojson
 from ihcscore.io.regions.imagej import read_imagej

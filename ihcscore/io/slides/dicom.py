@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from ihcscore.errors import IhcscoreError, MissingExtra, MissingPixelSize, UnreadableImage
 from ihcscore.io.images import choose_pixel_size, over_white, printable_name, square_pixels
-from ihcscore.io.slides.kept import Kept, whole_downsample
+from ihcscore.io.slides.tile_cache import Kept, whole_downsample
 from ihcscore.io.slides.vendor import companions
 
 CHUNK_PX = 1024

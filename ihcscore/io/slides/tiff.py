@@ -23,7 +23,7 @@ from ihcscore.io.images import (
     size_notes,
     tiff_pixel_size,
 )
-from ihcscore.io.slides.kept import Kept, whole_downsample
+from ihcscore.io.slides.tile_cache import Kept, whole_downsample
 
 KEPT_BYTES = 64_000_000
 LIKE_PX, LARGEST_STEP, ALIKE, PLAIN = 128, 16, 0.7, 4.0

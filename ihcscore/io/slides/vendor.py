@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from ihcscore.errors import UnreadableImage
 from ihcscore.io.images import DISAGREE, choose_pixel_size, over_white, printable_name, square_pixels
-from ihcscore.io.slides.kept import Kept, whole_downsample
+from ihcscore.io.slides.tile_cache import Kept, whole_downsample
 
 CHUNK_PX = 1024
 """Side of the pieces a level is read in: OpenSlide renders fractions of pixels, which must not depend on the window."""

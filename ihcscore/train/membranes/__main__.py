@@ -1,6 +1,6 @@
 """``python -m ihcscore.train.membranes``: render phantoms, read their cells, train, export.
 
-Writes ``membranes.onnx``, ``slide.onnx`` and ``membranes.json``, which ship in ``ihcscore/membrane/weights``.
+Writes ``membranes.onnx``, ``slide.onnx`` and ``membranes.json``, which ship in ``ihcscore/cells/membrane/weights``.
 """
 
 import argparse
@@ -9,11 +9,11 @@ import os
 import sys
 from pathlib import Path
 
-from ihcscore import __version__
-from ihcscore.membrane.reader import RAYS_FILE, SLIDE_FILE
+from ihcscore.cells.membrane.reader import RAYS_FILE, SLIDE_FILE
 from ihcscore.train.command import parsed, say
 from ihcscore.train.membranes.cells import PER_SHARD, make_shard, read_cells
 from ihcscore.train.shards import make_shards
+from ihcscore.version import __version__
 
 SHIPPED_TILES, SHIPPED_STEPS, SHIPPED_SEED = 35_200, 180_000, 13
 LIBRARIES = ("torch", "numpy")

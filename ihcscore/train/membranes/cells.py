@@ -10,22 +10,22 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from ihcscore.cells.membrane.profiles import BEFORE, RAYS, STEP_UM, Profiles, read_profiles
+from ihcscore.cells.segmentation.base import BlockPixels
+from ihcscore.cells.segmentation.given import sample_labels
+from ihcscore.cells.segmentation.network import Network
 from ihcscore.geometry import frame_for
+from ihcscore.io.resampling import WorkingImage
 from ihcscore.io.slides.flat import ArraySlide
-from ihcscore.io.working import WorkingImage
-from ihcscore.membrane.profiles import BEFORE, RAYS, STEP_UM, Profiles, read_profiles
 from ihcscore.phantom import Phantom, render
 from ihcscore.phantom.labels import centroids_px
 from ihcscore.phantom.optics import shifted
-from ihcscore.segment.base import BlockPixels
-from ihcscore.segment.given import sample_labels
-from ihcscore.segment.network import Network
 from ihcscore.stains.levels import both_levels
 from ihcscore.stains.texture import PLACE_PX, Place, look_closely, summary
 from ihcscore.stains.unmix import unmix_light
 from ihcscore.stains.vectors import StainMatrix
-from ihcscore.train.membranes.variety import tile_parameters
-from ihcscore.train.variety import WORKING_MPP
+from ihcscore.train.membranes.tile_parameters import tile_parameters
+from ihcscore.train.tile_parameters import WORKING_MPP
 
 PER_SHARD = 20
 TRUE_NUCLEI_SHARE = 0.3
@@ -52,7 +52,7 @@ class Cells:
     Parameters
     ----------
     level : ndarray of shape (n, 2, 32, 24), dtype uint8
-        DAB and luma along its rays, see `ihcscore.membrane.profiles.Profiles`.
+        DAB and luma along its rays, see `ihcscore.cells.membrane.profiles.Profiles`.
     other : ndarray of shape (n, 32, 24), dtype bool
         Where another nucleus lies.
     texture : ndarray of shape (n, t), dtype float32

@@ -13,8 +13,8 @@ from torch import Tensor
 from torch.nn import functional
 from torch.optim.swa_utils import AveragedModel
 
-from ihcscore.membrane.profiles import RAYS, SAMPLES, Profiles
-from ihcscore.membrane.reader import seen
+from ihcscore.cells.membrane.profiles import RAYS, SAMPLES, Profiles
+from ihcscore.cells.membrane.reader import seen
 from ihcscore.train.command import read_checkpoint, write_checkpoint
 from ihcscore.train.membranes.cells import Cells
 from ihcscore.train.membranes.net import MembraneNet

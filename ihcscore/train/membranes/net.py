@@ -10,8 +10,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from ihcscore.membrane.profiles import RAYS, SAMPLES
-from ihcscore.membrane.reader import AROUND, CARD_FILE, PLANES, RAYS_FILE, SLIDE_FILE
+from ihcscore.cells.membrane.profiles import RAYS, SAMPLES
+from ihcscore.cells.membrane.reader import AROUND, CARD_FILE, PLANES, RAYS_FILE, SLIDE_FILE
 from ihcscore.stains.texture import TEXTURE
 
 FARTHEST = 2.5
@@ -60,7 +60,7 @@ class MembraneNet(nn.Module):
         return both[:, :FIRST], both[:, FIRST:]
 
     def propose(self, around: Tensor, first: Tensor | None, second: Tensor | None) -> Tensor:
-        """Give the proposals that `ihcscore.membrane.reader.settled` takes, of rays that already go round."""
+        """Give the proposals that `ihcscore.cells.membrane.reader.settled` takes, of rays that already go round."""
         y = self.first(around)
         y = functional.relu(y if first is None else y + first[:, :, None, None])
         y = self.second(y)

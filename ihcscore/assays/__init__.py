@@ -1,0 +1,1 @@
+"""Assays: what is scored, and how, for a marker."""

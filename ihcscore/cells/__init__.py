@@ -1,0 +1,1 @@
+"""Pixels to measured cells: pure functions over arrays."""

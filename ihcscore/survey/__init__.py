@@ -1,0 +1,1 @@
+"""The first pass over a slide: tissue, background, stain vectors."""

@@ -1,0 +1,1 @@
+"""The cell table: its columns, how they are held, its digest."""

@@ -1,0 +1,1 @@
+"""The second pass over a slide: its tiles, who measures them, how they are stitched."""

@@ -1,0 +1,348 @@
+"""Blocks on one core, on several, or on many machines: whatever measures them, they come out the same."""
+
+import contextlib
+import os
+import pickle
+import signal
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
+from functools import partial
+from multiprocessing import connection, get_context, parent_process
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Protocol, Self, TypeVar
+
+import cv2
+
+from ihcscore.assays.assay import Assay
+from ihcscore.errors import IhcscoreError, MissingExtra
+from ihcscore.geometry import HERE, Place
+from ihcscore.survey.context import SlideContext
+from ihcscore.tiles.store import Key, Part
+from ihcscore.tiles.tile import Job, measure_part
+
+AHEAD = 2
+"""Blocks that wait for each worker, so that none is idle."""
+MOST_DEATHS = 3
+"""Times that workers may die in a row without a block done."""
+GUARD = 'if __name__ == "__main__":'
+LOCAL = "local"
+"""Name of a Dask cluster of this machine, made for the run."""
+TIMEOUT_S = 10
+
+
+@dataclass(frozen=True)
+class Task:
+    """What a worker needs to make the job of a slide again: files, and plain values.
+
+    Parameters
+    ----------
+    path : Path
+        The slide.
+    mpp : float
+        um per level-0 pixel.
+    assay : Assay
+    context : SlideContext
+    nuclei : Path, optional
+        File of nuclei found elsewhere.
+    place : Place
+        Of the slide in the frame of that file, where it is GeoJSON.
+    """
+
+    path: Path
+    mpp: float
+    assay: Assay
+    context: SlideContext
+    nuclei: Path | None = None
+    place: Place = HERE
+
+
+MakeJob = Callable[[Task], Job]
+Given = TypeVar("Given")
+Found = TypeVar("Found")
+
+
+class Runner(Protocol):
+    """What measures blocks."""
+
+    def run(self, job: Job, task: Task | None, keys: Sequence[Key]) -> Iterator[tuple[Key, Part]]:
+        """Measure blocks.
+
+        Parameters
+        ----------
+        job : Job
+            Of the slide, in this process.
+        task : Task or None
+            The same for other processes; None where the pixels are only in this one.
+        keys : sequence of tuple of int
+            Rows and columns of the blocks.
+
+        Yields
+        ------
+        tuple of Key and Part
+            As they are done, in any order.
+
+        Raises
+        ------
+        IhcscoreError
+            If a block cannot be measured.
+        """
+        ...
+
+
+class Serial:
+    """One block after another, in this process, on one core."""
+
+    def run(self, job: Job, task: Task | None, keys: Sequence[Key]) -> Iterator[tuple[Key, Part]]:
+        """Measure blocks; see `Runner`."""
+        with one_thread():
+            for key in keys:
+                yield key, measure_part(job, job.grid.block(*key))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+
+class Processes:
+    """Several processes on this machine.
+
+    Parameters
+    ----------
+    workers : int
+    make_job : callable
+        Makes a task's job in a worker; a function of a module.
+    """
+
+    def __init__(self, workers: int, make_job: MakeJob) -> None:
+        self.workers, self._make_job = workers, make_job
+        self._pool: ProcessPoolExecutor | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        self._close(kill=kind is not None)
+
+    def run(self, job: Job, task: Task | None, keys: Sequence[Key]) -> Iterator[tuple[Key, Part]]:
+        """Measure blocks; see `Runner`. A worker that dies is replaced, and its blocks are measured again."""
+        if task is None or len(keys) < 2:
+            yield from Serial().run(job, task, keys)
+            return
+        token = pickle.dumps((self._make_job, task))
+        yield from self.each(partial(measure_remote, token), keys)
+
+    def each(self, function: Callable[[Given], Found], arguments: Sequence[Given]) -> Iterator[tuple[Given, Found]]:
+        """Call a function in the processes; a worker that dies is replaced, and its calls are made again.
+
+        Parameters
+        ----------
+        function : callable
+            Of a module; its results, too, must pickle.
+        arguments : sequence
+            Different ones; messages name them.
+
+        Yields
+        ------
+        tuple
+            An argument and what the function gave, as they are done, in any order.
+
+        Raises
+        ------
+        IhcscoreError
+            If workers die again and again. What the function raises is raised.
+        """
+        left, deaths, begun = list(arguments), 0, False
+        while left:
+            try:
+                for argument, found in self._attempt(function, left):
+                    deaths, begun = 0, True
+                    left.remove(argument)
+                    yield argument, found
+            except BrokenProcessPool:
+                self._close(kill=True)
+                deaths += 1
+                if deaths == MOST_DEATHS:
+                    hint = "" if begun else f"; a script that asks for workers needs {GUARD}"
+                    raise IhcscoreError(
+                        f"workers died {deaths} times in a row at {', '.join(map(str, left[: self.workers]))}: "
+                        f"out of memory? try fewer --workers; what is done is kept{hint}"
+                    ) from None
+
+    def _attempt(self, function: Callable[[Given], Found], arguments: Sequence[Given]) -> Iterator[tuple[Given, Found]]:
+        if self._pool is None:
+            self._pool = ProcessPoolExecutor(self.workers, get_context("spawn"), initializer=_begin)
+        waiting = iter(list(arguments))
+        running: dict[Future[Found], Given] = {}
+        while True:
+            for argument in waiting:
+                running[self._pool.submit(function, argument)] = argument
+                if len(running) >= AHEAD * self.workers:
+                    break
+            if not running:
+                return
+            done, _ = wait(running, return_when=FIRST_COMPLETED)
+            for future in done:
+                yield running.pop(future), future.result()
+
+    def _close(self, *, kill: bool) -> None:
+        if self._pool is None:
+            return
+        processes = list((self._pool._processes or {}).values())
+        self._pool.shutdown(wait=not kill, cancel_futures=True)
+        if kill:
+            for process in processes:
+                process.kill()
+        self._pool = None
+
+
+class Dask:
+    """Workers of a Dask cluster.
+
+    Parameters
+    ----------
+    address : str
+        Of the scheduler, or "local" for a cluster of this machine.
+    workers : int
+        Of a local cluster.
+    make_job : callable
+        Makes a task's job in a worker; a function of a module.
+
+    Raises
+    ------
+    MissingExtra
+        If Dask is not installed.
+    IhcscoreError
+        If the scheduler cannot be reached.
+    """
+
+    def __init__(self, address: str, workers: int, make_job: MakeJob) -> None:
+        try:
+            import distributed
+        except ImportError:
+            raise MissingExtra("distributed", "dask") from None
+        self._make_job, self._cluster = make_job, None
+        if address == LOCAL:
+            self._cluster = distributed.LocalCluster(n_workers=workers, threads_per_worker=1, dashboard_address=None)
+        try:
+            self._client = distributed.Client(self._cluster or address, timeout=TIMEOUT_S)
+        except (OSError, ValueError, TimeoutError) as error:
+            reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+            raise IhcscoreError(f"no Dask scheduler at {address} ({reason}): is it running?") from None
+        self._as_completed: Any = distributed.as_completed
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: object, trace: TracebackType | None) -> None:
+        with contextlib.suppress(OSError, TimeoutError):
+            self._client.close()
+            if self._cluster is not None:
+                self._cluster.close()
+
+    def run(self, job: Job, task: Task | None, keys: Sequence[Key]) -> Iterator[tuple[Key, Part]]:
+        """Measure blocks; see `Runner`."""
+        if task is None:
+            yield from Serial().run(job, task, keys)
+            return
+        token = pickle.dumps((self._make_job, task))
+        threads = sum(self._client.nthreads().values())
+        if not threads:
+            raise IhcscoreError("the Dask scheduler has no workers: start some")
+        waiting, of_future = iter(keys), {}
+        running = self._as_completed([])
+
+        def submit() -> None:
+            for key in waiting:
+                future = self._client.submit(measure_remote, token, key, pure=False, retries=MOST_DEATHS)
+                of_future[future] = key
+                running.add(future)
+                break
+
+        for _ in range(AHEAD * threads):
+            submit()
+        for future in running:
+            key = of_future.pop(future)
+            try:
+                part = future.result()
+            except IhcscoreError:
+                raise
+            except Exception as error:  # what a cluster raises is of no common root
+                raise IhcscoreError(f"Dask failed at block {key}: {error}; what is done is kept") from error
+            yield key, part
+            submit()
+
+
+def runner_for(workers: int, scheduler: str | None, make_job: MakeJob) -> Serial | Processes | Dask:
+    """Give what measures blocks.
+
+    Parameters
+    ----------
+    workers : int
+        Processes on this machine, from 1.
+    scheduler : str or None
+        Address of a Dask scheduler, or "local".
+    make_job : callable
+        Makes a task's job.
+
+    Raises
+    ------
+    ValueError
+        If `workers` is below 1.
+    """
+    if workers < 1:
+        raise ValueError(f"workers must be at least 1, found {workers}")
+    if scheduler is not None:
+        return Dask(scheduler, workers, make_job)
+    return Processes(workers, make_job) if workers > 1 else Serial()
+
+
+@contextlib.contextmanager
+def one_thread() -> Iterator[None]:
+    """Let OpenCV use one core, so that a worker is one."""
+    before = cv2.getNumThreads()
+    cv2.setNumThreads(1)
+    try:
+        yield
+    finally:
+        cv2.setNumThreads(before)
+
+
+_jobs = threading.local()
+"""The job of the last token, for each thread: slides keep decoded pixels, which threads must not share."""
+
+
+def measure_remote(token: bytes, key: Key) -> Part:
+    """Measure a block in a worker.
+
+    Parameters
+    ----------
+    token : bytes
+        Pickled function that makes a job, and its task.
+    key : tuple of int
+        Row and column of the block.
+    """
+    if getattr(_jobs, "token", None) != token:
+        make_job, task = pickle.loads(token)
+        cv2.setNumThreads(1)
+        _jobs.job, _jobs.token = make_job(task), token
+    job: Job = _jobs.job
+    return measure_part(job, job.grid.block(*key))
+
+
+def _begin() -> None:
+    """Prepare a worker process: Ctrl-C is for the parent, and when that dies, however it dies, so does the worker."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    parent = parent_process()
+    if parent is not None:
+        threading.Thread(target=_die_with, args=(parent.sentinel,), daemon=True).start()
+
+
+def _die_with(sentinel: int) -> None:
+    connection.wait([sentinel])
+    os._exit(1)

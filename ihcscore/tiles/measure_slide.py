@@ -1,0 +1,246 @@
+"""The first two passes over a slide: look at it as a whole, then measure its blocks."""
+
+import hashlib
+import importlib.metadata
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import shapely
+from numpy.typing import NDArray
+
+from ihcscore.assays.assay import MEASURED_FIELDS, Assay
+from ihcscore.cells.membrane.reader import packaged_sha256
+from ihcscore.cells.quality import BlockQuality, judge
+from ihcscore.cells.segmentation.base import Segmenter
+from ihcscore.cells.segmentation.given import GivenNuclei
+from ihcscore.cells.segmentation.registry import describe, load_segmenter
+from ihcscore.errors import IhcscoreError
+from ihcscore.geometry import Frame, check_mpp, frame_for, um_to_px
+from ihcscore.io.nuclei import read_nuclei
+from ihcscore.io.resampling import WorkingImage
+from ihcscore.io.slides.base import Slide
+from ihcscore.io.slides.flat import ArraySlide
+from ihcscore.io.slides.opening import open_slide
+from ihcscore.survey.context import Look, SlideContext, look_at, look_closely_at, settle_context
+from ihcscore.survey.tissue import NAMES
+from ihcscore.tiles.executors import Runner, Task
+from ihcscore.tiles.grid import Block
+from ihcscore.tiles.stitching import empty_table, settle
+from ihcscore.tiles.store import Key, Parts
+from ihcscore.tiles.tile import CONTESTED_PX, Job
+from ihcscore.version import __version__
+
+LIBRARIES = ("numpy", "scipy", "opencv-python-headless", "onnxruntime", "shapely")
+"""Libraries whose version can change a number."""
+
+Labels = NDArray[np.integer]
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A slide that was looked at and is ready to be measured.
+
+    Parameters
+    ----------
+    slide : Slide
+    assay : Assay
+    look : Look
+        What the first pass saw.
+    job : Job
+        What each block needs.
+    keys : tuple of Key
+        The blocks to measure, in order: those with tissue, and of these those that matter for the regions, if the
+        measurement is confined to some.
+    """
+
+    slide: Slide
+    assay: Assay
+    look: Look
+    job: Job
+    keys: tuple[Key, ...]
+
+    def tables(self, parts: Parts) -> Iterator[pd.DataFrame]:
+        """Give the cell table, block by block; at least one table, which may have no rows."""
+        found = False
+        for cells in settle(parts, self.look.tissue):
+            found = True
+            yield cells
+        if not found:
+            yield empty_table()
+
+    def quality(self, parts: Parts) -> list[BlockQuality]:
+        """Judge each measured block."""
+        return [self._judge(key, parts.get(key, ()).quality) for key in parts.done()]
+
+    def _judge(self, key: Key, values: Mapping[str, float]) -> BlockQuality:
+        y0, x0, y1, x1 = box = self._box_um(key)
+        return judge(key, values, self.look.tissue.shares(box), (y1 - y0) * (x1 - x0))
+
+    def provenance(self) -> dict[str, Any]:
+        """Give what is measured and with what, as plain values."""
+        frame, grid = self.job.image.frame, self.job.grid
+        image: dict[str, Any] = {"width": frame.width, "height": frame.height, "mpp": frame.mpp}
+        image |= {"reader": self.slide.reader, "level": self.job.image.level, "icc_sha256": self.slide.icc_sha256}
+        image |= {"bounds": list(self.slide.bounds)}
+        if isinstance(self.slide, ArraySlide):
+            image["pixels_sha256"] = hashlib.sha256(np.ascontiguousarray(self.slide.rgb).data).hexdigest()
+        tissue = self.look.tissue
+        return {
+            "ihcscore": __version__,
+            "libraries": libraries(),
+            "image": image,
+            "context": self.job.context.to_dict(),
+            "tissue": {
+                "um_per_px": tissue.um,
+                **{f"{name}_mm2": round(tissue.area_mm2(code), 6) for code, name in enumerate(NAMES)},
+            },
+            "segmenter": describe(self.job.segmenter),
+            "membranes": {"weights_sha256": packaged_sha256()},
+            "grid": {
+                "working_mpp": frame.working_mpp,
+                "core_px": grid.core,
+                "halo_px": grid.halo,
+                "blocks": len(grid),
+                "measured": len(self.keys),
+            },
+            "measured": {name: getattr(self.assay, name) for name in MEASURED_FIELDS if name.endswith("_um")},
+        }
+
+    def _box_um(self, key: Key) -> tuple[float, float, float, float]:
+        y0, x0, y1, x1 = (v * self.job.image.frame.working_mpp for v in self.job.grid.block(*key).core)
+        return y0, x0, y1, x1
+
+
+def libraries() -> dict[str, str]:
+    """Give the versions of the libraries that can change a number."""
+    return {name: _version(name) for name in LIBRARIES}
+
+
+@cache
+def _version(name: str) -> str:
+    return importlib.metadata.version(name)  # parses a file of thousands of lines
+
+
+def prepare(
+    slide: Slide,
+    assay: Assay,
+    *,
+    context: SlideContext | None = None,
+    nuclei: Labels | None = None,
+    within: shapely.Geometry | None = None,
+    look: Look | None = None,
+) -> Prepared:
+    """Look at a slide and lay out its blocks.
+
+    Parameters
+    ----------
+    slide : Slide
+    assay : Assay
+        Its measurement fields are used.
+    context : SlideContext, optional
+        Background and stain vectors settled before; settled from the slide unless given.
+    nuclei : ndarray of shape (M, N), integer, optional
+        Label image of nuclei found elsewhere, instead of segmenting.
+    within : shapely geometry, optional
+        In level-0 pixels: only blocks that matter for cells in it are measured. They are those of the whole slide.
+    look : Look, optional
+        What `look_at` saw of the slide before.
+
+    Returns
+    -------
+    Prepared
+
+    Raises
+    ------
+    ValueError
+        If a shape or the pixel size does not fit.
+    IhcscoreError
+        If a segmenter does not exist, or the slide cannot be read.
+    """
+    look = look or look_at(slide, assay)
+    own = context or settle_context([look.survey], assay)
+    settled = look_closely_at(look.survey, own, shared=context is not None)
+    segmenter, frame = _segmenter(assay, nuclei, slide)
+    job = Job.of(WorkingImage(slide, frame), settled, segmenter, assay)
+    keys = tuple((b.row, b.col) for b in job.grid if _matters(job, look, b, within))
+    return Prepared(slide, assay, look, job, keys)
+
+
+def measure(
+    prepared: Prepared,
+    parts: Parts,
+    runner: Runner,
+    task: Task | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> None:
+    """Measure the blocks whose parts are not there yet.
+
+    Parameters
+    ----------
+    prepared : Prepared
+    parts : Parts
+        Where they are kept.
+    runner : Runner
+        What measures them.
+    task : Task, optional
+        For workers in other processes.
+    progress : callable, optional
+        Called with blocks done and blocks in all.
+
+    Raises
+    ------
+    IhcscoreError
+        If a block cannot be measured; what was done is kept.
+    """
+    there = set(parts.done())
+    left = [key for key in prepared.keys if key not in there]
+    total = len(prepared.keys)
+    if progress is not None:
+        progress(total - len(left), total)
+    for done, (key, part) in enumerate(runner.run(prepared.job, task, left), total - len(left) + 1):
+        parts.put(key, part)
+        if progress is not None:
+            progress(done, total)
+
+
+def make_job(task: Task) -> Job:
+    """Make the job of a task in a worker: the slide is opened there, nothing is settled anew."""
+    slide = open_slide(task.path, task.mpp)
+    nuclei = None
+    if task.nuclei is not None:
+        width, height = slide.dimensions
+        nuclei = read_nuclei(task.nuclei, (height, width), slide.mpp, task.place.back).labels
+    segmenter, frame = _segmenter(task.assay, nuclei, slide)
+    return Job.of(WorkingImage(slide, frame), task.context, segmenter, task.assay)
+
+
+def _segmenter(assay: Assay, nuclei: Labels | None, slide: Slide) -> tuple[Segmenter, Frame]:
+    """Make the segmenter and lay out the pixels it works on."""
+    width, height = slide.dimensions
+    if nuclei is not None:
+        frame = frame_for(width, height, mpp=slide.mpp)
+        return GivenNuclei(nuclei, frame), frame
+    segmenter = load_segmenter(assay.segmenter, assay.segmenter_parameters, assay.weights, assay.weights_sha256)
+    try:
+        check_mpp(segmenter.mpp)
+    except ValueError as error:
+        raise IhcscoreError(f"segmenter {assay.segmenter}: {error}") from None
+    return segmenter, frame_for(width, height, mpp=slide.mpp, working_mpp=segmenter.mpp)
+
+
+def _matters(job: Job, look: Look, block: Block, within: shapely.Geometry | None) -> bool:
+    """Tell whether a block can own cells that are wanted, or settle one of them with a neighbour."""
+    frame = job.image.frame
+    reach = CONTESTED_PX + int(np.ceil(um_to_px(job.segmenter.largest_object_um, frame.working_mpp)))
+    y0, x0, y1, x1 = block.core
+    if within is not None:
+        corners = np.array([[x0 - reach, y0 - reach], [x1 + reach, y1 + reach]], np.float64)
+        if not within.intersects(shapely.box(*frame.to_level0(corners).ravel())):
+            return False
+    around = (max(0, y0 - CONTESTED_PX), max(0, x0 - CONTESTED_PX), y1 + CONTESTED_PX, x1 + CONTESTED_PX)
+    y0_um, x0_um, y1_um, x1_um = (v * frame.working_mpp for v in around)
+    return look.tissue.has_tissue((y0_um, x0_um, y1_um, x1_um)) or isinstance(job.segmenter, GivenNuclei)

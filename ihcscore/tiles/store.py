@@ -1,0 +1,184 @@
+"""What the blocks of a slide gave, until they are put together: in memory, or in files that survive a killed run."""
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+import pyarrow as pa
+from pandas.arrays import ArrowExtensionArray
+
+from ihcscore.errors import DamagedResult, OutputError, ResultMismatch
+from ihcscore.io.atomic import atomic_path, write_bytes
+
+Key = tuple[int, int]
+"""Row and column of a block."""
+
+Rows = dict[str, Any]
+"""Columns of a block's cells: NumPy arrays, and those of `ihcscore.table.arrow_columns` for bytes."""
+
+JOB = "job.json"
+ENDING = ".arrow"
+QUALITY = b"quality"
+
+
+@dataclass(frozen=True)
+class Part:
+    """What one block gave.
+
+    Parameters
+    ----------
+    rows : dict of str to array of shape (n,)
+        As `ihcscore.tiles.tile.measure_block` gives them.
+    quality : dict of str to float
+        As `ihcscore.cells.quality.measure_quality` gives them.
+    """
+
+    rows: Rows
+    quality: dict[str, float]
+
+
+class Parts(Protocol):
+    """The parts that are there."""
+
+    def done(self) -> list[Key]:
+        """Give the blocks whose parts are there, in block order."""
+        ...
+
+    def put(self, key: Key, part: Part) -> None:
+        """Keep a part."""
+        ...
+
+    def get(self, key: Key, columns: Iterable[str] | None = None) -> Part:
+        """Give a part, with all columns or some."""
+        ...
+
+
+@dataclass
+class MemoryParts:
+    """Parts in memory, for images of few blocks."""
+
+    parts: dict[Key, Part] = field(default_factory=dict)
+
+    def done(self) -> list[Key]:
+        """Give the blocks whose parts are there, in block order."""
+        return sorted(self.parts)
+
+    def put(self, key: Key, part: Part) -> None:
+        """Keep a part."""
+        self.parts[key] = part
+
+    def get(self, key: Key, columns: Iterable[str] | None = None) -> Part:
+        """Give a part, with all columns or some."""
+        part = self.parts[key]
+        return part if columns is None else Part({name: part.rows[name] for name in columns}, part.quality)
+
+
+@dataclass(frozen=True)
+class FolderParts:
+    """Parts in files, each written whole or not at all.
+
+    Parameters
+    ----------
+    folder : Path
+        Made when missing.
+    job : mapping
+        What was measured and how, as plain values: parts of another job are not mixed with.
+
+    Raises
+    ------
+    ResultMismatch
+        If the folder holds parts of another job.
+    OutputError
+        If it cannot be written.
+    """
+
+    folder: Path
+    job: Mapping[str, Any]
+
+    def __post_init__(self) -> None:
+        text = json.dumps(self.job, indent=1, sort_keys=True, ensure_ascii=False)
+        try:
+            found = (self.folder / JOB).read_text("utf-8")
+        except (FileNotFoundError, NotADirectoryError):
+            write_bytes(self.folder / JOB, text.encode())
+            return
+        except (OSError, ValueError) as error:
+            raise DamagedResult(self.folder / JOB, f"cannot be read ({error})") from error
+        if found != text:
+            raise ResultMismatch(
+                f"{self.folder.parent.name}: an interrupted run with {_differing(found, self.job)} is there: "
+                "finish it with the same command as then, or --overwrite"
+            )
+
+    def done(self) -> list[Key]:
+        """Give the blocks whose parts are there, in block order."""
+        names = (path.stem.split("_") for path in self.folder.glob(f"*{ENDING}") if not path.name.startswith("."))
+        return sorted((int(row), int(col)) for row, col in names)
+
+    def put(self, key: Key, part: Part) -> None:
+        """Write a part."""
+        metadata = {QUALITY: json.dumps(part.quality).encode()}
+        table = pa.table({name: pa.array(values) for name, values in part.rows.items()}).replace_schema_metadata(
+            metadata
+        )
+        options = pa.ipc.IpcWriteOptions(compression="lz4")
+        with (
+            atomic_path(self._path(key)) as path,
+            pa.OSFile(str(path), "wb") as file,
+            pa.ipc.new_file(file, table.schema, options=options) as writer,
+        ):
+            writer.write_table(table)
+
+    def get(self, key: Key, columns: Iterable[str] | None = None) -> Part:
+        """Read a part.
+
+        Raises
+        ------
+        DamagedResult
+            If it cannot be read.
+        """
+        path = self._path(key)
+        try:
+            with pa.OSFile(str(path), "rb") as file:
+                schema = pa.ipc.open_file(file).schema
+                wanted = None if columns is None else [schema.get_field_index(name) for name in columns]
+                options = pa.ipc.IpcReadOptions(included_fields=wanted)
+                table = pa.ipc.open_file(file, options=options).read_all()
+        except (OSError, pa.ArrowException) as error:
+            raise DamagedResult(path, f"is damaged ({error}): remove it and run the same command again") from error
+        rows = {name: _plain(table[name]) for name in table.column_names}
+        return Part(rows, json.loads((schema.metadata or {}).get(QUALITY, b"{}")))
+
+    def remove(self) -> None:
+        """Remove the parts: they are put together.
+
+        Raises
+        ------
+        OutputError
+            If they cannot be removed.
+        """
+        try:
+            for path in self.folder.iterdir():
+                path.unlink()
+            self.folder.rmdir()
+        except OSError as error:
+            raise OutputError(f"cannot remove {self.folder.name}: {error.strerror or error}") from error
+
+    def _path(self, key: Key) -> Path:
+        return self.folder / f"{key[0]:05d}_{key[1]:05d}{ENDING}"
+
+
+def _plain(column: pa.ChunkedArray) -> Any:
+    return ArrowExtensionArray(column) if pa.types.is_large_binary(column.type) else column.to_numpy()
+
+
+def _differing(found: str, job: Mapping[str, Any]) -> str:
+    """Name what differs between the job that a folder holds and another."""
+    try:
+        old = json.loads(found)
+    except ValueError:
+        return "an unreadable record"
+    names = sorted(key for key in {*old, *job} if old.get(key) != job.get(key))
+    return f"other {', '.join(names)}"

@@ -1,0 +1,257 @@
+"""One canonical block to the rows of the cell table."""
+
+import dataclasses
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ihcscore.assays.assay import Assay
+from ihcscore.cells.compartments import FARTHEST_PX, expand, partition
+from ihcscore.cells.contours import trace
+from ihcscore.cells.label_runs import Spans
+from ihcscore.cells.measurement import CellPixels, measure_shapes, measure_stains
+from ihcscore.cells.membrane import measure_membranes
+from ihcscore.cells.membrane.profiles import REACH_UM
+from ihcscore.cells.network_maps import maps_of, seen
+from ihcscore.cells.quality import JUDGED, measure_quality
+from ihcscore.cells.segmentation.base import BlockPixels, MapSegmenter, Segmenter
+from ihcscore.errors import AssayError
+from ihcscore.geometry import um_to_px
+from ihcscore.io.resampling import WorkingImage
+from ihcscore.kernels import run
+from ihcscore.stains.levels import both_levels
+from ihcscore.survey.context import SlideContext
+from ihcscore.tiles.grid import CORE_PX, Block, Grid
+from ihcscore.tiles.store import Part, Rows
+
+CONTESTED_PX = 12
+"""How far outside its core a block still reports nuclei, in case the neighbour sees them differently."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """Everything a block needs to be measured; the same for all blocks of an image.
+
+    Parameters
+    ----------
+    image : WorkingImage
+    context : SlideContext
+    segmenter : Segmenter
+    expansion_um, membrane_um, nucleus_edge_um, cytoplasm_edge_um : float
+        As in `Assay`.
+    core_px : int
+        Side of a block's core, working pixels.
+    """
+
+    image: WorkingImage
+    context: SlideContext
+    segmenter: Segmenter
+    expansion_um: float
+    membrane_um: float
+    nucleus_edge_um: float
+    cytoplasm_edge_um: float
+    core_px: int = CORE_PX
+
+    @classmethod
+    def of(cls, image: WorkingImage, context: SlideContext, segmenter: Segmenter, assay: Assay) -> "Job":
+        """Make a job from an assay.
+
+        Raises
+        ------
+        AssayError
+            If cells would grow by more pixels than they can.
+        """
+        mpp = image.frame.working_mpp
+        if um_to_px(assay.expansion_um, mpp) > FARTHEST_PX:
+            found = f"found {assay.expansion_um:g}"
+            raise AssayError(assay.name, [f"expansion_um: at most {FARTHEST_PX * mpp:g} at {mpp:g} um/px, {found}"])
+        widths = assay.expansion_um, assay.membrane_um, assay.nucleus_edge_um, assay.cytoplasm_edge_um
+        return cls(image, context, segmenter, *widths)
+
+    @property
+    def texture(self) -> tuple[float, ...]:
+        """The context's texture; nothing can be measured before it is settled."""
+        if self.context.texture is None:
+            raise ValueError("the context has no texture: settle it with ihcscore.survey.context.look_closely_at")
+        return self.context.texture
+
+    @property
+    def around_um(self) -> float:
+        """How far from its nucleus something matters for a cell."""
+        return max(2 * self.expansion_um + self.membrane_um, REACH_UM)
+
+    @property
+    def grid(self) -> Grid:
+        """The canonical blocks.
+
+        The halo holds the largest nucleus, from a centroid in the core, the neighbours that its cell meets halfway and
+        the membrane band, or as far as the membrane is looked for, and around all that the segmenter's influence.
+        """
+        cell_um = self.segmenter.largest_object_um + self.around_um
+        reach_um = cell_um + self.segmenter.influence_um
+        halo = int(np.ceil(um_to_px(reach_um, self.image.frame.working_mpp))) + CONTESTED_PX
+        height, width = self.image.frame.shape
+        return Grid(height, width, halo, self.core_px)
+
+
+def measure_part(job: Job, block: Block) -> Part:
+    """Find and measure the cells of a block, and its quality; see `measure_block`."""
+    rgb, rows = _measured(job, block)
+    (y0, x0, y1, x1), (top, left, _, _) = block.core, block.window
+    owned = {name: rows[name][rows["owned"]] for name in JUDGED}
+    core = rgb[y0 - top : y1 - top, x0 - left : x1 - left]
+    light, stains = job.context.background, job.context.stains
+    return Part(rows, measure_quality(core, light, stains, job.image.frame.working_mpp, owned))
+
+
+def measure_block(job: Job, block: Block) -> Rows:
+    """Find and measure the cells of a block.
+
+    Parameters
+    ----------
+    job : Job
+    block : Block
+        One of ``job.grid``.
+
+    Returns
+    -------
+    dict of str to array
+        Columns of the cell table but ``cell_id`` and ``in_artifact``, ``owned`` (the centroid lies in the core),
+        ``contested`` (it lies near the core's border, on either side: `settle` decides) and ``bordering`` (a contested
+        nucleus of another block can reach it); sorted by y, then x.
+    """
+    return _measured(job, block)[1]
+
+
+def _measured(job: Job, block: Block) -> tuple[NDArray[np.uint8], Rows]:
+    """Give the light of a block's window and the rows of its cells."""
+    mpp = job.image.frame.working_mpp
+    y0, x0, _, _ = block.window
+    rgb, nuclei = _nuclei(job, block)
+    spans = Spans.of(nuclei, int(nuclei.max(initial=0)))
+    xy = spans.centroids((y0, x0))
+    rows = _reported(block, xy)
+    found, spans, xy = len(xy), spans.select(rows), xy[rows]
+    near = _around(spans, int(np.ceil(um_to_px(job.around_um, mpp))) + 2, nuclei.shape)
+    labels = _renumbered(nuclei[near], rows, found)
+    spans, origin = spans.moved(-near[0].start, -near[1].start), (y0 + near[0].start, x0 + near[1].start)
+    columns = _measure(job, np.ascontiguousarray(rgb[near]), labels, spans, origin, xy)
+    boxes = spans.boxes() + np.array(2 * origin)
+    columns |= _places(job, block, xy) | {"cut_by_border": _cut(boxes, job.image.frame.shape)}
+    columns["owned"] = block.owns(xy)
+    columns["contested"] = ~_widened(block, -CONTESTED_PX).owns(xy)
+    columns["bordering"] = _bordering(job, block, boxes)
+    return rgb, columns
+
+
+def _nuclei(job: Job, block: Block) -> tuple[NDArray[np.uint8], NDArray[np.int32]]:
+    """Give the light and the nuclei's labels in a block's window."""
+    if isinstance(job.segmenter, MapSegmenter):
+        read = seen(block.window, job.image.frame.shape, job.segmenter)
+        light = job.image.read(read)
+        maps = maps_of(light, read, block.window, np.asarray(job.context.background, np.float64), job.segmenter)
+        (y0, x0, y1, x1), (top, left, _, _) = block.window, read
+        pixels = _pixels(job, block, np.ascontiguousarray(light[y0 - top : y1 - top, x0 - left : x1 - left]))
+        return pixels.rgb, job.segmenter.nuclei(maps, pixels)
+    pixels = _pixels(job, block, job.image.read(block.window))
+    return pixels.rgb, job.segmenter.segment(pixels)
+
+
+def _pixels(job: Job, block: Block, rgb: NDArray[np.uint8]) -> BlockPixels:
+    background = np.asarray(job.context.background, np.float64)
+    return BlockPixels(rgb, job.context.stains, background, job.image.frame.working_mpp, block.window[:2])
+
+
+def _around(spans: Spans, margin: int, shape: tuple[int, ...]) -> tuple[slice, slice]:
+    """Rows and columns that hold all labels and a margin around them: what lies beyond cannot matter."""
+    if not len(spans.row):
+        return slice(0, 1), slice(0, 1)
+    first, last = (int(spans.row.min()), int(spans.start.min())), (int(spans.row.max()) + 1, int(spans.stop.max()))
+    top, left = (max(0, at - margin) for at in first)
+    bottom, right = (min(length, at + margin) for at, length in zip(last, shape, strict=True))
+    return slice(top, bottom), slice(left, right)
+
+
+def _renumbered(nuclei: NDArray[np.int32], rows: NDArray[np.intp], found: int) -> NDArray[np.int32]:
+    """Number the reported nuclei 1.. in their order, and the others, which only delimit their cells, after them.
+
+    Parameters
+    ----------
+    nuclei : ndarray of shape (M, N), dtype int32
+        Labels 1..`found`.
+    rows : ndarray of shape (n,), int
+        The reported ones, counted from 0.
+    """
+    others = np.delete(np.arange(found), rows)
+    number = np.zeros(found + 1, np.int32)
+    number[np.concatenate([rows, others]) + 1] = np.arange(1, found + 1)
+    labels = np.array(nuclei, order="C")
+    run("renumber", labels.size, labels, len(number), number)
+    return labels
+
+
+def _measure(
+    job: Job,
+    rgb: NDArray[np.uint8],
+    nuclei: NDArray[np.int32],
+    spans: Spans,
+    origin: tuple[int, int],
+    xy: NDArray[np.float64],
+) -> Rows:
+    """Measure the reported nuclei, those of `spans`, and their cells."""
+    mpp, count = job.image.frame.working_mpp, len(spans.number)
+    cells = expand(nuclei, job.expansion_um, mpp)
+    edges = {"nucleus_edge_um": job.nucleus_edge_um, "cytoplasm_edge_um": job.cytoplasm_edge_um}
+    part = partition(nuclei, cells, mpp, membrane_um=job.membrane_um, **edges)
+    pixels = CellPixels(rgb, Spans.of(cells, count), part)
+    light = job.context.background, job.context.stains
+    columns: Rows = dict(measure_stains(pixels, spans.areas, *light, mpp))
+    of_nuclei, of_cells = trace(spans), trace(pixels.cells)
+    columns |= measure_shapes(spans, of_nuclei, mpp)
+    levels = both_levels(rgb, job.context.background, job.context.stains)
+    at = xy - np.array(origin[::-1], np.float64)
+    columns |= measure_membranes(levels, nuclei, at, mpp, job.texture)
+
+    place = (float(origin[1]), float(origin[0])), job.image.frame.scale
+    return columns | {"nucleus_wkb": of_nuclei.wkb(*place), "cell_wkb": of_cells.wkb(*place)}
+
+
+def _reported(block: Block, xy: NDArray[np.float64]) -> NDArray[np.intp]:
+    """Nuclei in the core or close to it, sorted by y, then x."""
+    near = _widened(block, CONTESTED_PX).owns(xy)
+    rows = np.flatnonzero(near)
+    return rows[np.lexsort((xy[rows, 0], xy[rows, 1]))]
+
+
+def _widened(block: Block, margin: int) -> Block:
+    y0, x0, y1, x1 = block.core
+    return dataclasses.replace(block, core=(y0 - margin, x0 - margin, y1 + margin, x1 + margin))
+
+
+def _bordering(job: Job, block: Block, boxes: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Tell which nuclei's boxes reach so near the core's border that a contested one of another block can meet them."""
+    reach = CONTESTED_PX + int(np.ceil(um_to_px(job.segmenter.largest_object_um, job.image.frame.working_mpp)))
+    y0, x0, y1, x1 = _widened(block, -reach).core
+    top, left, bottom, right = boxes.T
+    return np.asarray((top < y0) | (left < x0) | (bottom > y1) | (right > x1))
+
+
+def _places(job: Job, block: Block, xy: NDArray[np.float64]) -> dict[str, NDArray[Any]]:
+    level0 = job.image.frame.to_level0(xy)
+    um = job.image.frame.to_um(level0)
+    return {
+        "x_px": level0[:, 0],
+        "y_px": level0[:, 1],
+        "x_um": um[:, 0],
+        "y_um": um[:, 1],
+        "block_row": np.full(len(xy), block.row, np.int32),
+        "block_col": np.full(len(xy), block.col, np.int32),
+    }
+
+
+def _cut(boxes: NDArray[np.int64], shape: tuple[int, int]) -> NDArray[np.bool_]:
+    """Tell which boxes touch the image's edge."""
+    top, left, bottom, right = boxes.T
+    return np.asarray((top == 0) | (left == 0) | (bottom == shape[0]) | (right == shape[1]))

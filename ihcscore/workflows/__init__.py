@@ -1,0 +1,1 @@
+"""What a person asks for: score a folder, rescore one, replay a result."""

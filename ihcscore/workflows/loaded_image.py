@@ -1,0 +1,126 @@
+"""An image or slide that is scored, and what was given with it."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from ihcscore.assays.assay import Assay
+from ihcscore.errors import InputError
+from ihcscore.geometry import HERE, Place
+from ihcscore.io.images import printable_name
+from ihcscore.io.manifests import ImageInput
+from ihcscore.io.nuclei import NucleiFile, read_nuclei
+from ihcscore.io.regions import RegionFile, read_regions, tile_place
+from ihcscore.io.slides.base import Slide
+from ihcscore.io.slides.opening import slide_sha256
+from ihcscore.results.folder import parameters_digest
+from ihcscore.scoring.regions import RegionSet
+from ihcscore.scoring.score_row import ScoreRow
+
+ROUNDED_PX = 2
+"""By so much the size in a tile's name may differ from the tile's: QuPath rounds it."""
+
+
+def place_for(path: Path, slide: Slide, origin: str = "canvas") -> tuple[Place, list[str]]:
+    """Tell where an image lies in the frame of its GeoJSON and given regions, and note it where its name says so.
+
+    Parameters
+    ----------
+    path : Path
+        Of the image; QuPath writes into the name of an exported tile where it lies.
+    slide : Slide
+    origin : "canvas" or "bounds"
+        As in `ihcscore.workflows.score_folder.Options`.
+
+    Raises
+    ------
+    InputError
+        If its name states another size than it has.
+    """
+    tile = tile_place(path.name)
+    if tile is not None:
+        wanted = tile.width / tile.downsample, tile.height / tile.downsample
+        if any(abs(size - should) > ROUNDED_PX for size, should in zip(slide.dimensions, wanted, strict=True)):
+            raise InputError(
+                path,
+                f"is {slide.dimensions[0]} x {slide.dimensions[1]} pixels, its name says {wanted[0]:g} x {wanted[1]:g} "
+                f"(w and h / d): rename it, so that its place is right or not stated",
+            )
+        note = f"a tile of {tile.slide}: its GeoJSON lies on that slide, at {tile.x:g}, {tile.y:g}"
+        return Place(tile.x, tile.y, tile.downsample), [note]
+    if origin == "bounds":
+        return Place(-float(slide.bounds[0]), -float(slide.bounds[1])), []
+    return HERE, []
+
+
+@dataclass(frozen=True)
+class Source:
+    """What is scored: a slide, and what was given with it."""
+
+    item: ImageInput
+    slide: Slide
+    assay: Assay
+    sha256: str
+    regions: RegionSet
+    region_file: RegionFile | None
+    nuclei: NucleiFile | None
+    nuclei_path: Path | None
+    place: Place
+    notes: tuple[str, ...]
+
+    @classmethod
+    def of(
+        cls, item: ImageInput, slide: Slide, assay: Assay, nuclei_path: Path | None, regions: Path | None, origin: str
+    ) -> "Source":
+        """Read what was given with a slide: the files of its nuclei and regions, if there are any.
+
+        Raises
+        ------
+        InputError
+            If it cannot be read, or lacks the regions that its assay wants.
+        """
+        place, notes = place_for(item.path, slide, origin)
+        region_file = None
+        if regions is not None:
+            region_file = read_regions(regions, slide.dimensions, slide.mpp, place.back)
+        elif assay.only_regions:
+            raise InputError(item.path, "only cells in regions are wanted, and it has none: give --regions")
+        nuclei = None
+        if nuclei_path is not None:
+            width, height = slide.dimensions
+            nuclei = read_nuclei(nuclei_path, (height, width), slide.mpp, place.back)
+        held = RegionSet(region_file.regions if region_file else (), slide.mpp)
+        sha256 = slide_sha256(slide)
+        return cls(item, slide, assay, sha256, held, region_file, nuclei, nuclei_path, place, tuple(notes))
+
+    @property
+    def regions_sha256(self) -> str | None:
+        """That of the file of the regions, if they were given."""
+        return self.region_file.sha256 if self.region_file else None
+
+    def summary(self, rows: Sequence[ScoreRow], warnings: Sequence[str], provenance: dict[str, Any]) -> dict[str, Any]:
+        """Give the result of a slide as plain values."""
+        files = {"nuclei": self.nuclei, "regions": self.region_file}
+        given = {key: _record(file) for key, file in files.items() if file is not None}
+        notes = [*self.slide.notes, *self.notes]
+        return {
+            "scores": rows[0].to_dict(),
+            "regions": [row.to_dict() for row in rows[1:]],
+            "warnings": [*notes, *(note for file in files.values() if file for note in file.notes), *warnings],
+            "input": {
+                "name": printable_name(self.item.path.name),
+                "sha256": self.sha256,
+                "mpp_origin": "manifest" if self.item.mpp is not None else self.slide.mpp_origin,
+                "notes": notes,
+                **({} if self.place == HERE else {"place": asdict(self.place)}),
+                **given,
+            },
+            "parameters": parameters_digest(self.assay),
+            **provenance,
+            "assay": self.assay.to_record(),
+        }
+
+
+def _record(file: NucleiFile | RegionFile) -> dict[str, Any]:
+    return {"name": file.name, "sha256": file.sha256, "notes": list(file.notes)}
