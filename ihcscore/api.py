@@ -11,7 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from ihcscore.assays.assay import MEASURED_FIELDS, Assay, load_assay
-from ihcscore.cells.quality import BlockQuality
+from ihcscore.cells.quality import TileQuality
 from ihcscore.errors import IhcscoreError, InputError
 from ihcscore.io.slides.base import Slide
 from ihcscore.io.slides.flat import ArraySlide
@@ -38,9 +38,9 @@ from ihcscore.table.schema import (
     SCHEMA_VERSION,
     SCORED_COLUMN,
 )
-from ihcscore.tiles.executors import Serial
-from ihcscore.tiles.measure_slide import measure, prepare
-from ihcscore.tiles.store import MemoryParts
+from ihcscore.tiles.executors import SerialExecutor
+from ihcscore.tiles.measure_slide import measure, plan_measurement
+from ihcscore.tiles.store import MemoryStore
 
 
 @dataclass(frozen=True)
@@ -55,14 +55,14 @@ class Measurement:
         Background and stain vectors.
     provenance : dict
         Versions, pixel size, tissue, segmenter, grid, parameters, digest of the table.
-    quality : tuple of BlockQuality
+    quality : tuple of TileQuality
         Of each block that was measured.
     """
 
     cells: pd.DataFrame
     context: SlideContext
     provenance: dict[str, Any] = field(default_factory=dict)
-    quality: tuple[BlockQuality, ...] = ()
+    quality: tuple[TileQuality, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -191,13 +191,13 @@ def measure_slide(
         If an assay or segmenter does not exist or does not make sense, or the slide cannot be read.
     """
     assay = load_assay(assay)
-    prepared, parts = prepare(slide, assay, context=context, nuclei=nuclei), MemoryParts()
-    measure(prepared, parts, Serial(), progress=progress)
-    tables = list(prepared.tables(parts))
+    plan, parts = plan_measurement(slide, assay, context=context, nuclei=nuclei), MemoryStore()
+    measure(plan, parts, SerialExecutor(), progress=progress)
+    tables = list(plan.tables(parts))
     cells = pd.concat(tables, ignore_index=True) if len(tables) > 1 else tables[0]
     about = {"schema_version": SCHEMA_VERSION, "rows": len(cells), "sha256": digest(cells)}
-    provenance = {**prepared.provenance(), "cells": about}
-    return Measurement(cells, prepared.job.context, provenance, tuple(prepared.quality(parts)))
+    provenance = {**plan.provenance(), "cells": about}
+    return Measurement(cells, plan.job.context, provenance, tuple(plan.quality(parts)))
 
 
 def _check_rgb(rgb: NDArray[np.uint8]) -> None:
@@ -207,7 +207,7 @@ def _check_rgb(rgb: NDArray[np.uint8]) -> None:
         raise ValueError(f"expected an image of shape (M, N, 3) with pixels, found {rgb.shape}")
 
 
-def typer_for(assay: Assay, regions: RegionSet) -> CellTyper:
+def make_cell_typer(assay: Assay, regions: RegionSet) -> CellTyper:
     """Give what tells types of cells: regions, and the assay's classifier or rule.
 
     Raises
@@ -231,7 +231,7 @@ def classifier_warnings(assay: Assay, segmenter: str) -> list[str]:
     return [] if assay.classifier is None else read_classifier(Path(assay.classifier)).warnings(segmenter)
 
 
-def classed_tables(
+def classify_tables(
     tables: Callable[[], Iterable[pd.DataFrame]],
     assay: Assay,
     regions: RegionSet = NO_REGIONS,
@@ -260,7 +260,7 @@ def classed_tables(
         # before their types are told: these depend on neighbours, and the table of results has no others
         return (_inside(cells, regions) for cells in tables()) if assay.only_regions else tables()
 
-    typer = typer_for(assay, regions)
+    typer = make_cell_typer(assay, regions)
     if typer.needs_features:
         typer.look(wanted())
     for cells in wanted():
@@ -291,7 +291,7 @@ def classify_table(
     typer : CellTyper, optional
         What tells types of cells, having seen the table; without it, the regions do.
     plane : tuple of 4 float, optional
-        As in `classed_tables`.
+        As in `classify_tables`.
 
     Returns
     -------
@@ -353,7 +353,7 @@ def score_cells(
     """
     assay = load_assay(assay)
     plane = None if context is None else context.plane
-    (classed,) = classed_tables(lambda: [cells], assay, regions, plane)
+    (classed,) = classify_tables(lambda: [cells], assay, regions, plane)
     rows = score_rows(classed, assay, regions, context, image=image, group=group, tissue_mm2=tissue_mm2)
     return CellScores(classed, rows[0], tuple(rows[1:]))
 
@@ -383,11 +383,11 @@ def rescore(measurement: Measurement, assay: Assay, measured_by: Assay, *, image
     IhcscoreError
         If the assay asks for something else to be measured, or for a new estimate, which needs the pixels.
     """
-    cells = restained(measurement.cells, measurement.context, assay, measured_by)
-    return score_cells(cells, assay, context=context_for(measurement.context, assay, measured_by), image=image)
+    cells = restain_table(measurement.cells, measurement.context, assay, measured_by)
+    return score_cells(cells, assay, context=rescoring_context(measurement.context, assay, measured_by), image=image)
 
 
-def restained(cells: pd.DataFrame, context: SlideContext, assay: Assay, measured_by: Assay) -> pd.DataFrame:
+def restain_table(cells: pd.DataFrame, context: SlideContext, assay: Assay, measured_by: Assay) -> pd.DataFrame:
     """Give the cell table as another assay's stains and background make it.
 
     Parameters
@@ -412,13 +412,13 @@ def restained(cells: pd.DataFrame, context: SlideContext, assay: Assay, measured
     changed = [name for name in MEASURED_FIELDS if getattr(assay, name) != getattr(measured_by, name)]
     if changed:
         raise IhcscoreError(f"{', '.join(changed)} decides what is measured: score the images again to change it")
-    new = context_for(context, assay, measured_by)
+    new = rescoring_context(context, assay, measured_by)
     shift = np.log10(np.asarray(new.background)) - np.log10(np.asarray(context.background))
     same = new.stains == context.stains and not shift.any()
     return cells if same else restain(cells, new.stains, shift)
 
 
-def context_for(context: SlideContext, assay: Assay, measured_by: Assay) -> SlideContext:
+def rescoring_context(context: SlideContext, assay: Assay, measured_by: Assay) -> SlideContext:
     """Give the context in which an assay scores what another one measured.
 
     Raises

@@ -144,7 +144,7 @@ def px2_to_um2(area_px: NDArray[np.float64], mpp: float) -> NDArray[np.float64]:
 
 
 @dataclass(frozen=True)
-class Place:
+class Placement:
     """Where an image's pixels lie in the frame that the outlines are written in.
 
     Parameters
@@ -173,4 +173,4 @@ class Place:
         return None if self == HERE else self.inverse
 
 
-HERE = Place()
+HERE = Placement()

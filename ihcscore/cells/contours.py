@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from pandas.arrays import ArrowExtensionArray
 from shapely.geometry.base import BaseGeometry
 
-from ihcscore.cells.label_runs import Spans
+from ihcscore.cells.label_runs import LabelRuns
 from ihcscore.kernels import run
 from ihcscore.table.arrow_columns import column_of, letters_of
 
@@ -81,12 +81,12 @@ _POLYGON_HEAD = struct.Struct("<BIII")
 """Byte order, geometry type, number of rings, number of points of the first ring."""
 
 
-def trace(spans: Spans) -> Outlines:
+def trace(spans: LabelRuns) -> Outlines:
     """Trace the outlines of labels.
 
     Parameters
     ----------
-    spans : Spans
+    spans : LabelRuns
         Of labels 1..count.
 
     Returns
@@ -100,12 +100,12 @@ def trace(spans: Spans) -> Outlines:
     return Outlines(xy, size, area, length, others)
 
 
-def _rings(spans: Spans, *, joined: bool, whole: bool) -> tuple[Points, NDArray[np.int64], Points, Points]:
+def _rings(spans: LabelRuns, *, joined: bool, whole: bool) -> tuple[Points, NDArray[np.int64], Points, Points]:
     """Trace the piece of each label that has its first pixel.
 
     Parameters
     ----------
-    spans : Spans
+    spans : LabelRuns
     joined : bool
         Whether pixels that meet at a corner only are connected.
     whole : bool
@@ -206,13 +206,13 @@ def outlines(labels: NDArray[np.int32], count: int) -> NDArray[np.object_]:
     >>> outlines(square, 1)[0].area
     3.5
     """
-    wkb = trace(Spans.of(labels, count)).wkb()
+    wkb = trace(LabelRuns.of(labels, count)).wkb()
     shapes = np.full(count, None, object)
     shapes[~wkb.isna()] = shapely.from_wkb(np.asarray(wkb[~wkb.isna()], object))
     return shapes
 
 
-def _with_holes(spans: Spans, k: int) -> BaseGeometry:
+def _with_holes(spans: LabelRuns, k: int) -> BaseGeometry:
     """Trace label k + 1, which has pieces or holes: what an odd number of its rings encloses."""
     mask, (top, left) = spans.drawn(k)
     mask = np.pad(mask, 1)
@@ -222,7 +222,7 @@ def _with_holes(spans: Spans, k: int) -> BaseGeometry:
         pieces = np.asarray(found, np.int32)
         if not joined:
             pieces[pieces == pieces[0, 0]] = 0  # what lies around is no hole
-        xy, size, *_ = _rings(Spans.of(pieces, count - 1), joined=joined, whole=False)
+        xy, size, *_ = _rings(LabelRuns.of(pieces, count - 1), joined=joined, whole=False)
         rings = np.split(xy + np.array([left - 1, top - 1]), np.cumsum(size))[:-1]
         polygons += [shapely.Polygon(ring) for ring in rings if len(ring)]
     return reduce(shapely.symmetric_difference, polygons)

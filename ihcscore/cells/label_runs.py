@@ -15,7 +15,7 @@ Ints = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
-class Spans:
+class LabelRuns:
     """The spans of labels 1..count, sorted by label and within it in raster order.
 
     Parameters
@@ -27,7 +27,7 @@ class Spans:
 
     Examples
     --------
-    >>> spans = Spans.of(np.array([[0, 1, 1], [2, 2, 1]], np.int32), 2)
+    >>> spans = LabelRuns.of(np.array([[0, 1, 1], [2, 2, 1]], np.int32), 2)
     >>> spans.areas, spans.boxes()[0]
     (array([3, 2]), array([0, 1, 2, 3]))
     """
@@ -38,7 +38,7 @@ class Spans:
     number: Ints
 
     @classmethod
-    def of(cls, labels: NDArray[np.int32], count: int) -> "Spans":
+    def of(cls, labels: NDArray[np.int32], count: int) -> "LabelRuns":
         """Find the spans of a label image.
 
         Parameters
@@ -57,15 +57,15 @@ class Spans:
         run("sort_spans", found, *raster, count, number, row, start, stop)
         return cls(row, start, stop, number)
 
-    def select(self, labels: NDArray[np.intp]) -> "Spans":
+    def select(self, labels: NDArray[np.intp]) -> "LabelRuns":
         """Give the spans of some labels, numbered 1.. in the order given; `labels` counts from 0."""
         number = self.number[labels]
         at = ranges(self.first[labels], number)
-        return Spans(self.row[at], self.start[at], self.stop[at], number)
+        return LabelRuns(self.row[at], self.start[at], self.stop[at], number)
 
-    def moved(self, rows: int, columns: int) -> "Spans":
+    def moved(self, rows: int, columns: int) -> "LabelRuns":
         """Give the same spans so much farther down and to the right."""
-        return Spans(self.row + rows, self.start + columns, self.stop + columns, self.number)
+        return LabelRuns(self.row + rows, self.start + columns, self.stop + columns, self.number)
 
     @cached_property
     def first(self) -> Ints:
@@ -112,7 +112,7 @@ class Spans:
 
         Examples
         --------
-        >>> Spans.of(np.array([[1, 1], [0, 2]], np.int32), 2).centroids()
+        >>> LabelRuns.of(np.array([[1, 1], [0, 2]], np.int32), 2).centroids()
         array([[1. , 0.5],
                [1.5, 1.5]])
         """
@@ -140,7 +140,7 @@ class Spans:
 
         Examples
         --------
-        >>> Spans.of(np.array([[1, 1], [1, 1]], np.int32), 1).hull_areas()
+        >>> LabelRuns.of(np.array([[1, 1], [1, 1]], np.int32), 1).hull_areas()
         array([3.5])
         """
         return self._sums[:, 10] / 2

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from ihcscore.cells.compartments import CYTOPLASM, EDGE, NUCLEUS, PARTS
 from ihcscore.cells.contours import Outlines
-from ihcscore.cells.label_runs import Spans
+from ihcscore.cells.label_runs import LabelRuns
 from ihcscore.geometry import px2_to_um2
 from ihcscore.kernels import run
 from ihcscore.stains.density import SATURATED_OD, density_table
@@ -45,14 +45,14 @@ class CellPixels:
     ----------
     rgb : ndarray of shape (M, N, 3), dtype uint8
         Light.
-    cells : Spans
+    cells : LabelRuns
         Which pixels are whose.
     part : ndarray of shape (M, N), dtype uint8
         As `ihcscore.cells.compartments.partition` gives them.
     """
 
     rgb: NDArray[np.uint8]
-    cells: Spans
+    cells: LabelRuns
     part: NDArray[np.uint8]
 
 
@@ -177,12 +177,12 @@ def _means(named: Named, sums: Table, pixels: Table, dtype: Any = np.float32) ->
         return {name: (sums_by[name] / pixels_by[name]).astype(dtype) for name in sums_by}
 
 
-def measure_shapes(spans: Spans, outlines: Outlines, mpp: float) -> Columns:
+def measure_shapes(spans: LabelRuns, outlines: Outlines, mpp: float) -> Columns:
     """Measure the shape of the nuclei.
 
     Parameters
     ----------
-    spans : Spans
+    spans : LabelRuns
         Of the nuclei.
     outlines : Outlines
         Of the nuclei, in px of `mpp` um.

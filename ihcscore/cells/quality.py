@@ -47,7 +47,7 @@ WORTH_A_WARNING = 0.2
 
 
 @dataclass(frozen=True)
-class BlockQuality:
+class TileQuality:
     """The quality of one block.
 
     Parameters
@@ -152,7 +152,7 @@ def _bands(image: NDArray[np.uint8]) -> list[NDArray[np.uint8]]:
 
 def judge(
     key: tuple[int, int], values: Mapping[str, float], places: Mapping[str, float], area_um2: float
-) -> BlockQuality:
+) -> TileQuality:
     """Put the measures of a block together and flag what is wrong.
 
     Parameters
@@ -168,7 +168,7 @@ def judge(
 
     Returns
     -------
-    BlockQuality
+    TileQuality
         A measure that is NaN flags nothing.
     """
     all_ = {**{name: share for name, share in places.items() if name != "glass"}, **values}
@@ -180,10 +180,10 @@ def judge(
         "pen": all_["pen"] > INKED,
         "little tissue": all_["tissue"] < SPARSE,
     }
-    return BlockQuality(*key, all_, tuple(name for name, so in checks.items() if so), all_["tissue"] * area_um2)
+    return TileQuality(*key, all_, tuple(name for name, so in checks.items() if so), all_["tissue"] * area_um2)
 
 
-def warnings_of(blocks: Sequence[BlockQuality]) -> list[str]:
+def quality_warnings(blocks: Sequence[TileQuality]) -> list[str]:
     """Say what is wrong with much of a slide's tissue."""
     tissue = sum(block.tissue_um2 for block in blocks)
     texts = []

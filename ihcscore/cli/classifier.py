@@ -26,7 +26,7 @@ def train(
     out: Annotated[Path, typer.Option("--out", "-o", help="The classifier, a JSON file.")],
 ) -> None:
     """Train a classifier of cells from a few labelled cells or regions (extra classifier)."""
-    from ihcscore.results.folder import CELLS, ImageFolder, place_of
+    from ihcscore.results.folder import CELLS, ImageFolder, result_placement
     from ihcscore.results.writers.tables import read_cells
     from ihcscore.scoring.cell_types.training import read_labels
     from ihcscore.scoring.cell_types.training import train as train_on
@@ -40,7 +40,7 @@ def train(
         cells = read_cells(folder / CELLS)
         tables.append(cells)
         size = image["width"], image["height"]
-        labelled.append(read_labels(path, cells, size, image["mpp"], place_of(result).back))
+        labelled.append(read_labels(path, cells, size, image["mpp"], result_placement(result).back))
         for note in labelled[-1].notes:
             print(f"note: {path.name}: {note}", file=sys.stderr)
         about = {"cells_sha256": result.summary["cells"]["sha256"], "segmenter": result.summary["segmenter"]["name"]}

@@ -41,7 +41,7 @@ def command(
     """Score a result again with other thresholds, compartments, stains, background or regions, without its images."""
     from ihcscore.assays.assay import load_assay
     from ihcscore.cli.show import show_by_assay
-    from ihcscore.results.folder import assays_in, read_run
+    from ihcscore.results.folder import list_assays, read_run
     from ihcscore.workflows.rescore_folder import rescore_folder
     from ihcscore.workflows.tma.folder import is_array
     from ihcscore.workflows.tma.scoring import rescore_arrays
@@ -66,6 +66,6 @@ def command(
         warnings = report.warnings
     for text in warnings:
         typer.echo(f"warning: {text}", err=True)
-    show_by_assay(report.rows, assays_in(out), read_run(out))
+    show_by_assay(report.rows, list_assays(out), read_run(out))
     print(f"Results are in {out}; overlays need the images and stay with {measured}")
     summarise_failures(report.failed, len(report.failed) + sum(row.status != "failed" for row in report.rows))

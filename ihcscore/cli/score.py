@@ -156,7 +156,7 @@ def run(images: list["ImageInput"], assay: "Assay", out: Path, **options: Any) -
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
     from ihcscore.cli.show import Rate, show_by_assay
-    from ihcscore.results.folder import assays_in
+    from ihcscore.results.folder import list_assays
     from ihcscore.workflows.score_folder import score_files
 
     log = Console(stderr=True, markup=False)
@@ -183,6 +183,6 @@ def run(images: list["ImageInput"], assay: "Assay", out: Path, **options: Any) -
         log.print(f"warning: {text}", highlight=False, soft_wrap=True)
     if report.kept:
         log.print(f"{report.kept} of {len(images)} images were complete already", highlight=False)
-    show_by_assay(report.rows, assays_in(out), assay)
+    show_by_assay(report.rows, list_assays(out), assay)
     print(f"Results are in {out}")
     return report

@@ -29,20 +29,20 @@ def command(
     from ihcscore.io.slides.opening import is_slide, open_slide
     from ihcscore.results.writers.png import encode_png
     from ihcscore.results.writers.stainplot import stain_plot
-    from ihcscore.survey.context import Survey, look_at, settle_context, survey
+    from ihcscore.survey.context import ColorSample, estimate_context, sample_colors, survey_slide
 
     if out.suffix.lower() != ".json":
         raise typer.BadParameter(f"a file that ends in .json, found '{out}'", param_hint="--out")
     assay = Assay(name="stains", stains="estimate", **changes(background=background))
 
-    def seen(item: ImageInput) -> Survey:
+    def seen(item: ImageInput) -> ColorSample:
         if not is_slide(item.path):
-            return survey(read_image(item.path, mpp=1.0).rgb, assay)
+            return sample_colors(read_image(item.path, mpp=1.0).rgb, assay)
         with closing(open_slide(item.path, mpp if item.mpp is None else item.mpp)) as slide:
-            return look_at(slide, assay).survey
+            return survey_slide(slide, assay).sample
 
     surveys = [seen(item) for item in expand_inputs(inputs)]
-    context = settle_context(surveys, assay)
+    context = estimate_context(surveys, assay)
     pixels = np.concatenate([each.pixels for each in surveys], axis=1)
     write_bytes(out, (json.dumps(context.to_dict(), indent=1) + "\n").encode())
     picture = out.with_name(out.stem + STAIN_PLOT)

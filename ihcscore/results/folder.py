@@ -14,7 +14,7 @@ import pandas as pd
 
 from ihcscore.assays.assay import Assay, recorded_assay
 from ihcscore.errors import DamagedResult, IhcscoreError, OutputError
-from ihcscore.geometry import Place
+from ihcscore.geometry import Placement
 from ihcscore.io.atomic import write_bytes
 from ihcscore.io.manifests import OVERLAY as OVERLAY
 from ihcscore.io.manifests import SUMMARY as SUMMARY
@@ -104,7 +104,7 @@ class ImageFolder:
             raise DamagedResult(folder / SUMMARY, f"is damaged ({error}): score its image again") from None
 
 
-def results_in(out: Path) -> tuple[list[ImageFolder], list[str]]:
+def list_results(out: Path) -> tuple[list[ImageFolder], list[str]]:
     """List the images' results in a result folder, and what is wrong with those that cannot be read.
 
     A summary.json of something else than ihcscore is not a result.
@@ -119,10 +119,10 @@ def results_in(out: Path) -> tuple[list[ImageFolder], list[str]]:
     return found, damaged
 
 
-def assays_in(out: Path) -> dict[str, Assay]:
+def list_assays(out: Path) -> dict[str, Assay]:
     """Read which assay each image in a result folder was scored by, and each group by its images' own."""
     found: dict[str, Assay] = {}
-    for result in results_in(out)[0]:
+    for result in list_results(out)[0]:
         assay = recorded_assay(result.summary["assay"])
         found[result.row.image] = assay
         if result.row.group:
@@ -292,7 +292,7 @@ def check_digest(result: ImageFolder) -> None:
         raise DamagedResult(path, f"is not the table its {SUMMARY} speaks of: score again")
 
 
-def context_of(result: ImageFolder) -> SlideContext:
+def result_context(result: ImageFolder) -> SlideContext:
     """Give the context an image was measured in.
 
     Raises
@@ -306,7 +306,7 @@ def context_of(result: ImageFolder) -> SlideContext:
         raise DamagedResult(result.folder / SUMMARY, f"is damaged ({error}): score its image again") from None
 
 
-def regions_of(result: ImageFolder) -> RegionSet:
+def result_regions(result: ImageFolder) -> RegionSet:
     """Give the regions an image was scored with.
 
     Raises
@@ -324,7 +324,7 @@ def regions_of(result: ImageFolder) -> RegionSet:
     return RegionSet(read.regions, image["mpp"])
 
 
-def place_of(result: ImageFolder) -> Place:
+def result_placement(result: ImageFolder) -> Placement:
     """Give where an image lies in the frame of its GeoJSON.
 
     Raises
@@ -333,8 +333,8 @@ def place_of(result: ImageFolder) -> Place:
         If its summary is damaged.
     """
     try:
-        place = Place(**result.summary["input"].get("place", {}))
-        return Place(float(place.x), float(place.y), float(place.scale))
+        place = Placement(**result.summary["input"].get("place", {}))
+        return Placement(float(place.x), float(place.y), float(place.scale))
     except (TypeError, ValueError) as error:
         raise DamagedResult(result.folder / SUMMARY, f"is damaged ({error}): score its image again") from None
 
@@ -376,7 +376,7 @@ def pooled_rows(results: Sequence[ImageFolder], failed: Sequence[ScoreRow]) -> l
 
 def _unlike(members: Sequence[ImageFolder]) -> str:
     """Say why images cannot be pooled."""
-    if len({context_of(member).light for member in members}) > 1:
+    if len({result_context(member).light for member in members}) > 1:
         return "its tiles were measured with different background or stains: score them together"
     if len({member.summary["parameters"] for member in members}) > 1:
         return "its tiles were scored by different assays: give those of a group the same"
@@ -389,8 +389,8 @@ def _pooled(
     group: str, members: Sequence[ImageFolder], tables: Sequence[pd.DataFrame], missing: int, assay: Assay
 ) -> list[ScoreRow]:
     """Score all cells of a group, and those in its regions of each class."""
-    context = context_of(members[0])
-    sets = [regions_of(member) for member in members]
+    context = result_context(members[0])
+    sets = [result_regions(member) for member in members]
     whole = pool(tables, assay, context, group=group, region=POOLED)
     area = _sum(member.row.area_mm2 for member in members)
     note = f"{missing} of its tiles failed" if missing else ""

@@ -66,7 +66,7 @@ def off_color(cells: pd.DataFrame, assay: Assay, outside: NDArray[np.float64]) -
     return np.asarray((od >= assay.thresholds[0]) & (np.abs(outside) > LEAST))
 
 
-def warning_of(row: ScoreRow, assay: Assay) -> list[str]:
+def off_color_warnings(row: ScoreRow, assay: Assay) -> list[str]:
     """Say so where much of what is stained is of another colour, or cells should be left out for it and cannot."""
     if assay.exclude_off_color and row.off_color is None and row.cells:
         return [NOT_TOLD]

@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 from ihcscore.stains.unmix import unmix_light
 from ihcscore.stains.vectors import StainMatrix
 
-PLACE_PX = 56
+PATCH_PX = 56
 """Side of a place."""
 TOGETHER = 64
 """Places looked at in one go; OpenCV takes no more than 128 channels."""
@@ -56,7 +56,7 @@ TEXTURE = (
 """What each number of a texture is. All are natural logarithms: of OD, of a share, of a ratio between two scales, of
 the power in the lowest band and of each band's relative to the one below."""
 
-Place = Mapping[str, NDArray[np.float32]]
+Patch = Mapping[str, NDArray[np.float32]]
 """What is known of a place, by name: a value for each pixel, shape (n,), or for each band."""
 
 
@@ -79,17 +79,17 @@ def describe(places: Sequence[NDArray[np.uint8]], background: ArrayLike, stains:
     return summary(look_closely(places, background, stains))
 
 
-def look_closely(places: Sequence[NDArray[np.uint8]], background: ArrayLike, stains: StainMatrix) -> list[Place]:
+def look_closely(places: Sequence[NDArray[np.uint8]], background: ArrayLike, stains: StainMatrix) -> list[Patch]:
     """Measure density, lines, edges and power of each place; see `describe`."""
     starts = range(0, len(places), TOGETHER)
     return [place for k in starts for place in _look(places[k : k + TOGETHER], background, stains)]
 
 
-def _look(places: Sequence[NDArray[np.uint8]], background: ArrayLike, stains: StainMatrix) -> list[Place]:
+def _look(places: Sequence[NDArray[np.uint8]], background: ArrayLike, stains: StainMatrix) -> list[Patch]:
     beside = np.concatenate([_filled(place) for place in places], axis=1)
     amounts = np.clip(unmix_light(beside, background, stains), LOWEST_OD, HIGHEST_OD)
     # OpenCV filters all channels of an image at once: each place is one
-    stacked = amounts.reshape(PLACE_PX, len(places), PLACE_PX, 3).transpose(3, 0, 2, 1)
+    stacked = amounts.reshape(PATCH_PX, len(places), PATCH_PX, 3).transpose(3, 0, 2, 1)
     hematoxylin, dab = (np.ascontiguousarray(stacked[k], np.float32) for k in (0, 1))
     seen = {"density": dab}
     for stain, od in zip(STAINS, (dab + hematoxylin, dab, hematoxylin), strict=True):
@@ -107,7 +107,7 @@ def _look(places: Sequence[NDArray[np.uint8]], background: ArrayLike, stains: St
 
 
 def _filled(rgb: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    missing = [(0, PLACE_PX - length) for length in rgb.shape[:2]]
+    missing = [(0, PATCH_PX - length) for length in rgb.shape[:2]]
     return np.pad(rgb, (*missing, (0, 0)), "symmetric")
 
 
@@ -134,14 +134,14 @@ def _smooth(od: NDArray[np.float32], px: float) -> NDArray[np.float32]:
 
 def _power(od: NDArray[np.float32]) -> NDArray[np.float32]:
     """Give the mean power in each band of frequencies; shape (bands, places)."""
-    window = np.outer(*[np.hanning(PLACE_PX)] * 2)[..., None]
+    window = np.outer(*[np.hanning(PATCH_PX)] * 2)[..., None]
     power = np.abs(np.fft.rfft2((od - od.mean(axis=(0, 1))) * window, axes=(0, 1))) ** 2
-    frequency = np.hypot(np.fft.fftfreq(PLACE_PX)[:, None], np.fft.rfftfreq(PLACE_PX)[None])
+    frequency = np.hypot(np.fft.fftfreq(PATCH_PX)[:, None], np.fft.rfftfreq(PATCH_PX)[None])
     bands = itertools.pairwise(BANDS)
     return np.array([power[(frequency >= low) & (frequency < high)].mean(axis=0) for low, high in bands], np.float32)
 
 
-def summary(places: Sequence[Place]) -> tuple[float, ...]:
+def summary(places: Sequence[Patch]) -> tuple[float, ...]:
     """Put what was seen of some places into one number for each of `TEXTURE`; see `describe`."""
     pixels = {name: np.concatenate([p[name] for p in places]) for name in places[0] if not name.endswith("power")}
     line, density = pixels[f"dab lines {LINE_PX}"], pixels["density"]
@@ -160,7 +160,7 @@ def summary(places: Sequence[Place]) -> tuple[float, ...]:
     return tuple(round(float(v), 4) for v in np.concatenate(values))
 
 
-def _across_scales(pixels: Place, name: str, percent: float, px: float, others: Sequence[float]) -> NDArray[np.float64]:
+def _across_scales(pixels: Patch, name: str, percent: float, px: float, others: Sequence[float]) -> NDArray[np.float64]:
     """Compare lines or edges at several scales, where they are strongest at one."""
     values = pixels[f"{name} {px}"]
     strongest = values >= np.percentile(values, percent)

@@ -21,23 +21,23 @@ from ihcscore.stains.background import FALLBACK, Glass, find_glass
 from ihcscore.stains.density import ends
 from ihcscore.stains.estimate import DOUBT, ESTIMATED, StainEstimate, estimate_stains
 from ihcscore.stains.plane import Plane, find_plane
-from ihcscore.stains.texture import PLACE_PX, TEXTURE, describe
+from ihcscore.stains.texture import PATCH_PX, TEXTURE, describe
 from ihcscore.stains.vectors import StainMatrix
 from ihcscore.survey.tissue import PEN, TISSUE, UNSCANNED, TissueMap, coarse_image, map_tissue, slide_size_um
 
 SAMPLE_PIXELS = 100_000
-PLACES = 64
+PATCHES = 64
 """Places of the tissue of each image that are looked at closely."""
 TRIED = 4
 """So many times as many are read at most to find them."""
-MOST_PLACES = 192
+MOST_PATCHES = 192
 """Places that the stains of a group are estimated from, or one of each image if it has more images."""
 STAINED_LIGHT, STAINED_SHARE = 195, 0.15
-"""A place is tissue if a larger share of its pixels is darker than this, in one channel."""
+"""A patch is tissue if a larger share of its pixels is darker than this, in one channel."""
 NO_GLASS = "no glass found, so the background is 255: give --background R,G,B or group it with tiles with glass"
 NOT_ESTIMATED = "stains not estimated"
 OF_ESTIMATE = (NOT_ESTIMATED, DOUBT)
-"""What stands in warnings that are about an estimate, and go when other vectors take its place."""
+"""What stands in warnings that are about an estimate, and go when other vectors take its patch."""
 UNKNOWN_GLASS = (245.0, 245.0, 245.0)
 """Where an image has no glass to tell its tissue from."""
 
@@ -175,7 +175,7 @@ def load_context(path: str | Path) -> SlideContext:
 
 
 @dataclass(frozen=True)
-class Survey:
+class ColorSample:
     """What one image adds to a context.
 
     Parameters
@@ -184,28 +184,28 @@ class Survey:
         Its glass, if it has any and the background depends on it.
     pixels : ndarray of shape (1, n, 3), dtype uint8
         Pixels that its stains are estimated from.
-    places : tuple of ndarray of shape (M, N, 3), dtype uint8
-        Small places of its tissue, at the working pixel size.
+    patches : tuple of ndarray of shape (M, N, 3), dtype uint8
+        Small patches of its tissue, at the working pixel size.
     """
 
     glass: Glass
     pixels: NDArray[np.uint8]
-    places: tuple[NDArray[np.uint8], ...] = ()
+    patches: tuple[NDArray[np.uint8], ...] = ()
 
-    def thinned(self, images: int) -> "Survey":
-        """Keep as few places as one of so many images needs: groups of any size then take little memory and time."""
-        if not self.places:
+    def thinned(self, images: int) -> "ColorSample":
+        """Keep as few patches as one of so many images needs: groups of any size then take little memory and time."""
+        if not self.patches:
             return self
-        return _seen(self.glass, self.places[: max(1, MOST_PLACES // images)])
+        return _seen(self.glass, self.patches[: max(1, MOST_PATCHES // images)])
 
 
 @dataclass(frozen=True)
-class Look:
+class SlideSurvey:
     """What the first pass sees of a slide.
 
     Parameters
     ----------
-    survey : Survey
+    sample : ColorSample
         What it adds to a context.
     tissue : TissueMap
         Where it has tissue.
@@ -213,12 +213,12 @@ class Look:
         The slide at the pixel size of `tissue`.
     """
 
-    survey: "Survey"
+    sample: "ColorSample"
     tissue: TissueMap
     coarse: NDArray[np.uint8]
 
 
-def look_at(slide: Slide, assay: Assay) -> Look:
+def survey_slide(slide: Slide, assay: Assay) -> SlideSurvey:
     """Look at a slide as a whole: its glass, its tissue, a sample of its pixels.
 
     Parameters
@@ -229,8 +229,8 @@ def look_at(slide: Slide, assay: Assay) -> Look:
 
     Returns
     -------
-    Look
-        Up to 64 places of its tissue are read at the working pixel size. The glass of an image in memory, or of up to
+    SlideSurvey
+        Up to 64 patches of its tissue are read at the working pixel size. The glass of an image in memory, or of up to
         16 megapixels, is looked for in all its pixels, that of other slides in their coarse image.
     """
     coarse, um = coarse_image(slide)
@@ -243,12 +243,12 @@ def look_at(slide: Slide, assay: Assay) -> Look:
         glass = _glass_of(coarse)
     tissue = map_tissue(coarse, um, glass.background or UNKNOWN_GLASS, slide_size_um(slide))
     wanted = glass if assay.background == "auto" else Glass(None, 0.0)
-    return Look(_seen(wanted, tuple(_places(slide, tissue))), tissue, coarse)
+    return SlideSurvey(_seen(wanted, tuple(_places(slide, tissue))), tissue, coarse)
 
 
-def _seen(glass: Glass, places: tuple[NDArray[np.uint8], ...]) -> Survey:
-    pixels = np.concatenate([place.reshape(-1, 3) for place in places]) if places else np.zeros((0, 3), np.uint8)
-    return Survey(glass, pixels[None, :: -(-len(pixels) // SAMPLE_PIXELS) or 1], places)
+def _seen(glass: Glass, patches: tuple[NDArray[np.uint8], ...]) -> ColorSample:
+    pixels = np.concatenate([patch.reshape(-1, 3) for patch in patches]) if patches else np.zeros((0, 3), np.uint8)
+    return ColorSample(glass, pixels[None, :: -(-len(pixels) // SAMPLE_PIXELS) or 1], patches)
 
 
 def _glass_of(coarse: NDArray[np.uint8]) -> Glass:
@@ -260,44 +260,44 @@ def _glass_of(coarse: NDArray[np.uint8]) -> Glass:
 
 
 def _places(slide: Slide, tissue: TissueMap) -> list[NDArray[np.uint8]]:
-    """Read small places of the tissue at the working pixel size: the first that are stained, in an order of their own.
+    """Read small patches of the tissue at the working pixel size: the first that are stained, in an order of their own.
 
-    The order is by chance, but the same for all slides, and whether a place is stained is told from its own pixels: the
+    The order is by chance, but the same for all slides, and whether a patch is stained is told from its own pixels: the
     coarse image, which a file's pyramid decides, only spares looking at glass.
     """
     frame = frame_for(*slide.dimensions, mpp=slide.mpp)
     image = WorkingImage(slide, frame)
-    rows, cols = (np.arange(0, max(1, length - PLACE_PX + 1), PLACE_PX) for length in frame.shape)
+    rows, cols = (np.arange(0, max(1, length - PATCH_PX + 1), PATCH_PX) for length in frame.shape)
     boxes = np.stack(np.meshgrid(rows, cols, indexing="ij"), axis=-1).reshape(-1, 2)
-    order = np.argsort(_rank(boxes // PLACE_PX), kind="stable")
-    squares = boxes * np.float64(frame.working_mpp), PLACE_PX * frame.working_mpp
+    order = np.argsort(_rank(boxes // PATCH_PX), kind="stable")
+    squares = boxes * np.float64(frame.working_mpp), PATCH_PX * frame.working_mpp
     likely = tissue.any_in(*squares, TISSUE) & ~tissue.any_in(*squares, PEN, UNSCANNED)
     chosen = boxes[order][likely[order]] if likely.any() else boxes[order]
     kept, left = list[NDArray[np.uint8]](), list[NDArray[np.uint8]]()
-    for y, x in chosen[: TRIED * PLACES].tolist():
-        place = image.read((y, x, min(y + PLACE_PX, frame.shape[0]), min(x + PLACE_PX, frame.shape[1])))
-        stained = (ends(place)[0] < STAINED_LIGHT).mean() > STAINED_SHARE
-        (kept if stained else left).append(place)
-        if len(kept) == PLACES:
+    for y, x in chosen[: TRIED * PATCHES].tolist():
+        patch = image.read((y, x, min(y + PATCH_PX, frame.shape[0]), min(x + PATCH_PX, frame.shape[1])))
+        stained = (ends(patch)[0] < STAINED_LIGHT).mean() > STAINED_SHARE
+        (kept if stained else left).append(patch)
+        if len(kept) == PATCHES:
             break
-    return kept or left[:PLACES]
+    return kept or left[:PATCHES]
 
 
-def _rank(places: NDArray[np.integer]) -> NDArray[np.uint64]:
+def _rank(patches: NDArray[np.integer]) -> NDArray[np.uint64]:
     """Mix the bits of rows and columns, shape (n, 2), as SplitMix64 does [1]_.
 
     References
     ----------
     .. [1] Steele, Lea, Flood, OOPSLA 2014, 453-472.
     """
-    z = (places[:, 0].astype(np.uint64) << np.uint64(32)) + places[:, 1].astype(np.uint64)
+    z = (patches[:, 0].astype(np.uint64) << np.uint64(32)) + patches[:, 1].astype(np.uint64)
     z = (z + np.uint64(1)) * np.uint64(0x9E3779B97F4A7C15)
     z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
     return np.asarray(z ^ (z >> np.uint64(31)), np.uint64)
 
 
-def survey(rgb: NDArray[np.uint8], assay: Assay) -> Survey:
+def sample_colors(rgb: NDArray[np.uint8], assay: Assay) -> ColorSample:
     """Look at an image for its background and stains, wherever its tissue is.
 
     Parameters
@@ -309,22 +309,22 @@ def survey(rgb: NDArray[np.uint8], assay: Assay) -> Survey:
 
     Returns
     -------
-    Survey
-        Without places.
+    ColorSample
+        Without patches.
     """
     step = max(1, rgb.shape[0] * rgb.shape[1] // SAMPLE_PIXELS)
     while np.gcd(step, rgb.shape[1]) > 1:  # else only some columns would be sampled
         step += 1
     wanted = find_glass(rgb) if assay.background == "auto" else Glass(None, 0.0)
-    return Survey(wanted, rgb.reshape(-1, 3)[::step][None].copy())
+    return ColorSample(wanted, rgb.reshape(-1, 3)[::step][None].copy())
 
 
-def settle_context(surveys: Sequence[Survey], assay: Assay) -> SlideContext:
+def estimate_context(samples: Sequence[ColorSample], assay: Assay) -> SlideContext:
     """Settle background and stain vectors for images that belong together.
 
     Parameters
     ----------
-    surveys : sequence of Survey
+    samples : sequence of ColorSample
         Of one image, or of the tiles of a slide or case.
     assay : Assay
         Its rules for background and stains.
@@ -335,18 +335,18 @@ def settle_context(surveys: Sequence[Survey], assay: Assay) -> SlideContext:
         Where "auto" finds no glass, the background is 255; where "estimate" finds no two stains, the vectors are those
         of Ruifrok and Johnston: both are recorded with the reason and warned of.
     """
-    background, origin, notes = _settle_background([each.glass for each in surveys], assay.background)
-    estimate = estimate_stains(np.concatenate([each.pixels for each in surveys], axis=1), background)
+    background, origin, notes = _settle_background([each.glass for each in samples], assay.background)
+    estimate = estimate_stains(np.concatenate([each.pixels for each in samples], axis=1), background)
     stains, stains_origin, more = _settle_stains(estimate, assay.stains)
     return SlideContext(background, origin, stains, stains_origin, estimate.status, (*notes, *more))
 
 
-def look_closely_at(survey: Survey, context: SlideContext, *, shared: bool = True) -> SlideContext:
+def complete_context(sample: ColorSample, context: SlideContext, *, shared: bool = True) -> SlideContext:
     """Add to a context what is an image's own: its texture, and the plane of its stains.
 
     Parameters
     ----------
-    survey : Survey
+    sample : ColorSample
         Of the image.
     context : SlideContext
         Its own, or one that it shares with others, whose texture, plane and appearance do not count.
@@ -358,9 +358,9 @@ def look_closely_at(survey: Survey, context: SlideContext, *, shared: bool = Tru
     SlideContext
         Without a plane where its colours do not look like H-DAB.
     """
-    texture = describe(survey.places, *context.light) if survey.places else None
-    looks_like = estimate_stains(survey.pixels, context.background).status if shared else context.appearance
-    plane = find_plane(survey.pixels, context.background) if looks_like == ESTIMATED else None
+    texture = describe(sample.patches, *context.light) if sample.patches else None
+    looks_like = estimate_stains(sample.pixels, context.background).status if shared else context.appearance
+    plane = find_plane(sample.pixels, context.background) if looks_like == ESTIMATED else None
     return replace(context, texture=texture, plane=plane)
 
 

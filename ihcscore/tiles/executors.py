@@ -19,10 +19,10 @@ import cv2
 
 from ihcscore.assays.assay import Assay
 from ihcscore.errors import IhcscoreError, MissingExtra
-from ihcscore.geometry import HERE, Place
+from ihcscore.geometry import HERE, Placement
 from ihcscore.survey.context import SlideContext
-from ihcscore.tiles.store import Key, Part
-from ihcscore.tiles.tile import Job, measure_part
+from ihcscore.tiles.store import Key, MeasuredTile
+from ihcscore.tiles.tile import TileJob, measure_tile
 
 AHEAD = 2
 """Blocks that wait for each worker, so that none is idle."""
@@ -35,7 +35,7 @@ TIMEOUT_S = 10
 
 
 @dataclass(frozen=True)
-class Task:
+class SlideTask:
     """What a worker needs to make the job of a slide again: files, and plain values.
 
     Parameters
@@ -48,7 +48,7 @@ class Task:
     context : SlideContext
     nuclei : Path, optional
         File of nuclei found elsewhere.
-    place : Place
+    place : Placement
         Of the slide in the frame of that file, where it is GeoJSON.
     """
 
@@ -57,23 +57,23 @@ class Task:
     assay: Assay
     context: SlideContext
     nuclei: Path | None = None
-    place: Place = HERE
+    place: Placement = HERE
 
 
-MakeJob = Callable[[Task], Job]
+OpenJob = Callable[[SlideTask], TileJob]
 Given = TypeVar("Given")
 Found = TypeVar("Found")
 
 
-class Runner(Protocol):
+class Executor(Protocol):
     """What measures blocks."""
 
-    def run(self, job: Job, task: Task | None, keys: Sequence[Key]) -> Iterator[tuple[Key, Part]]:
+    def run(self, job: TileJob, task: SlideTask | None, keys: Sequence[Key]) -> Iterator[tuple[Key, MeasuredTile]]:
         """Measure blocks.
 
         Parameters
         ----------
-        job : Job
+        job : TileJob
             Of the slide, in this process.
         task : Task or None
             The same for other processes; None where the pixels are only in this one.
@@ -82,7 +82,7 @@ class Runner(Protocol):
 
         Yields
         ------
-        tuple of Key and Part
+        tuple of Key and MeasuredTile
             As they are done, in any order.
 
         Raises
@@ -93,14 +93,14 @@ class Runner(Protocol):
         ...
 
 
-class Serial:
+class SerialExecutor:
     """One block after another, in this process, on one core."""
 
-    def run(self, job: Job, task: Task | None, keys: Sequence[Key]) -> Iterator[tuple[Key, Part]]:
-        """Measure blocks; see `Runner`."""
+    def run(self, job: TileJob, task: SlideTask | None, keys: Sequence[Key]) -> Iterator[tuple[Key, MeasuredTile]]:
+        """Measure blocks; see `Executor`."""
         with one_thread():
             for key in keys:
-                yield key, measure_part(job, job.grid.block(*key))
+                yield key, measure_tile(job, job.grid.tile(*key))
 
     def __enter__(self) -> Self:
         return self
@@ -109,18 +109,18 @@ class Serial:
         pass
 
 
-class Processes:
+class ProcessExecutor:
     """Several processes on this machine.
 
     Parameters
     ----------
     workers : int
-    make_job : callable
+    open_job : callable
         Makes a task's job in a worker; a function of a module.
     """
 
-    def __init__(self, workers: int, make_job: MakeJob) -> None:
-        self.workers, self._make_job = workers, make_job
+    def __init__(self, workers: int, open_job: OpenJob) -> None:
+        self.workers, self._make_job = workers, open_job
         self._pool: ProcessPoolExecutor | None = None
 
     def __enter__(self) -> Self:
@@ -129,13 +129,13 @@ class Processes:
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         self._close(kill=kind is not None)
 
-    def run(self, job: Job, task: Task | None, keys: Sequence[Key]) -> Iterator[tuple[Key, Part]]:
-        """Measure blocks; see `Runner`. A worker that dies is replaced, and its blocks are measured again."""
+    def run(self, job: TileJob, task: SlideTask | None, keys: Sequence[Key]) -> Iterator[tuple[Key, MeasuredTile]]:
+        """Measure blocks; see `Executor`. A worker that dies is replaced, and its blocks are measured again."""
         if task is None or len(keys) < 2:
-            yield from Serial().run(job, task, keys)
+            yield from SerialExecutor().run(job, task, keys)
             return
         token = pickle.dumps((self._make_job, task))
-        yield from self.each(partial(measure_remote, token), keys)
+        yield from self.each(partial(measure_tile_remote, token), keys)
 
     def each(self, function: Callable[[Given], Found], arguments: Sequence[Given]) -> Iterator[tuple[Given, Found]]:
         """Call a function in the processes; a worker that dies is replaced, and its calls are made again.
@@ -201,7 +201,7 @@ class Processes:
         self._pool = None
 
 
-class Dask:
+class DaskExecutor:
     """Workers of a Dask cluster.
 
     Parameters
@@ -210,7 +210,7 @@ class Dask:
         Of the scheduler, or "local" for a cluster of this machine.
     workers : int
         Of a local cluster.
-    make_job : callable
+    open_job : callable
         Makes a task's job in a worker; a function of a module.
 
     Raises
@@ -221,12 +221,12 @@ class Dask:
         If the scheduler cannot be reached.
     """
 
-    def __init__(self, address: str, workers: int, make_job: MakeJob) -> None:
+    def __init__(self, address: str, workers: int, open_job: OpenJob) -> None:
         try:
             import distributed
         except ImportError:
             raise MissingExtra("distributed", "dask") from None
-        self._make_job, self._cluster = make_job, None
+        self._make_job, self._cluster = open_job, None
         if address == LOCAL:
             self._cluster = distributed.LocalCluster(n_workers=workers, threads_per_worker=1, dashboard_address=None)
         try:
@@ -245,10 +245,10 @@ class Dask:
             if self._cluster is not None:
                 self._cluster.close()
 
-    def run(self, job: Job, task: Task | None, keys: Sequence[Key]) -> Iterator[tuple[Key, Part]]:
-        """Measure blocks; see `Runner`."""
+    def run(self, job: TileJob, task: SlideTask | None, keys: Sequence[Key]) -> Iterator[tuple[Key, MeasuredTile]]:
+        """Measure blocks; see `Executor`."""
         if task is None:
-            yield from Serial().run(job, task, keys)
+            yield from SerialExecutor().run(job, task, keys)
             return
         token = pickle.dumps((self._make_job, task))
         threads = sum(self._client.nthreads().values())
@@ -259,7 +259,7 @@ class Dask:
 
         def submit() -> None:
             for key in waiting:
-                future = self._client.submit(measure_remote, token, key, pure=False, retries=MOST_DEATHS)
+                future = self._client.submit(measure_tile_remote, token, key, pure=False, retries=MOST_DEATHS)
                 of_future[future] = key
                 running.add(future)
                 break
@@ -278,7 +278,9 @@ class Dask:
             submit()
 
 
-def runner_for(workers: int, scheduler: str | None, make_job: MakeJob) -> Serial | Processes | Dask:
+def make_executor(
+    workers: int, scheduler: str | None, open_job: OpenJob
+) -> SerialExecutor | ProcessExecutor | DaskExecutor:
     """Give what measures blocks.
 
     Parameters
@@ -287,7 +289,7 @@ def runner_for(workers: int, scheduler: str | None, make_job: MakeJob) -> Serial
         Processes on this machine, from 1.
     scheduler : str or None
         Address of a Dask scheduler, or "local".
-    make_job : callable
+    open_job : callable
         Makes a task's job.
 
     Raises
@@ -298,8 +300,8 @@ def runner_for(workers: int, scheduler: str | None, make_job: MakeJob) -> Serial
     if workers < 1:
         raise ValueError(f"workers must be at least 1, found {workers}")
     if scheduler is not None:
-        return Dask(scheduler, workers, make_job)
-    return Processes(workers, make_job) if workers > 1 else Serial()
+        return DaskExecutor(scheduler, workers, open_job)
+    return ProcessExecutor(workers, open_job) if workers > 1 else SerialExecutor()
 
 
 @contextlib.contextmanager
@@ -317,7 +319,7 @@ _jobs = threading.local()
 """The job of the last token, for each thread: slides keep decoded pixels, which threads must not share."""
 
 
-def measure_remote(token: bytes, key: Key) -> Part:
+def measure_tile_remote(token: bytes, key: Key) -> MeasuredTile:
     """Measure a block in a worker.
 
     Parameters
@@ -328,11 +330,11 @@ def measure_remote(token: bytes, key: Key) -> Part:
         Row and column of the block.
     """
     if getattr(_jobs, "token", None) != token:
-        make_job, task = pickle.loads(token)
+        open_job, task = pickle.loads(token)
         cv2.setNumThreads(1)
-        _jobs.job, _jobs.token = make_job(task), token
-    job: Job = _jobs.job
-    return measure_part(job, job.grid.block(*key))
+        _jobs.job, _jobs.token = open_job(task), token
+    job: TileJob = _jobs.job
+    return measure_tile(job, job.grid.tile(*key))
 
 
 def _begin() -> None:

@@ -17,8 +17,8 @@ memory."""
 
 
 @dataclass(frozen=True)
-class Block:
-    """One block: its core and the window it is read with, half open, in working pixels.
+class Tile:
+    """One tile: its core and the window it is read with, half open, in working pixels.
 
     Parameters
     ----------
@@ -56,7 +56,7 @@ class Grid:
 
     Examples
     --------
-    >>> [block.core for block in Grid(600, 3000, halo=100)]
+    >>> [tile.core for block in Grid(600, 3000, halo=100)]
     [(0, 0, 600, 2048), (0, 2048, 600, 3000)]
     """
 
@@ -73,19 +73,19 @@ class Grid:
     def __len__(self) -> int:
         return self.shape[0] * self.shape[1]
 
-    def __iter__(self) -> Iterator[Block]:
+    def __iter__(self) -> Iterator[Tile]:
         rows, cols = self.shape
         for row in range(rows):
             for col in range(cols):
-                yield self.block(row, col)
+                yield self.tile(row, col)
 
-    def block(self, row: int, col: int) -> Block:
+    def tile(self, row: int, col: int) -> Tile:
         """Give the block at a position of the grid.
 
         Raises
         ------
         IndexError
-            If the grid has no such block.
+            If the grid has no such tile.
         """
         rows, cols = self.shape
         if not (0 <= row < rows and 0 <= col < cols):
@@ -98,4 +98,4 @@ class Grid:
             min(self.height, y1 + self.halo),
             min(self.width, x1 + self.halo),
         )
-        return Block(row, col, (y0, x0, y1, x1), window)
+        return Tile(row, col, (y0, x0, y1, x1), window)

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from ihcscore.assays.assay import MEASURED_FIELDS, Assay
 from ihcscore.cells.membrane.reader import packaged_sha256
-from ihcscore.cells.quality import BlockQuality, judge
+from ihcscore.cells.quality import TileQuality, judge
 from ihcscore.cells.segmentation.base import Segmenter
 from ihcscore.cells.segmentation.given import GivenNuclei
 from ihcscore.cells.segmentation.registry import describe, load_segmenter
@@ -25,13 +25,13 @@ from ihcscore.io.resampling import WorkingImage
 from ihcscore.io.slides.base import Slide
 from ihcscore.io.slides.flat import ArraySlide
 from ihcscore.io.slides.opening import open_slide
-from ihcscore.survey.context import Look, SlideContext, look_at, look_closely_at, settle_context
+from ihcscore.survey.context import SlideContext, SlideSurvey, complete_context, estimate_context, survey_slide
 from ihcscore.survey.tissue import NAMES
-from ihcscore.tiles.executors import Runner, Task
-from ihcscore.tiles.grid import Block
-from ihcscore.tiles.stitching import empty_table, settle
-from ihcscore.tiles.store import Key, Parts
-from ihcscore.tiles.tile import CONTESTED_PX, Job
+from ihcscore.tiles.executors import Executor, SlideTask
+from ihcscore.tiles.grid import Tile
+from ihcscore.tiles.stitching import empty_table, stitch
+from ihcscore.tiles.store import Key, TileStore
+from ihcscore.tiles.tile import CONTESTED_PX, TileJob
 from ihcscore.version import __version__
 
 LIBRARIES = ("numpy", "scipy", "opencv-python-headless", "onnxruntime", "shapely")
@@ -41,16 +41,16 @@ Labels = NDArray[np.integer]
 
 
 @dataclass(frozen=True)
-class Prepared:
+class MeasurementPlan:
     """A slide that was looked at and is ready to be measured.
 
     Parameters
     ----------
     slide : Slide
     assay : Assay
-    look : Look
+    look : SlideSurvey
         What the first pass saw.
-    job : Job
+    job : TileJob
         What each block needs.
     keys : tuple of Key
         The blocks to measure, in order: those with tissue, and of these those that matter for the regions, if the
@@ -59,24 +59,24 @@ class Prepared:
 
     slide: Slide
     assay: Assay
-    look: Look
-    job: Job
+    look: SlideSurvey
+    job: TileJob
     keys: tuple[Key, ...]
 
-    def tables(self, parts: Parts) -> Iterator[pd.DataFrame]:
+    def tables(self, store: TileStore) -> Iterator[pd.DataFrame]:
         """Give the cell table, block by block; at least one table, which may have no rows."""
         found = False
-        for cells in settle(parts, self.look.tissue):
+        for cells in stitch(store, self.look.tissue):
             found = True
             yield cells
         if not found:
             yield empty_table()
 
-    def quality(self, parts: Parts) -> list[BlockQuality]:
-        """Judge each measured block."""
-        return [self._judge(key, parts.get(key, ()).quality) for key in parts.done()]
+    def quality(self, store: TileStore) -> list[TileQuality]:
+        """Judge each measured tile."""
+        return [self._judge(key, store.get(key, ()).quality) for key in store.done()]
 
-    def _judge(self, key: Key, values: Mapping[str, float]) -> BlockQuality:
+    def _judge(self, key: Key, values: Mapping[str, float]) -> TileQuality:
         y0, x0, y1, x1 = box = self._box_um(key)
         return judge(key, values, self.look.tissue.shares(box), (y1 - y0) * (x1 - x0))
 
@@ -111,7 +111,7 @@ class Prepared:
         }
 
     def _box_um(self, key: Key) -> tuple[float, float, float, float]:
-        y0, x0, y1, x1 = (v * self.job.image.frame.working_mpp for v in self.job.grid.block(*key).core)
+        y0, x0, y1, x1 = (v * self.job.image.frame.working_mpp for v in self.job.grid.tile(*key).core)
         return y0, x0, y1, x1
 
 
@@ -125,15 +125,15 @@ def _version(name: str) -> str:
     return importlib.metadata.version(name)  # parses a file of thousands of lines
 
 
-def prepare(
+def plan_measurement(
     slide: Slide,
     assay: Assay,
     *,
     context: SlideContext | None = None,
     nuclei: Labels | None = None,
     within: shapely.Geometry | None = None,
-    look: Look | None = None,
-) -> Prepared:
+    look: SlideSurvey | None = None,
+) -> MeasurementPlan:
     """Look at a slide and lay out its blocks.
 
     Parameters
@@ -147,12 +147,12 @@ def prepare(
         Label image of nuclei found elsewhere, instead of segmenting.
     within : shapely geometry, optional
         In level-0 pixels: only blocks that matter for cells in it are measured. They are those of the whole slide.
-    look : Look, optional
-        What `look_at` saw of the slide before.
+    look : SlideSurvey, optional
+        What `survey_slide` saw of the slide before.
 
     Returns
     -------
-    Prepared
+    MeasurementPlan
 
     Raises
     ------
@@ -161,32 +161,32 @@ def prepare(
     IhcscoreError
         If a segmenter does not exist, or the slide cannot be read.
     """
-    look = look or look_at(slide, assay)
-    own = context or settle_context([look.survey], assay)
-    settled = look_closely_at(look.survey, own, shared=context is not None)
+    look = look or survey_slide(slide, assay)
+    own = context or estimate_context([look.sample], assay)
+    settled = complete_context(look.sample, own, shared=context is not None)
     segmenter, frame = _segmenter(assay, nuclei, slide)
-    job = Job.of(WorkingImage(slide, frame), settled, segmenter, assay)
+    job = TileJob.of(WorkingImage(slide, frame), settled, segmenter, assay)
     keys = tuple((b.row, b.col) for b in job.grid if _matters(job, look, b, within))
-    return Prepared(slide, assay, look, job, keys)
+    return MeasurementPlan(slide, assay, look, job, keys)
 
 
 def measure(
-    prepared: Prepared,
-    parts: Parts,
-    runner: Runner,
-    task: Task | None = None,
+    plan: MeasurementPlan,
+    store: TileStore,
+    executor: Executor,
+    task: SlideTask | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> None:
     """Measure the blocks whose parts are not there yet.
 
     Parameters
     ----------
-    prepared : Prepared
-    parts : Parts
+    plan : MeasurementPlan
+    store : TileStore
         Where they are kept.
-    runner : Runner
+    executor : Executor
         What measures them.
-    task : Task, optional
+    task : SlideTask, optional
         For workers in other processes.
     progress : callable, optional
         Called with blocks done and blocks in all.
@@ -196,18 +196,18 @@ def measure(
     IhcscoreError
         If a block cannot be measured; what was done is kept.
     """
-    there = set(parts.done())
-    left = [key for key in prepared.keys if key not in there]
-    total = len(prepared.keys)
+    there = set(store.done())
+    left = [key for key in plan.keys if key not in there]
+    total = len(plan.keys)
     if progress is not None:
         progress(total - len(left), total)
-    for done, (key, part) in enumerate(runner.run(prepared.job, task, left), total - len(left) + 1):
-        parts.put(key, part)
+    for done, (key, part) in enumerate(executor.run(plan.job, task, left), total - len(left) + 1):
+        store.put(key, part)
         if progress is not None:
             progress(done, total)
 
 
-def make_job(task: Task) -> Job:
+def open_job(task: SlideTask) -> TileJob:
     """Make the job of a task in a worker: the slide is opened there, nothing is settled anew."""
     slide = open_slide(task.path, task.mpp)
     nuclei = None
@@ -215,7 +215,7 @@ def make_job(task: Task) -> Job:
         width, height = slide.dimensions
         nuclei = read_nuclei(task.nuclei, (height, width), slide.mpp, task.place.back).labels
     segmenter, frame = _segmenter(task.assay, nuclei, slide)
-    return Job.of(WorkingImage(slide, frame), task.context, segmenter, task.assay)
+    return TileJob.of(WorkingImage(slide, frame), task.context, segmenter, task.assay)
 
 
 def _segmenter(assay: Assay, nuclei: Labels | None, slide: Slide) -> tuple[Segmenter, Frame]:
@@ -232,11 +232,11 @@ def _segmenter(assay: Assay, nuclei: Labels | None, slide: Slide) -> tuple[Segme
     return segmenter, frame_for(width, height, mpp=slide.mpp, working_mpp=segmenter.mpp)
 
 
-def _matters(job: Job, look: Look, block: Block, within: shapely.Geometry | None) -> bool:
+def _matters(job: TileJob, look: SlideSurvey, tile: Tile, within: shapely.Geometry | None) -> bool:
     """Tell whether a block can own cells that are wanted, or settle one of them with a neighbour."""
     frame = job.image.frame
     reach = CONTESTED_PX + int(np.ceil(um_to_px(job.segmenter.largest_object_um, frame.working_mpp)))
-    y0, x0, y1, x1 = block.core
+    y0, x0, y1, x1 = tile.core
     if within is not None:
         corners = np.array([[x0 - reach, y0 - reach], [x1 + reach, y1 + reach]], np.float64)
         if not within.intersects(shapely.box(*frame.to_level0(corners).ravel())):

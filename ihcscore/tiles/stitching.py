@@ -1,4 +1,4 @@
-"""The rows of all blocks to one cell table, in which every nucleus stands once."""
+"""The rows of all blocks to one cell table, in which every nucleus kept once."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -16,15 +16,15 @@ from ihcscore.cells.contours import boxes_of
 from ihcscore.survey.tissue import TissueMap
 from ihcscore.table.arrow_columns import BYTES, column_of, kept
 from ihcscore.table.schema import COLUMNS, area_column
-from ihcscore.tiles.store import Key, Parts, Rows
+from ihcscore.tiles.store import Key, Rows, TileStore
 
 COMPARED = ("owned", "contested", "bordering", "nucleus_wkb", area_column("Nucleus"))
-"""What tells whether two rows are the same nucleus, and which of them stands."""
+"""What tells whether two rows are the same nucleus, and which of them kept."""
 
 LATER = ((0, 1), (1, -1), (1, 0), (1, 1))
 """Steps from a block to those neighbours that come after it."""
 
-Place = tuple[int, int, int]
+RowKey = tuple[int, int, int]
 """A row of a block's part: row and column of the block, number in the part."""
 
 
@@ -37,8 +37,8 @@ class _Border:
     rows: Rows
 
     @classmethod
-    def of(cls, parts: Parts, key: Key) -> "_Border":
-        rows = parts.get(key, COMPARED).rows
+    def of(cls, store: TileStore, key: Key) -> "_Border":
+        rows = store.get(key, COMPARED).rows
         at = np.flatnonzero(rows["bordering"])
         return cls(key, at, {name: np.asarray(values[at]) for name, values in rows.items()})
 
@@ -47,19 +47,19 @@ class _Border:
         """The nuclei's boxes as shapely polygons."""
         return np.asarray(shapely.box(*boxes_of(self.rows["nucleus_wkb"]).T))
 
-    def place(self, k: int) -> Place:
+    def place(self, k: int) -> RowKey:
         return (*self.key, int(self.at[k]))
 
-    def rank(self, k: int) -> tuple[bool, float, Place]:
+    def rank(self, k: int) -> tuple[bool, float, RowKey]:
         return not self.rows["owned"][k], -float(self.rows[area_column("Nucleus")][k]), self.place(k)
 
 
-def settle(parts: Parts, tissue: TissueMap) -> Iterator[pd.DataFrame]:
-    """Put the blocks' rows together, so that every nucleus stands in the table once.
+def stitch(store: TileStore, tissue: TissueMap) -> Iterator[pd.DataFrame]:
+    """Put the blocks' rows together, so that every nucleus kept in the table once.
 
     Parameters
     ----------
-    parts : Parts
+    store : TileStore
         Of all blocks that were measured.
     tissue : TissueMap
         Tells which cells lie in artifacts.
@@ -67,18 +67,18 @@ def settle(parts: Parts, tissue: TissueMap) -> Iterator[pd.DataFrame]:
     Yields
     ------
     DataFrame
-        The cell table of each block, in block order; together they are the table of the slide. Of the parts, a few are
+        The cell table of each block, in block order; together they are the table of the slide. Of the store, a few are
         in memory at a time.
 
     Notes
     -----
     Two rows of different blocks are the same nucleus when their outlines share more than half of the smaller one. Rows
-    are taken by rank - owned ones first, then the larger, then those of the earlier block - and each stands unless it
-    is the same nucleus as one that stands. What only one block saw stands, whichever owns it.
+    are taken by rank - owned ones first, then the larger, then those of the earlier block - and each kept unless it
+    is the same nucleus as one that kept. What only one block saw kept, whichever owns it.
     """
-    dropped = _dropped(parts)
-    for key in parts.done():
-        rows = parts.get(key).rows
+    dropped = _dropped(store)
+    for key in store.done():
+        rows = store.get(key).rows
         keep = np.ones(len(rows["owned"]), bool)
         keep[dropped.get(key, [])] = False
         yield _table(rows, keep, tissue)
@@ -122,28 +122,28 @@ def _hexadecimal(values: NDArray[np.int64], digits: int) -> NDArray[np.uint8]:
     return letters
 
 
-def _dropped(parts: Parts) -> dict[Key, list[int]]:
-    """Tell which rows of which blocks do not stand: from the best rank down, those equal to one that stands."""
-    rivals: dict[Place, list[Place]] = {}
-    ranks: dict[Place, tuple[bool, float, Place]] = {}
-    for one, other in _neighbours(parts):
+def _dropped(store: TileStore) -> dict[Key, list[int]]:
+    """Tell which rows of which blocks do not stand: from the best rank down, those equal to one that kept."""
+    rivals: dict[RowKey, list[RowKey]] = {}
+    ranks: dict[RowKey, tuple[bool, float, RowKey]] = {}
+    for one, other in _neighbours(store):
         for i, j in _same_nucleus(one, other):
             first, second = one.place(i), other.place(j)
             rivals.setdefault(first, []).append(second)
             rivals.setdefault(second, []).append(first)
             ranks[first], ranks[second] = one.rank(i), other.rank(j)
-    stands: dict[Place, bool] = {}
+    kept: dict[RowKey, bool] = {}
     dropped: dict[Key, list[int]] = {}
     for place in sorted(rivals, key=ranks.__getitem__):
-        stands[place] = not any(stands.get(other, False) for other in rivals[place])
-        if not stands[place]:
+        kept[place] = not any(kept.get(other, False) for other in rivals[place])
+        if not kept[place]:
             dropped.setdefault(place[:2], []).append(place[2])
     return dropped
 
 
-def _neighbours(parts: Parts) -> Iterator[tuple[_Border, _Border]]:
+def _neighbours(store: TileStore) -> Iterator[tuple[_Border, _Border]]:
     """Give each two blocks that touch, once; the borders of two rows of blocks are in memory at a time."""
-    keys = parts.done()
+    keys = store.done()
     there, borders = set(keys), dict[Key, _Border]()
     for key in keys:
         borders = {other: border for other, border in borders.items() if other[0] >= key[0]}
@@ -152,7 +152,7 @@ def _neighbours(parts: Parts) -> Iterator[tuple[_Border, _Border]]:
             if other in there:
                 for wanted in (key, other):
                     if wanted not in borders:
-                        borders[wanted] = _Border.of(parts, wanted)
+                        borders[wanted] = _Border.of(store, wanted)
                 yield borders[key], borders[other]
 
 

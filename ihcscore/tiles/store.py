@@ -24,13 +24,13 @@ QUALITY = b"quality"
 
 
 @dataclass(frozen=True)
-class Part:
+class MeasuredTile:
     """What one block gave.
 
     Parameters
     ----------
     rows : dict of str to array of shape (n,)
-        As `ihcscore.tiles.tile.measure_block` gives them.
+        As `ihcscore.tiles.tile.measure_rows` gives them.
     quality : dict of str to float
         As `ihcscore.cells.quality.measure_quality` gives them.
     """
@@ -39,44 +39,44 @@ class Part:
     quality: dict[str, float]
 
 
-class Parts(Protocol):
+class TileStore(Protocol):
     """The parts that are there."""
 
     def done(self) -> list[Key]:
         """Give the blocks whose parts are there, in block order."""
         ...
 
-    def put(self, key: Key, part: Part) -> None:
+    def put(self, key: Key, tile: MeasuredTile) -> None:
         """Keep a part."""
         ...
 
-    def get(self, key: Key, columns: Iterable[str] | None = None) -> Part:
+    def get(self, key: Key, columns: Iterable[str] | None = None) -> MeasuredTile:
         """Give a part, with all columns or some."""
         ...
 
 
 @dataclass
-class MemoryParts:
+class MemoryStore:
     """Parts in memory, for images of few blocks."""
 
-    parts: dict[Key, Part] = field(default_factory=dict)
+    tiles: dict[Key, MeasuredTile] = field(default_factory=dict)
 
     def done(self) -> list[Key]:
         """Give the blocks whose parts are there, in block order."""
-        return sorted(self.parts)
+        return sorted(self.tiles)
 
-    def put(self, key: Key, part: Part) -> None:
+    def put(self, key: Key, tile: MeasuredTile) -> None:
         """Keep a part."""
-        self.parts[key] = part
+        self.tiles[key] = tile
 
-    def get(self, key: Key, columns: Iterable[str] | None = None) -> Part:
+    def get(self, key: Key, columns: Iterable[str] | None = None) -> MeasuredTile:
         """Give a part, with all columns or some."""
-        part = self.parts[key]
-        return part if columns is None else Part({name: part.rows[name] for name in columns}, part.quality)
+        tile = self.tiles[key]
+        return tile if columns is None else MeasuredTile({name: tile.rows[name] for name in columns}, tile.quality)
 
 
 @dataclass(frozen=True)
-class FolderParts:
+class FolderStore:
     """Parts in files, each written whole or not at all.
 
     Parameters
@@ -117,10 +117,10 @@ class FolderParts:
         names = (path.stem.split("_") for path in self.folder.glob(f"*{ENDING}") if not path.name.startswith("."))
         return sorted((int(row), int(col)) for row, col in names)
 
-    def put(self, key: Key, part: Part) -> None:
+    def put(self, key: Key, tile: MeasuredTile) -> None:
         """Write a part."""
-        metadata = {QUALITY: json.dumps(part.quality).encode()}
-        table = pa.table({name: pa.array(values) for name, values in part.rows.items()}).replace_schema_metadata(
+        metadata = {QUALITY: json.dumps(tile.quality).encode()}
+        table = pa.table({name: pa.array(values) for name, values in tile.rows.items()}).replace_schema_metadata(
             metadata
         )
         options = pa.ipc.IpcWriteOptions(compression="lz4")
@@ -131,7 +131,7 @@ class FolderParts:
         ):
             writer.write_table(table)
 
-    def get(self, key: Key, columns: Iterable[str] | None = None) -> Part:
+    def get(self, key: Key, columns: Iterable[str] | None = None) -> MeasuredTile:
         """Read a part.
 
         Raises
@@ -149,10 +149,10 @@ class FolderParts:
         except (OSError, pa.ArrowException) as error:
             raise DamagedResult(path, f"is damaged ({error}): remove it and run the same command again") from error
         rows = {name: _plain(table[name]) for name in table.column_names}
-        return Part(rows, json.loads((schema.metadata or {}).get(QUALITY, b"{}")))
+        return MeasuredTile(rows, json.loads((schema.metadata or {}).get(QUALITY, b"{}")))
 
     def remove(self) -> None:
-        """Remove the parts: they are put together.
+        """Remove the store: they are put together.
 
         Raises
         ------

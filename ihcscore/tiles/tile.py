@@ -10,28 +10,28 @@ from numpy.typing import NDArray
 from ihcscore.assays.assay import Assay
 from ihcscore.cells.compartments import FARTHEST_PX, expand, partition
 from ihcscore.cells.contours import trace
-from ihcscore.cells.label_runs import Spans
+from ihcscore.cells.label_runs import LabelRuns
 from ihcscore.cells.measurement import CellPixels, measure_shapes, measure_stains
 from ihcscore.cells.membrane import measure_membranes
 from ihcscore.cells.membrane.profiles import REACH_UM
 from ihcscore.cells.network_maps import maps_of, seen
 from ihcscore.cells.quality import JUDGED, measure_quality
-from ihcscore.cells.segmentation.base import BlockPixels, MapSegmenter, Segmenter
+from ihcscore.cells.segmentation.base import MapSegmenter, Segmenter, TilePixels
 from ihcscore.errors import AssayError
 from ihcscore.geometry import um_to_px
 from ihcscore.io.resampling import WorkingImage
 from ihcscore.kernels import run
 from ihcscore.stains.levels import both_levels
 from ihcscore.survey.context import SlideContext
-from ihcscore.tiles.grid import CORE_PX, Block, Grid
-from ihcscore.tiles.store import Part, Rows
+from ihcscore.tiles.grid import CORE_PX, Grid, Tile
+from ihcscore.tiles.store import MeasuredTile, Rows
 
 CONTESTED_PX = 12
 """How far outside its core a block still reports nuclei, in case the neighbour sees them differently."""
 
 
 @dataclass(frozen=True)
-class Job:
+class TileJob:
     """Everything a block needs to be measured; the same for all blocks of an image.
 
     Parameters
@@ -55,7 +55,7 @@ class Job:
     core_px: int = CORE_PX
 
     @classmethod
-    def of(cls, image: WorkingImage, context: SlideContext, segmenter: Segmenter, assay: Assay) -> "Job":
+    def of(cls, image: WorkingImage, context: SlideContext, segmenter: Segmenter, assay: Assay) -> "TileJob":
         """Make a job from an assay.
 
         Raises
@@ -74,7 +74,7 @@ class Job:
     def texture(self) -> tuple[float, ...]:
         """The context's texture; nothing can be measured before it is settled."""
         if self.context.texture is None:
-            raise ValueError("the context has no texture: settle it with ihcscore.survey.context.look_closely_at")
+            raise ValueError("the context has no texture: settle it with ihcscore.survey.context.complete_context")
         return self.context.texture
 
     @property
@@ -96,23 +96,23 @@ class Job:
         return Grid(height, width, halo, self.core_px)
 
 
-def measure_part(job: Job, block: Block) -> Part:
-    """Find and measure the cells of a block, and its quality; see `measure_block`."""
-    rgb, rows = _measured(job, block)
-    (y0, x0, y1, x1), (top, left, _, _) = block.core, block.window
+def measure_tile(job: TileJob, tile: Tile) -> MeasuredTile:
+    """Find and measure the cells of a tile, and its quality; see `measure_rows`."""
+    rgb, rows = _measured(job, tile)
+    (y0, x0, y1, x1), (top, left, _, _) = tile.core, tile.window
     owned = {name: rows[name][rows["owned"]] for name in JUDGED}
     core = rgb[y0 - top : y1 - top, x0 - left : x1 - left]
     light, stains = job.context.background, job.context.stains
-    return Part(rows, measure_quality(core, light, stains, job.image.frame.working_mpp, owned))
+    return MeasuredTile(rows, measure_quality(core, light, stains, job.image.frame.working_mpp, owned))
 
 
-def measure_block(job: Job, block: Block) -> Rows:
-    """Find and measure the cells of a block.
+def measure_rows(job: TileJob, tile: Tile) -> Rows:
+    """Find and measure the cells of a tile.
 
     Parameters
     ----------
-    job : Job
-    block : Block
+    job : TileJob
+    tile : Tile
         One of ``job.grid``.
 
     Returns
@@ -122,49 +122,49 @@ def measure_block(job: Job, block: Block) -> Rows:
         ``contested`` (it lies near the core's border, on either side: `settle` decides) and ``bordering`` (a contested
         nucleus of another block can reach it); sorted by y, then x.
     """
-    return _measured(job, block)[1]
+    return _measured(job, tile)[1]
 
 
-def _measured(job: Job, block: Block) -> tuple[NDArray[np.uint8], Rows]:
+def _measured(job: TileJob, tile: Tile) -> tuple[NDArray[np.uint8], Rows]:
     """Give the light of a block's window and the rows of its cells."""
     mpp = job.image.frame.working_mpp
-    y0, x0, _, _ = block.window
-    rgb, nuclei = _nuclei(job, block)
-    spans = Spans.of(nuclei, int(nuclei.max(initial=0)))
+    y0, x0, _, _ = tile.window
+    rgb, nuclei = _nuclei(job, tile)
+    spans = LabelRuns.of(nuclei, int(nuclei.max(initial=0)))
     xy = spans.centroids((y0, x0))
-    rows = _reported(block, xy)
+    rows = _reported(tile, xy)
     found, spans, xy = len(xy), spans.select(rows), xy[rows]
     near = _around(spans, int(np.ceil(um_to_px(job.around_um, mpp))) + 2, nuclei.shape)
     labels = _renumbered(nuclei[near], rows, found)
     spans, origin = spans.moved(-near[0].start, -near[1].start), (y0 + near[0].start, x0 + near[1].start)
     columns = _measure(job, np.ascontiguousarray(rgb[near]), labels, spans, origin, xy)
     boxes = spans.boxes() + np.array(2 * origin)
-    columns |= _places(job, block, xy) | {"cut_by_border": _cut(boxes, job.image.frame.shape)}
-    columns["owned"] = block.owns(xy)
-    columns["contested"] = ~_widened(block, -CONTESTED_PX).owns(xy)
-    columns["bordering"] = _bordering(job, block, boxes)
+    columns |= _places(job, tile, xy) | {"cut_by_border": _cut(boxes, job.image.frame.shape)}
+    columns["owned"] = tile.owns(xy)
+    columns["contested"] = ~_widened(tile, -CONTESTED_PX).owns(xy)
+    columns["bordering"] = _bordering(job, tile, boxes)
     return rgb, columns
 
 
-def _nuclei(job: Job, block: Block) -> tuple[NDArray[np.uint8], NDArray[np.int32]]:
+def _nuclei(job: TileJob, tile: Tile) -> tuple[NDArray[np.uint8], NDArray[np.int32]]:
     """Give the light and the nuclei's labels in a block's window."""
     if isinstance(job.segmenter, MapSegmenter):
-        read = seen(block.window, job.image.frame.shape, job.segmenter)
+        read = seen(tile.window, job.image.frame.shape, job.segmenter)
         light = job.image.read(read)
-        maps = maps_of(light, read, block.window, np.asarray(job.context.background, np.float64), job.segmenter)
-        (y0, x0, y1, x1), (top, left, _, _) = block.window, read
-        pixels = _pixels(job, block, np.ascontiguousarray(light[y0 - top : y1 - top, x0 - left : x1 - left]))
+        maps = maps_of(light, read, tile.window, np.asarray(job.context.background, np.float64), job.segmenter)
+        (y0, x0, y1, x1), (top, left, _, _) = tile.window, read
+        pixels = _pixels(job, tile, np.ascontiguousarray(light[y0 - top : y1 - top, x0 - left : x1 - left]))
         return pixels.rgb, job.segmenter.nuclei(maps, pixels)
-    pixels = _pixels(job, block, job.image.read(block.window))
+    pixels = _pixels(job, tile, job.image.read(tile.window))
     return pixels.rgb, job.segmenter.segment(pixels)
 
 
-def _pixels(job: Job, block: Block, rgb: NDArray[np.uint8]) -> BlockPixels:
+def _pixels(job: TileJob, tile: Tile, rgb: NDArray[np.uint8]) -> TilePixels:
     background = np.asarray(job.context.background, np.float64)
-    return BlockPixels(rgb, job.context.stains, background, job.image.frame.working_mpp, block.window[:2])
+    return TilePixels(rgb, job.context.stains, background, job.image.frame.working_mpp, tile.window[:2])
 
 
-def _around(spans: Spans, margin: int, shape: tuple[int, ...]) -> tuple[slice, slice]:
+def _around(spans: LabelRuns, margin: int, shape: tuple[int, ...]) -> tuple[slice, slice]:
     """Rows and columns that hold all labels and a margin around them: what lies beyond cannot matter."""
     if not len(spans.row):
         return slice(0, 1), slice(0, 1)
@@ -193,10 +193,10 @@ def _renumbered(nuclei: NDArray[np.int32], rows: NDArray[np.intp], found: int) -
 
 
 def _measure(
-    job: Job,
+    job: TileJob,
     rgb: NDArray[np.uint8],
     nuclei: NDArray[np.int32],
-    spans: Spans,
+    spans: LabelRuns,
     origin: tuple[int, int],
     xy: NDArray[np.float64],
 ) -> Rows:
@@ -205,7 +205,7 @@ def _measure(
     cells = expand(nuclei, job.expansion_um, mpp)
     edges = {"nucleus_edge_um": job.nucleus_edge_um, "cytoplasm_edge_um": job.cytoplasm_edge_um}
     part = partition(nuclei, cells, mpp, membrane_um=job.membrane_um, **edges)
-    pixels = CellPixels(rgb, Spans.of(cells, count), part)
+    pixels = CellPixels(rgb, LabelRuns.of(cells, count), part)
     light = job.context.background, job.context.stains
     columns: Rows = dict(measure_stains(pixels, spans.areas, *light, mpp))
     of_nuclei, of_cells = trace(spans), trace(pixels.cells)
@@ -218,27 +218,27 @@ def _measure(
     return columns | {"nucleus_wkb": of_nuclei.wkb(*place), "cell_wkb": of_cells.wkb(*place)}
 
 
-def _reported(block: Block, xy: NDArray[np.float64]) -> NDArray[np.intp]:
+def _reported(tile: Tile, xy: NDArray[np.float64]) -> NDArray[np.intp]:
     """Nuclei in the core or close to it, sorted by y, then x."""
-    near = _widened(block, CONTESTED_PX).owns(xy)
+    near = _widened(tile, CONTESTED_PX).owns(xy)
     rows = np.flatnonzero(near)
     return rows[np.lexsort((xy[rows, 0], xy[rows, 1]))]
 
 
-def _widened(block: Block, margin: int) -> Block:
-    y0, x0, y1, x1 = block.core
-    return dataclasses.replace(block, core=(y0 - margin, x0 - margin, y1 + margin, x1 + margin))
+def _widened(tile: Tile, margin: int) -> Tile:
+    y0, x0, y1, x1 = tile.core
+    return dataclasses.replace(tile, core=(y0 - margin, x0 - margin, y1 + margin, x1 + margin))
 
 
-def _bordering(job: Job, block: Block, boxes: NDArray[np.int64]) -> NDArray[np.bool_]:
+def _bordering(job: TileJob, tile: Tile, boxes: NDArray[np.int64]) -> NDArray[np.bool_]:
     """Tell which nuclei's boxes reach so near the core's border that a contested one of another block can meet them."""
     reach = CONTESTED_PX + int(np.ceil(um_to_px(job.segmenter.largest_object_um, job.image.frame.working_mpp)))
-    y0, x0, y1, x1 = _widened(block, -reach).core
+    y0, x0, y1, x1 = _widened(tile, -reach).core
     top, left, bottom, right = boxes.T
     return np.asarray((top < y0) | (left < x0) | (bottom > y1) | (right > x1))
 
 
-def _places(job: Job, block: Block, xy: NDArray[np.float64]) -> dict[str, NDArray[Any]]:
+def _places(job: TileJob, tile: Tile, xy: NDArray[np.float64]) -> dict[str, NDArray[Any]]:
     level0 = job.image.frame.to_level0(xy)
     um = job.image.frame.to_um(level0)
     return {
@@ -246,8 +246,8 @@ def _places(job: Job, block: Block, xy: NDArray[np.float64]) -> dict[str, NDArra
         "y_px": level0[:, 1],
         "x_um": um[:, 0],
         "y_um": um[:, 1],
-        "block_row": np.full(len(xy), block.row, np.int32),
-        "block_col": np.full(len(xy), block.col, np.int32),
+        "block_row": np.full(len(xy), tile.row, np.int32),
+        "block_col": np.full(len(xy), tile.col, np.int32),
     }
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from ihcscore.assays.assay import Assay
 from ihcscore.errors import InputError
-from ihcscore.geometry import HERE, Place
+from ihcscore.geometry import HERE, Placement
 from ihcscore.io.images import printable_name
 from ihcscore.io.manifests import ImageInput
 from ihcscore.io.nuclei import NucleiFile, read_nuclei
@@ -22,7 +22,7 @@ ROUNDED_PX = 2
 """By so much the size in a tile's name may differ from the tile's: QuPath rounds it."""
 
 
-def place_for(path: Path, slide: Slide, origin: str = "canvas") -> tuple[Place, list[str]]:
+def image_placement(path: Path, slide: Slide, origin: str = "canvas") -> tuple[Placement, list[str]]:
     """Tell where an image lies in the frame of its GeoJSON and given regions, and note it where its name says so.
 
     Parameters
@@ -48,14 +48,14 @@ def place_for(path: Path, slide: Slide, origin: str = "canvas") -> tuple[Place, 
                 f"(w and h / d): rename it, so that its place is right or not stated",
             )
         note = f"a tile of {tile.slide}: its GeoJSON lies on that slide, at {tile.x:g}, {tile.y:g}"
-        return Place(tile.x, tile.y, tile.downsample), [note]
+        return Placement(tile.x, tile.y, tile.downsample), [note]
     if origin == "bounds":
-        return Place(-float(slide.bounds[0]), -float(slide.bounds[1])), []
+        return Placement(-float(slide.bounds[0]), -float(slide.bounds[1])), []
     return HERE, []
 
 
 @dataclass(frozen=True)
-class Source:
+class LoadedImage:
     """What is scored: a slide, and what was given with it."""
 
     item: ImageInput
@@ -66,13 +66,13 @@ class Source:
     region_file: RegionFile | None
     nuclei: NucleiFile | None
     nuclei_path: Path | None
-    place: Place
+    place: Placement
     notes: tuple[str, ...]
 
     @classmethod
     def of(
         cls, item: ImageInput, slide: Slide, assay: Assay, nuclei_path: Path | None, regions: Path | None, origin: str
-    ) -> "Source":
+    ) -> "LoadedImage":
         """Read what was given with a slide: the files of its nuclei and regions, if there are any.
 
         Raises
@@ -80,7 +80,7 @@ class Source:
         InputError
             If it cannot be read, or lacks the regions that its assay wants.
         """
-        place, notes = place_for(item.path, slide, origin)
+        place, notes = image_placement(item.path, slide, origin)
         region_file = None
         if regions is not None:
             region_file = read_regions(regions, slide.dimensions, slide.mpp, place.back)

@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 
-from ihcscore.api import classed_tables, context_for, restained
+from ihcscore.api import classify_tables, rescoring_context, restain_table
 from ihcscore.assays.assay import Assay, recorded_assay
 from ihcscore.errors import DamagedResult, IhcscoreError, InputError
 from ihcscore.io.manifests import legal_name
@@ -20,10 +20,10 @@ from ihcscore.results.folder import (
     SUMMARY,
     ImageFolder,
     check_digest,
-    context_of,
     file_sha256,
-    place_of,
-    regions_of,
+    result_context,
+    result_placement,
+    result_regions,
 )
 from ihcscore.results.writers.summary import read_summary
 from ihcscore.results.writers.tables import iter_cells
@@ -32,9 +32,9 @@ from ihcscore.scoring.score_row import WHOLE, ScoreRow, flat
 from ihcscore.scoring.score_table import ScoreTable
 from ihcscore.survey.context import SlideContext
 from ihcscore.table.digest import TableDigest
-from ihcscore.tiles.executors import Serial
-from ihcscore.tiles.measure_slide import Prepared, libraries, measure, prepare
-from ihcscore.tiles.store import FolderParts
+from ihcscore.tiles.executors import SerialExecutor
+from ihcscore.tiles.measure_slide import MeasurementPlan, libraries, measure, plan_measurement
+from ihcscore.tiles.store import FolderStore
 from ihcscore.version import __version__
 
 
@@ -94,19 +94,19 @@ def replay(
     path = Path(path)
     result = ImageFolder.read(path.parent) if path.name == SUMMARY else ImageFolder.read(path)
     summary, name, group = result.summary, result.row.image, result.row.group
-    assay, regions = recorded_assay(summary["assay"]), regions_of(result)
+    assay, regions = recorded_assay(summary["assay"]), result_regions(result)
     if classifier is not None:
         assay = assay.replace(classifier=str(classifier), classifier_sha256=assay.classifier_sha256)
     if "rescored_from" in summary:
         origin = summary["rescored_from"]
         measured = ImageFolder.read(_find_measurement(path, origin, source))
         check_digest(measured)
-        old, before = recorded_assay(origin["assay"]), context_of(measured)
+        old, before = recorded_assay(origin["assay"]), result_context(measured)
 
         def again() -> Iterable[pd.DataFrame]:
-            return (restained(cells, before, assay, old) for cells in iter_cells(measured.folder / CELLS))
+            return (restain_table(cells, before, assay, old) for cells in iter_cells(measured.folder / CELLS))
 
-        context = context_for(before, assay, old)
+        context = rescoring_context(before, assay, old)
         rows, digest = _scored(again, assay, regions, context, name, group, result.row.area_mm2)
         return _compare(result, rows, digest, None)
     used, mpp = summary["input"], summary["image"]["mpp"]
@@ -124,17 +124,17 @@ def replay(
                 "--nuclei",
                 lambda file: file_sha256(file) == meant["sha256"],
             )
-            labels = read_nuclei(given, slide.dimensions[::-1], slide.mpp, place_of(result).back).labels
+            labels = read_nuclei(given, slide.dimensions[::-1], slide.mpp, result_placement(result).back).labels
         # A group's light came from all its tiles; what is an image's own is settled anew, and so compared.
-        shared = context_of(result) if group else None
+        shared = result_context(result) if group else None
         within = regions.covered if assay.only_regions else None
-        prepared = prepare(slide, assay, context=shared, nuclei=labels, within=within)
-        parts = FolderParts(Path(folder), {})
-        measure(prepared, parts, Serial())
-        tissue_mm2 = None if assay.only_regions else prepared.provenance()["tissue"]["tissue_mm2"]
-        context = prepared.job.context
-        rows, digest = _scored(lambda: prepared.tables(parts), assay, regions, context, name, group, tissue_mm2)
-        return _compare(result, rows, digest, prepared)
+        plan = plan_measurement(slide, assay, context=shared, nuclei=labels, within=within)
+        store = FolderStore(Path(folder), {})
+        measure(plan, store, SerialExecutor())
+        tissue_mm2 = None if assay.only_regions else plan.provenance()["tissue"]["tissue_mm2"]
+        context = plan.job.context
+        rows, digest = _scored(lambda: plan.tables(store), assay, regions, context, name, group, tissue_mm2)
+        return _compare(result, rows, digest, plan)
 
 
 def _scored(
@@ -147,13 +147,15 @@ def _scored(
     tissue_mm2: float | None,
 ) -> tuple[list[ScoreRow], TableDigest]:
     digest, scored = TableDigest(), ScoreTable(assay, regions, context, image=image, group=group)
-    for table in classed_tables(tables, assay, regions, context.plane):
+    for table in classify_tables(tables, assay, regions, context.plane):
         digest.update(table)
         scored.add(table)
     return scored.rows(tissue_mm2), digest
 
 
-def _compare(result: ImageFolder, rows: Sequence[ScoreRow], digest: TableDigest, prepared: Prepared | None) -> Replay:
+def _compare(
+    result: ImageFolder, rows: Sequence[ScoreRow], digest: TableDigest, plan: MeasurementPlan | None
+) -> Replay:
     summary = result.summary
     before = [summary["scores"], *summary["regions"]]
     differences = [] if len(before) == len(rows) else [f"{len(rows)} rows of scores, {len(before)} then"]
@@ -169,7 +171,7 @@ def _compare(result: ImageFolder, rows: Sequence[ScoreRow], digest: TableDigest,
         except DamagedResult as error:
             differences.append(str(error))
     now = {"ihcscore": __version__, **libraries()}
-    if prepared is not None and prepared.job.context.to_dict() != summary["context"]:
+    if plan is not None and plan.job.context.to_dict() != summary["context"]:
         differences.append("background or stain vectors")
     then = {"ihcscore": summary["ihcscore"], **summary["libraries"]}
     notes = [f"{name} {now.get(name)}, then {then[name]}" for name in then if now.get(name) != then[name]]

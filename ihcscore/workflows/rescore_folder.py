@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from ihcscore.api import classed_tables, classifier_warnings, context_for, restained
+from ihcscore.api import classifier_warnings, classify_tables, rescoring_context, restain_table
 from ihcscore.assays.assay import INPUT_FIELDS, Assay, recorded_assay
 from ihcscore.errors import IhcscoreError, InputError, ResultMismatch
 from ihcscore.io.atomic import alone_in
@@ -24,15 +24,15 @@ from ihcscore.results.folder import (
     ImageFolder,
     RunReport,
     check_digest,
-    context_of,
     failed_rows,
     file_sha256,
+    list_results,
     parameters_digest,
-    place_of,
     pooled_rows,
     read_run,
-    regions_of,
-    results_in,
+    result_context,
+    result_placement,
+    result_regions,
     with_classifier_sha256,
     write_run,
 )
@@ -40,7 +40,7 @@ from ihcscore.results.writers.geojson import write_geojson
 from ihcscore.results.writers.summary import write_summary
 from ihcscore.results.writers.tables import iter_cells, write_blocks, write_cells, write_scores
 from ihcscore.scoring.cell_types.model import OF_OTHER_NUCLEI
-from ihcscore.scoring.off_color import AND_SO_ON, NOT_TOLD, warning_of
+from ihcscore.scoring.off_color import AND_SO_ON, NOT_TOLD, off_color_warnings
 from ihcscore.scoring.regions import RegionSet
 from ihcscore.scoring.score_row import ScoreRow, failed_row
 from ihcscore.scoring.score_table import ScoreTable
@@ -85,7 +85,7 @@ def rescore_folder(
     old = read_run(measured)
     kept = {name: getattr(old, name) for name in (*INPUT_FIELDS, "only_regions")}
     new = (assay or old).replace(**kept, **changes)
-    found, damaged = results_in(measured)
+    found, damaged = list_results(measured)
     if not found:
         raise IhcscoreError(f"{measured} holds no results that can be read")
     failures = [failed_row(row.image, row.group, new, row.reason) for row in failed_rows(measured)]
@@ -113,7 +113,7 @@ def rescore_folder(
                 text = f"{', '.join(lost)} left out, not a score of the {'+'.join(by.compartment)}"
                 warnings.append(f"{result.folder.name}: {text}")
             warnings += [f"{result.folder.name}: {text}" for text in notes]
-        rows += failures + pooled_rows(results_in(out)[0], failures)
+        rows += failures + pooled_rows(list_results(out)[0], failures)
         write_scores(out / SCORES, rows)
         write_run(out, new, rescored_from=measured.name)  # last: without it, the folder can be written again
         return RunReport(tuple(rows), tuple(failed), warnings=tuple(warnings))
@@ -136,36 +136,36 @@ def _regions(result: ImageFolder, by: Assay, given: str | Path | None, users: Co
     path = regions_for(Path(result.summary["input"]["name"]), Path(given))
     if users[path] > 1:
         raise InputError(path, f"would be the regions of {users[path]} images: score those again with theirs")
-    return read_regions(path, (image["width"], image["height"]), image["mpp"], place_of(result).back)
+    return read_regions(path, (image["width"], image["height"]), image["mpp"], result_placement(result).back)
 
 
 def _rescore_one(
     result: ImageFolder, old: Assay, new: Assay, given: RegionFile | None, out: Path
 ) -> tuple[list[ScoreRow], tuple[str, ...]]:
     check_digest(result)
-    summary, before = result.summary, context_of(result)
-    regions = regions_of(result) if given is None else RegionSet(given.regions, summary["image"]["mpp"])
-    context = context_for(before, new, old)
+    summary, before = result.summary, result_context(result)
+    regions = result_regions(result) if given is None else RegionSet(given.regions, summary["image"]["mpp"])
+    context = rescoring_context(before, new, old)
     digest = TableDigest()
     scored = ScoreTable(new, regions, context, image=result.folder.name, group=result.row.group)
 
     def again() -> Iterator[pd.DataFrame]:
-        return (restained(cells, before, new, old) for cells in iter_cells(result.folder / CELLS))
+        return (restain_table(cells, before, new, old) for cells in iter_cells(result.folder / CELLS))
 
     def classed() -> Iterator[pd.DataFrame]:
-        for table in classed_tables(again, new, regions, context.plane):
+        for table in classify_tables(again, new, regions, context.plane):
             digest.update(table)
             scored.add(table)
             yield table
 
     write_cells(out / CELLS, classed())
     if (result.folder / GEOJSON).exists():
-        write_geojson(out / GEOJSON, iter_cells(out / CELLS), place_of(result))
+        write_geojson(out / GEOJSON, iter_cells(out / CELLS), result_placement(result))
     if len(regions):
         write_regions(out / REGIONS, regions.regions)
     rows = scored.rows(result.row.area_mm2)
     write_blocks(out / BLOCKS, scored.samplings)
-    told = [*warning_of(rows[0], new), *classifier_warnings(new, summary["segmenter"]["name"])]
+    told = [*off_color_warnings(rows[0], new), *classifier_warnings(new, summary["segmenter"]["name"])]
     anew = ("scores", "cells", "parameters", "assay", "regions_sha256")
     kept = {key: value for key, value in summary.items() if key not in anew}
     if len(regions):

@@ -27,30 +27,30 @@ from ihcscore.results.folder import (
     ImageFolder,
     RunReport,
     check_digest,
-    context_of,
     discard_parts,
     discard_result,
     failed_rows,
     file_sha256,
     foreign_files,
+    list_results,
     parameters_digest,
-    place_of,
     pooled_rows,
-    regions_of,
-    results_in,
+    result_context,
+    result_placement,
+    result_regions,
     run_parameters,
     with_classifier_sha256,
     write_run,
 )
 from ihcscore.results.writers.tables import write_scores
 from ihcscore.scoring.score_row import ScoreRow, failed_row
-from ihcscore.survey.context import SlideContext, Survey, look_at, settle_context
-from ihcscore.tiles.executors import Dask, Processes, Serial, Task, runner_for
-from ihcscore.tiles.measure_slide import Prepared, make_job, measure, prepare
+from ihcscore.survey.context import ColorSample, SlideContext, estimate_context, survey_slide
+from ihcscore.tiles.executors import DaskExecutor, ProcessExecutor, SerialExecutor, SlideTask, make_executor
+from ihcscore.tiles.measure_slide import MeasurementPlan, measure, open_job, plan_measurement
 from ihcscore.tiles.memory import give_back_memory
-from ihcscore.tiles.store import FolderParts, MemoryParts, Parts
+from ihcscore.tiles.store import FolderStore, MemoryStore, TileStore
 from ihcscore.version import __version__
-from ihcscore.workflows.loaded_image import Source, place_for
+from ihcscore.workflows.loaded_image import LoadedImage, image_placement
 from ihcscore.workflows.write_image import derived_files, write_derived, write_result
 
 MANY_BLOCKS = 4
@@ -137,8 +137,8 @@ def score_files(
     chosen, out = Options(**options), Path(out)
     if out.exists() and not out.is_dir():
         raise OutputError(f"cannot write results into {out}: it is a file, give a folder")
-    with runner_for(chosen.workers, chosen.scheduler, make_job) as runner, alone_in(out) as warnings:
-        run = _Run(out, assay, changes or {}, chosen, runner, progress or _in_silence)
+    with make_executor(chosen.workers, chosen.scheduler, open_job) as executor, alone_in(out) as warnings:
+        run = _Run(out, assay, changes or {}, chosen, executor, progress or _in_silence)
         run.warnings += warnings
         run.claim(inputs)
         for item in inputs:
@@ -146,14 +146,14 @@ def score_files(
                 run.fail(item, (refused or {})[item.name])
         run.warnings += _alike(item.group for item in inputs)
         groups = list(_by_group([item for item in inputs if item.name not in (refused or {})]))
-        apart = _apart(groups, runner)
+        apart = _apart(groups, executor)
         done = 0
         for k, members in enumerate(groups):
             if k not in apart:
                 run.score_group(members, done)
                 done += len(members)
-        if apart and isinstance(runner, Processes):
-            run.score_apart([groups[k] for k in sorted(apart)], runner, done)
+        if apart and isinstance(executor, ProcessExecutor):
+            run.score_apart([groups[k] for k in sorted(apart)], executor, done)
         rows = run.all_rows()
         write_scores(run.out / SCORES, rows)
     return RunReport(tuple(rows), tuple(run.failed), run.kept, tuple(run.warnings))
@@ -179,15 +179,15 @@ def _alike(groups: Iterable[str]) -> list[str]:
     ]
 
 
-def _apart(groups: Sequence[list[ImageInput]], runner: Serial | Processes | Dask) -> set[int]:
+def _apart(groups: Sequence[list[ImageInput]], executor: SerialExecutor | ProcessExecutor | DaskExecutor) -> set[int]:
     """Choose the groups whose images processes score each on its own: small files, if they can keep all busy.
 
     The blocks of anything larger are shared among the processes instead.
     """
-    if not isinstance(runner, Processes):
+    if not isinstance(executor, ProcessExecutor):
         return set()
     light = {k for k, members in enumerate(groups) if all(_is_light(item.path) for item in members)}
-    return light if sum(len(groups[k]) for k in light) >= runner.workers else set()
+    return light if sum(len(groups[k]) for k in light) >= executor.workers else set()
 
 
 def _is_light(path: Path) -> bool:
@@ -220,10 +220,10 @@ class _Run:
         assay: Assay,
         changes: Mapping[str, Any],
         options: Options,
-        runner: Serial | Processes | Dask,
+        executor: SerialExecutor | ProcessExecutor | DaskExecutor,
         progress: Progress,
     ) -> None:
-        self.out, self.options, self.runner, self.progress = out, options, runner, progress
+        self.out, self.options, self.executor, self.progress = out, options, executor, progress
         self.assay, self.changes = _with_sha256(assay), changes
         self.assays: dict[Path | None, Assay] = {None: self.assay}
         self.seen: dict[str, str] = {}
@@ -240,7 +240,7 @@ class _Run:
         by_name = {item.name: self.assay_of(item) for item in inputs}
         self.names, self.groups = set(by_name), {item.group for item in inputs if item.group}
         known = {parameters_digest(assay) for assay in self.assays.values()}
-        results, _ = results_in(self.out)
+        results, _ = list_results(self.out)
         for result in results:
             wanted = by_name.get(result.folder.name)
             allowed = known if wanted is None else {parameters_digest(wanted)}
@@ -295,7 +295,7 @@ class _Run:
         except IhcscoreError as error:
             self.fail(item, str(error))
 
-    def score_apart(self, groups: Sequence[list[ImageInput]], runner: Processes, before: int) -> None:
+    def score_apart(self, groups: Sequence[list[ImageInput]], executor: ProcessExecutor, before: int) -> None:
         """Score the images of groups in processes, one each at a time; what happened is noted in their order."""
         images: list[_Image] = []
         for members in groups:
@@ -306,7 +306,7 @@ class _Run:
                 self._fail_group(members, error)
         shared = _Shared(self.out, self.assay, self.changes, self.options, self.users, self.by_input)
         outcomes: dict[str, _Outcome] = {}
-        for image, outcome in runner.each(partial(_score_remote, shared), images):
+        for image, outcome in executor.each(partial(_score_remote, shared), images):
             outcomes[image.item.name] = outcome
             self.progress(image.item.name, before + len(outcomes))
         for image in images:
@@ -329,14 +329,14 @@ class _Run:
         """Settle the context of a group; None where each image has its own."""
         if not members[0].group:
             return None
-        surveys: list[Survey] = []
+        samples: list[ColorSample] = []
         for item in members:
             try:
                 with closing(self._open(item)) as slide:
-                    surveys.append(look_at(slide, self.assay_of(item)).survey.thinned(len(members)))
+                    samples.append(survey_slide(slide, self.assay_of(item)).sample.thinned(len(members)))
             except InputError:
                 continue  # reported when it is scored
-        return settle_context(surveys, self.assay_of(members[0])) if surveys else None
+        return estimate_context(samples, self.assay_of(members[0])) if samples else None
 
     def _open(self, item: ImageInput) -> Slide:
         return open_slide(item.path, item.mpp if item.mpp is not None else self.assay.mpp)
@@ -356,55 +356,55 @@ class _Run:
             self._refuse_second_name(item, source.sha256)
             self._measure(source, folder, shared, number)
 
-    def _source(self, item: ImageInput, slide: Slide) -> Source:
+    def _source(self, item: ImageInput, slide: Slide) -> LoadedImage:
         given = self._nuclei_for(item), self._regions_for(item)
-        return Source.of(item, slide, self.assay_of(item), *given, self.options.origin)
+        return LoadedImage.of(item, slide, self.assay_of(item), *given, self.options.origin)
 
-    def _measure(self, source: Source, folder: Path, shared: SlideContext | None, number: int) -> None:
+    def _measure(self, source: LoadedImage, folder: Path, shared: SlideContext | None, number: int) -> None:
         item, slide, assay = source.item, source.slide, source.assay
         within = source.regions.covered if assay.only_regions else None
         labels = None if source.nuclei is None else source.nuclei.labels
-        prepared = prepare(slide, assay, context=shared, nuclei=labels, within=within)
+        plan = plan_measurement(slide, assay, context=shared, nuclei=labels, within=within)
         if folder.is_dir() and self.options.overwrite:
             discard_parts(folder)
-        parts = self._parts(folder, source, prepared)
-        context = prepared.job.context
+        store = self._parts(folder, source, plan)
+        context = plan.job.context
         given = source.nuclei_path, source.place
-        task = Task(item.path.resolve(), slide.mpp, assay, context, *given) if slide.files else None
+        task = SlideTask(item.path.resolve(), slide.mpp, assay, context, *given) if slide.files else None
         measure(
-            prepared,
-            parts,
-            self.runner,
+            plan,
+            store,
+            self.executor,
             task,
             lambda done, all_: self.progress(item.name, number + 0.9 * done / max(all_, 1)),
         )
         give_back_memory()
-        if set(prepared.keys) - set(parts.done()):
+        if set(plan.keys) - set(store.done()):
             raise ResultMismatch(f"{item.name}: parts of it are gone: does another run write to {self.out.name}?")
         if folder.is_dir():
             discard_result(folder)
-        told = write_result(source, folder, prepared, parts, self._derived(slide))
+        told = write_result(source, folder, plan, store, self._derived(slide))
         self.warnings += [f"{item.name}: {text}" for text in told]
-        if isinstance(parts, FolderParts):
-            parts.remove()
+        if isinstance(store, FolderStore):
+            store.remove()
 
     def _derived(self, slide: Slide) -> list[str]:
         return derived_files(slide, self.options.cells_csv, self.options.geojson)
 
-    def _parts(self, folder: Path, source: Source, prepared: Prepared) -> Parts:
-        if len(prepared.keys) <= MANY_BLOCKS:
-            return MemoryParts()
+    def _parts(self, folder: Path, source: LoadedImage, plan: MeasurementPlan) -> TileStore:
+        if len(plan.keys) <= MANY_BLOCKS:
+            return MemoryStore()
         job = {
             "ihcscore": __version__,
             "input": source.sha256,
             "pixel size": source.slide.mpp,
             "parameters": parameters_digest(source.assay),
-            "background or stains": prepared.job.context.to_dict(),
+            "background or stains": plan.job.context.to_dict(),
             "nuclei": source.nuclei.sha256 if source.nuclei else None,
             "regions": source.regions_sha256 if source.assay.only_regions else None,
             "origin": None if source.place == HERE else asdict(source.place),
         }
-        return FolderParts(folder / PARTS, job)
+        return FolderStore(folder / PARTS, job)
 
     def _nuclei_for(self, item: ImageInput) -> Path | None:
         return None if item.nuclei is None else self._own(nuclei_for(item.path, item.nuclei), "nuclei")
@@ -441,7 +441,7 @@ class _Run:
         try:
             result = ImageFolder.read(folder)
             check_digest(result)
-            regions_of(result)
+            result_regions(result)
             changed = self._changed(item, result, shared)
         except DamagedResult:
             return False
@@ -467,15 +467,15 @@ class _Run:
         )
         with closing(self._open(item)) as slide:
             sha256, mpp = slide_sha256(slide), slide.mpp
-            place, _ = place_for(item.path, slide, self.options.origin)
+            place, _ = image_placement(item.path, slide, self.options.origin)
         differs = {
             "nuclei": given.get("nuclei", {}).get("sha256") != nuclei,
             "regions": given.get("regions", {}).get("sha256") != regions,
             "input file": given["sha256"] != sha256,
             "pixel size": result.summary["image"]["mpp"] != mpp,
-            "origin": place_of(result) != place,
+            "origin": result_placement(result) != place,
             "group": result.row.group != item.group,
-            "background or stains of its group": shared is not None and context_of(result).light != shared.light,
+            "background or stains of its group": shared is not None and result_context(result).light != shared.light,
         }
         return ", ".join(name for name, different in differs.items() if different)
 
@@ -489,7 +489,7 @@ class _Run:
 
     def all_rows(self) -> list[ScoreRow]:
         """Give the rows of every image in the folder, then of the groups."""
-        results, damaged = results_in(self.out)
+        results, damaged = list_results(self.out)
         self.warnings += [f"{text} (left out of {SCORES})" for text in damaged]
         failures = [*self.failed_before, *self.failures]
         if self.failed_before:
@@ -539,7 +539,7 @@ class _Outcome:
 
 def _score_remote(shared: _Shared, image: _Image) -> _Outcome:
     """Score an image in a worker process."""
-    run = _Run(shared.out, shared.assay, shared.changes, shared.options, Serial(), _in_silence)
+    run = _Run(shared.out, shared.assay, shared.changes, shared.options, SerialExecutor(), _in_silence)
     run.users, run.by_input = shared.users, shared.by_input
     run.score_one(image.item, image.context, 0)
     return _Outcome(run.failed, run.failures, run.warnings, run.kept, run.seen)

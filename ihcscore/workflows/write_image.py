@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from ihcscore.api import classed_tables, classifier_warnings
-from ihcscore.cells.quality import warnings_of
+from ihcscore.api import classifier_warnings, classify_tables
+from ihcscore.cells.quality import quality_warnings
 from ihcscore.io.regions import write_regions
 from ihcscore.io.slides.base import Slide
 from ihcscore.results.folder import BLOCKS, CELLS, CELLS_CSV, GEOJSON, OVERLAY, QUALITY, REGIONS, SUMMARY, file_sha256
@@ -16,13 +16,13 @@ from ihcscore.results.writers.overlay import DRAWN, write_overlay
 from ihcscore.results.writers.scoremap import MAPPED, write_score_map
 from ihcscore.results.writers.summary import write_summary
 from ihcscore.results.writers.tables import iter_cells, write_blocks, write_cells, write_cells_csv, write_quality
-from ihcscore.scoring.off_color import warning_of
+from ihcscore.scoring.off_color import off_color_warnings
 from ihcscore.scoring.score_table import ScoreTable
 from ihcscore.table.digest import TableDigest
 from ihcscore.table.schema import SCHEMA_VERSION
-from ihcscore.tiles.measure_slide import Prepared
-from ihcscore.tiles.store import MemoryParts, Parts
-from ihcscore.workflows.loaded_image import Source
+from ihcscore.tiles.measure_slide import MeasurementPlan
+from ihcscore.tiles.store import MemoryStore, TileStore
+from ihcscore.workflows.loaded_image import LoadedImage
 
 SHOWN = tuple(dict.fromkeys((*WRITTEN, *DRAWN, *MAPPED)))
 """Columns of the cell table that pictures and GeoJSON are made of."""
@@ -37,16 +37,18 @@ def derived_files(slide: Slide, cells_csv: bool, geojson: bool | None) -> list[s
     return [OVERLAY] + [GEOJSON] * wanted + [CELLS_CSV] * cells_csv
 
 
-def write_result(source: Source, folder: Path, prepared: Prepared, parts: Parts, derived: Sequence[str]) -> list[str]:
+def write_result(
+    source: LoadedImage, folder: Path, plan: MeasurementPlan, store: TileStore, derived: Sequence[str]
+) -> list[str]:
     """Write the result of a slide whose blocks are all measured; the summary comes last.
 
     Parameters
     ----------
-    source : Source
+    source : LoadedImage
     folder : Path
         Of the image's result.
-    prepared : Prepared
-    parts : Parts
+    plan : MeasurementPlan
+    store : TileStore
         Its blocks, all of them.
     derived : sequence of str
         What else to write of the cells, as of `derived_files`.
@@ -57,13 +59,13 @@ def write_result(source: Source, folder: Path, prepared: Prepared, parts: Parts,
         The summary's warnings.
     """
     assay, digest = source.assay, TableDigest()
-    context = prepared.job.context
+    context = plan.job.context
     scored = ScoreTable(assay, source.regions, context, image=source.item.name, group=source.item.group)
-    in_memory = isinstance(parts, MemoryParts)
+    in_memory = isinstance(store, MemoryStore)
     shown: list[pd.DataFrame] = []
 
     def classed() -> Iterator[pd.DataFrame]:
-        for table in classed_tables(partial(prepared.tables, parts), assay, source.regions, context.plane):
+        for table in classify_tables(partial(plan.tables, store), assay, source.regions, context.plane):
             digest.update(table)
             scored.add(table)
             if in_memory:
@@ -71,7 +73,7 @@ def write_result(source: Source, folder: Path, prepared: Prepared, parts: Parts,
             yield table
 
     write_cells(folder / CELLS, classed())
-    provenance, quality = prepared.provenance(), prepared.quality(parts)
+    provenance, quality = plan.provenance(), plan.quality(store)
     rows = scored.rows(None if assay.only_regions else provenance["tissue"]["tissue_mm2"])
     write_blocks(folder / BLOCKS, scored.samplings)
     write_quality(folder / QUALITY, quality)
@@ -80,15 +82,15 @@ def write_result(source: Source, folder: Path, prepared: Prepared, parts: Parts,
         write_regions(folder / REGIONS, source.regions.regions)
         provenance["regions_sha256"] = file_sha256(folder / REGIONS)
     write_derived(folder, source, derived, shown if in_memory else None)
-    noticed = [*context.warnings, *warnings_of(quality), *warning_of(rows[0], assay)]
-    noticed += classifier_warnings(assay, prepared.job.segmenter.name)
+    noticed = [*context.warnings, *quality_warnings(quality), *off_color_warnings(rows[0], assay)]
+    noticed += classifier_warnings(assay, plan.job.segmenter.name)
     summary = source.summary(rows, noticed, provenance)
     write_summary(folder / SUMMARY, summary)
     return list(summary["warnings"])
 
 
 def write_derived(
-    folder: Path, source: Source, names: Sequence[str], shown: Sequence[pd.DataFrame] | None = None
+    folder: Path, source: LoadedImage, names: Sequence[str], shown: Sequence[pd.DataFrame] | None = None
 ) -> None:
     """Write what is derived from the cell table; `shown`, its columns `SHOWN`, spares reading them again."""
 

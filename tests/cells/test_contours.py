@@ -7,7 +7,7 @@ from hypothesis.extra import numpy as hnp
 from scipy import ndimage as ndi
 
 from ihcscore.cells.contours import outlines, trace
-from ihcscore.cells.label_runs import Spans
+from ihcscore.cells.label_runs import LabelRuns
 
 LABELS = hnp.arrays(np.int32, st.tuples(st.integers(1, 8), st.integers(1, 8)), elements=st.integers(0, 3))
 
@@ -35,7 +35,7 @@ def test_areas_are_those_of_the_labels(labels):
 
 @given(LABELS)
 def test_sizes_are_those_of_the_polygons(labels):
-    shapes, spans = outlines(labels, 3), Spans.of(read_only(labels), 3)
+    shapes, spans = outlines(labels, 3), LabelRuns.of(read_only(labels), 3)
     traced = trace(spans)
     np.testing.assert_allclose(traced.area, np.nan_to_num(shapely.area(shapes)))
     np.testing.assert_allclose(traced.length, np.nan_to_num(shapely.length(shapes)))

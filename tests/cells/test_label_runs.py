@@ -6,14 +6,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from ihcscore.cells.label_runs import Spans
+from ihcscore.cells.label_runs import LabelRuns
 
 LABELS = hnp.arrays(np.int32, st.tuples(st.integers(1, 8), st.integers(1, 8)), elements=st.integers(0, 4))
 
 
 @given(LABELS)
 def test_sizes_are_those_of_the_pixels(labels):
-    spans = Spans.of(read_only(labels), 3)
+    spans = LabelRuns.of(read_only(labels), 3)
     for label in (1, 2, 3):
         rows, cols = np.nonzero(labels == label)
         assert spans.areas[label - 1] == len(rows)
@@ -29,12 +29,12 @@ def test_sizes_are_those_of_the_pixels(labels):
 
 @given(LABELS)
 def test_a_selection_has_the_spans_of_its_labels(labels):
-    spans = Spans.of(labels, 3)
+    spans = LabelRuns.of(labels, 3)
     some = spans.select(np.array([2, 0]))
     assert some.areas.tolist() == [spans.areas[2], spans.areas[0]]
     np.testing.assert_array_equal(some.boxes(), spans.boxes()[[2, 0]])
 
 
 def test_no_labels_no_spans():
-    spans = Spans.of(np.zeros((3, 4), np.int32), 0)
+    spans = LabelRuns.of(np.zeros((3, 4), np.int32), 0)
     assert len(spans.areas) == len(spans.hull_areas()) == len(spans.boxes()) == 0

@@ -6,7 +6,7 @@ from conftest import discs
 
 from ihcscore.cells.compartments import CYTOPLASM, EDGE, MEMBRANE, NUCLEUS, expand, partition
 from ihcscore.cells.contours import trace
-from ihcscore.cells.label_runs import Spans
+from ihcscore.cells.label_runs import LabelRuns
 from ihcscore.cells.measurement import CellPixels, measure_shapes, measure_stains
 from ihcscore.stains.density import optical_density
 from ihcscore.stains.unmix import unmix
@@ -30,7 +30,7 @@ def scene():
     cells = expand(nuclei, 4, 0.5)
     part = partition(nuclei, cells, 0.5, membrane_um=1, nucleus_edge_um=1, cytoplasm_edge_um=0.5)
     od = optical_density(rgb, 240, clip=False)
-    pixels = CellPixels(rgb, Spans.of(cells, len(places)), part)
+    pixels = CellPixels(rgb, LabelRuns.of(cells, len(places)), part)
     columns = measure_stains(pixels, sizes(nuclei, len(places)), (240, 240, 240), StainMatrix(), 0.5)
     return nuclei, cells, part, od, unmix(od), columns
 
@@ -101,7 +101,7 @@ def test_other_cells_and_what_lies_around_change_nothing(scene):
     rgb = np.rint(240 / 10**od).astype(np.uint8)
     chosen = np.array([2, 1])
     window = (slice(3, None), slice(5, 108))
-    spans = Spans.of(np.ascontiguousarray(cells[window]), 6).select(chosen)
+    spans = LabelRuns.of(np.ascontiguousarray(cells[window]), 6).select(chosen)
     pixels = CellPixels(rgb[window], spans, np.ascontiguousarray(part[window]))
     again = measure_stains(pixels, sizes(nuclei, 6)[chosen], (240, 240, 240), StainMatrix(), 0.5)
     assert all(np.array_equal(again[name], columns[name][chosen], equal_nan=True) for name in columns)
@@ -109,7 +109,7 @@ def test_other_cells_and_what_lies_around_change_nothing(scene):
 
 def test_a_missing_compartment_is_nan_with_area_zero():
     rgb, labels = np.full((4, 4, 3), 80, np.uint8), np.ones((4, 4), np.int32)
-    pixels = CellPixels(rgb, Spans.of(labels, 1), np.zeros((4, 4), np.uint8))
+    pixels = CellPixels(rgb, LabelRuns.of(labels, 1), np.zeros((4, 4), np.uint8))
     columns = measure_stains(pixels, sizes(labels, 1), 255, StainMatrix(), 0.5)
     assert columns["Cytoplasm: Area µm^2"][0] == 0
     assert np.isnan(columns["Cytoplasm: DAB OD mean"][0])
@@ -120,7 +120,7 @@ def test_a_missing_compartment_is_nan_with_area_zero():
 def test_shapes_of_an_ellipse():
     yy, xx = np.mgrid[:80, :100] + 0.5
     labels = ((((xx - 50) / 30) ** 2 + ((yy - 40) / 15) ** 2) < 1).astype(np.int32)
-    spans = Spans.of(labels, 1)
+    spans = LabelRuns.of(labels, 1)
     columns = measure_shapes(spans, trace(spans), 0.5)
     assert columns["Nucleus: Major axis µm"][0] == pytest.approx(30, rel=0.01)
     assert columns["Nucleus: Minor axis µm"][0] == pytest.approx(15, rel=0.01)
@@ -132,6 +132,6 @@ def test_shapes_of_an_ellipse():
 
 def test_no_cells_give_empty_columns():
     empty = np.zeros((5, 5), np.int32)
-    pixels = CellPixels(np.zeros((5, 5, 3), np.uint8), Spans.of(empty, 0), empty.astype(np.uint8))
+    pixels = CellPixels(np.zeros((5, 5, 3), np.uint8), LabelRuns.of(empty, 0), empty.astype(np.uint8))
     columns = measure_stains(pixels, sizes(empty, 0), 255, StainMatrix(), 0.5)
     assert all(len(values) == 0 for values in columns.values())

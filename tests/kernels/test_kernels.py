@@ -14,7 +14,7 @@ from hypothesis.extra import numpy as hnp
 
 from ihcscore import kernels
 from ihcscore.cells.contours import boxes_of, outlines, rings_of, trace
-from ihcscore.cells.label_runs import Spans
+from ihcscore.cells.label_runs import LabelRuns
 from ihcscore.cells.membrane.profiles import BEFORE, LONGEST, RAYS, SAMPLES, STEP_UM, read_profiles
 from ihcscore.cells.membrane.reader import settled
 from ihcscore.cells.segmentation.split import Stained, split
@@ -202,7 +202,7 @@ def test_rings_are_written_as_json_reads_them(rings):
 @given(hnp.arrays(np.int32, SHAPES, elements=st.integers(0, 3)))
 def test_outlines_are_read_as_they_were_written(labels):
     shapes = outlines(labels, 3)
-    wkb = trace(Spans.of(labels, 3)).wkb((3, -2), 0.5)
+    wkb = trace(LabelRuns.of(labels, 3)).wkb((3, -2), 0.5)
     there = np.flatnonzero(~wkb.isna())
     xy, size = rings_of(wkb[there])
     simple = [k for k in there if shapes[k].geom_type == "Polygon" and not shapes[k].interiors]
@@ -216,7 +216,7 @@ def test_outlines_are_read_as_they_were_written(labels):
 
 def test_what_is_no_label_harms_nothing():
     labels = np.array([[-5, 1, 1, 9], [2**31 - 1, 1, 0, -(2**31)]], np.int32)
-    assert Spans.of(labels, 1).areas.tolist() == [3]
+    assert LabelRuns.of(labels, 1).areas.tolist() == [3]
     number = np.array([0, 7], np.int32)
     kernels.run("renumber", labels.size, labels, len(number), number)
     assert labels.tolist() == [[0, 7, 7, 0], [0, 7, 0, 0]]

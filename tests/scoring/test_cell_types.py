@@ -9,7 +9,7 @@ import pytest
 import shapely
 
 from ihcscore.errors import IhcscoreError, InputError
-from ihcscore.geometry import Place
+from ihcscore.geometry import Placement
 from ihcscore.io.regions import Region
 from ihcscore.scoring.cell_types.features import FEATURES, MEASURED, features_of
 from ihcscore.scoring.cell_types.model import CellClassifier, epithelium_rule, read_classifier
@@ -169,7 +169,7 @@ def test_labels_are_points_or_regions(tmp_path):
 
 def test_labels_on_a_tile_lie_where_its_geojson_does(tmp_path):
     cells, tumor = cells_of()
-    place = Place(1000, 400, 2)
+    place = Placement(1000, 400, 2)
     kinds = np.where(tumor, "Tumor", "Stroma")
     at = place(cells[["x_px", "y_px"]].to_numpy()).tolist()
     path = tmp_path / "labels.geojson"

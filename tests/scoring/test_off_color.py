@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from ihcscore import load_assay, score_cells
-from ihcscore.scoring.off_color import off_color, off_plane, warning_of
+from ihcscore.scoring.off_color import off_color, off_color_warnings, off_plane
 from ihcscore.scoring.score_row import ScoreRow
 from ihcscore.stains.plane import find_plane
 from ihcscore.stains.unmix import mix
@@ -102,10 +102,10 @@ def test_a_warning_names_its_share():
     def row(cells, negative, off):
         return ScoreRow("a", "", "image", "", "all", "nucleus", cells=cells, negative=negative, off_color=off)
 
-    assert warning_of(row(150, 50, 4), ASSAY) == warning_of(row(150, 50, None), ASSAY) == []
-    assert warning_of(row(150, 50, 5), ASSAY)[0].startswith("5 of 100 stained cells are off-colour")
+    assert off_color_warnings(row(150, 50, 4), ASSAY) == off_color_warnings(row(150, 50, None), ASSAY) == []
+    assert off_color_warnings(row(150, 50, 5), ASSAY)[0].startswith("5 of 100 stained cells are off-colour")
     left_out = ASSAY.replace(exclude_off_color=True)
-    assert warning_of(row(150, 50, 6), left_out)[0].startswith("6 of 106 stained")
+    assert off_color_warnings(row(150, 50, 6), left_out)[0].startswith("6 of 106 stained")
 
 
 def test_a_cell_is_told_alike_alone_and_among_others():

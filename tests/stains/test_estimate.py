@@ -9,7 +9,7 @@ from ihcscore.phantom import load_parameters, render
 from ihcscore.stains.background import find_glass
 from ihcscore.stains.estimate import KNOWN, estimate_stains
 from ihcscore.stains.vectors import StainMatrix, angle_deg, unit
-from ihcscore.survey.context import settle_context, survey
+from ihcscore.survey.context import estimate_context, sample_colors
 
 
 def stained(first, second, share_first=0.5, share_second=0.5, white=240, noise=2.0):
@@ -43,9 +43,9 @@ def test_an_estimate_from_little_hematoxylin_is_doubtful():
     assert not enough.doubt
     assert not estimate_stains(np.full((1, 9000, 3), 238, np.uint8), 240).doubt
     assay = Assay(name="a", stains="estimate", background=(240.0, 240.0, 240.0))
-    assert little.doubt in settle_context([survey(stained(H, D, share_first=0.03), assay)], assay).warnings
+    assert little.doubt in estimate_context([sample_colors(stained(H, D, share_first=0.03), assay)], assay).warnings
     given = assay.replace(stains="default")
-    assert not settle_context([survey(stained(H, D, share_first=0.03), given)], given).warnings
+    assert not estimate_context([sample_colors(stained(H, D, share_first=0.03), given)], given).warnings
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from ihcscore.phantom import load_parameters, render
-from ihcscore.stains.texture import PLACE_PX, TEXTURE, describe
+from ihcscore.stains.texture import PATCH_PX, TEXTURE, describe
 from ihcscore.stains.vectors import StainMatrix
 
 WHITE = (255.0, 255.0, 255.0)
@@ -18,8 +18,8 @@ def phantom():
 
 def places_of(rgb):
     height, width = rgb.shape[:2]
-    rows, columns = range(0, height - PLACE_PX + 1, PLACE_PX), range(0, width - PLACE_PX + 1, PLACE_PX)
-    return [rgb[y : y + PLACE_PX, x : x + PLACE_PX] for y in rows for x in columns]
+    rows, columns = range(0, height - PATCH_PX + 1, PATCH_PX), range(0, width - PATCH_PX + 1, PATCH_PX)
+    return [rgb[y : y + PATCH_PX, x : x + PATCH_PX] for y in rows for x in columns]
 
 
 def texture(places, background, stains):
@@ -46,11 +46,11 @@ def test_density_is_that_of_dab():
     stains = StainMatrix()
     for od in (0.3, 1.0):
         light = 255 * 10 ** (-od * np.array(stains.dab))
-        found = texture([np.tile(np.rint(light).astype(np.uint8), (PLACE_PX, PLACE_PX, 1))], WHITE, stains)
+        found = texture([np.tile(np.rint(light).astype(np.uint8), (PATCH_PX, PATCH_PX, 1))], WHITE, stains)
         assert np.exp(found["dab p50"]) == pytest.approx(od + 0.005, abs=0.02)
         assert np.exp(found["line p99"]) == pytest.approx(0.005, abs=0.001)
 
 
-@pytest.mark.parametrize("shape", [(1, 1), (20, 50), (PLACE_PX, PLACE_PX)])
+@pytest.mark.parametrize("shape", [(1, 1), (20, 50), (PATCH_PX, PATCH_PX)])
 def test_small_places_and_glass_have_one_too(shape):
     assert np.isfinite(describe([np.full((*shape, 3), 255, np.uint8)], WHITE, StainMatrix())).all()

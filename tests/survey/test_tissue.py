@@ -9,7 +9,7 @@ from conftest import light
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ihcscore.cells.quality import JUDGED, judge, measure_quality, warnings_of
+from ihcscore.cells.quality import JUDGED, judge, measure_quality, quality_warnings
 from ihcscore.cells.tissue_folds import fold_share
 from ihcscore.io.slides.flat import ArraySlide
 from ihcscore.phantom import load_parameters, render
@@ -152,10 +152,10 @@ def test_a_slide_warns_of_what_holds_on_a_fifth_of_its_tissue():
         judge((0, k), measure_quality(rgb, GLASS_LIGHT, StainMatrix(), 0.5, cells(od)), EVERYWHERE, area)
         for k, od, area in ((0, 0.4, 100.0), (1, 0.05, 100.0), (2, 0.05, 1.0))
     )
-    assert warnings_of([good] * 9 + [bad]) == []
-    assert warnings_of([good] * 4 + [bad]) == ["weak counterstain: blocks with 20% of the tissue (quality.csv)"]
-    assert warnings_of([]) == []
-    assert warnings_of([good, sliver]) == []  # by its tissue, not as a block
+    assert quality_warnings([good] * 9 + [bad]) == []
+    assert quality_warnings([good] * 4 + [bad]) == ["weak counterstain: blocks with 20% of the tissue (quality.csv)"]
+    assert quality_warnings([]) == []
+    assert quality_warnings([good, sliver]) == []  # by its tissue, not as a block
 
 
 @pytest.mark.parametrize("seed", [4, 7])

@@ -34,6 +34,6 @@ def test_blocks_come_in_rows_and_by_position():
     grid = Grid(100, 150, 5, 64)
     assert [(b.row, b.col) for b in grid] == [(0, 0), (0, 1), (0, 2), (1, 0), (1, 1), (1, 2)]
     assert len(grid) == 6
-    assert grid.block(1, 2).core == (64, 128, 100, 150)
+    assert grid.tile(1, 2).core == (64, 128, 100, 150)
     with pytest.raises(IndexError, match="outside the grid"):
-        grid.block(2, 0)
+        grid.tile(2, 0)

@@ -11,18 +11,18 @@ from ihcscore.cells.segmentation.registry import load_segmenter
 from ihcscore.errors import DamagedResult, ResultMismatch
 from ihcscore.table.digest import TableDigest, digest
 from ihcscore.tiles.stitching import empty_table
-from ihcscore.tiles.store import FolderParts, Part
+from ihcscore.tiles.store import FolderStore, MeasuredTile
 
 ROWS = {"x": np.array([1.5, np.nan]), "flag": np.array([True, False]), "wkb": np.array([b"\x00a", b""], object)}
 JOB = {"input": "abc", "parameters": [1, 2]}
 
 
 def test_parts_come_back_as_they_were(tmp_path):
-    parts = FolderParts(tmp_path / "p", JOB)
-    parts.put((3, 11), Part(ROWS, {"focus": 0.5}))
-    parts.put((0, 2), Part(ROWS, {}))
+    store = FolderStore(tmp_path / "p", JOB)
+    store.put((3, 11), MeasuredTile(ROWS, {"focus": 0.5}))
+    store.put((0, 2), MeasuredTile(ROWS, {}))
     (tmp_path / "p" / ".00001_00001.arrow.77.part").write_bytes(b"cut off by a kill")
-    again = FolderParts(tmp_path / "p", JOB)
+    again = FolderStore(tmp_path / "p", JOB)
     assert again.done() == [(0, 2), (3, 11)]
     found = again.get((3, 11))
     assert found.quality == {"focus": 0.5}
@@ -35,18 +35,18 @@ def test_parts_come_back_as_they_were(tmp_path):
 
 
 def test_parts_of_another_job_are_refused_and_what_differs_is_named(tmp_path):
-    FolderParts(tmp_path / "p", JOB)
+    FolderStore(tmp_path / "p", JOB)
     with pytest.raises(ResultMismatch, match="other parameters is there"):
-        FolderParts(tmp_path / "p", {**JOB, "parameters": [1, 3]})
+        FolderStore(tmp_path / "p", {**JOB, "parameters": [1, 3]})
 
 
 def test_a_damaged_part_is_named(tmp_path):
-    parts = FolderParts(tmp_path / "p", JOB)
-    parts.put((0, 0), Part(ROWS, {}))
+    store = FolderStore(tmp_path / "p", JOB)
+    store.put((0, 0), MeasuredTile(ROWS, {}))
     path = tmp_path / "p" / "00000_00000.arrow"
     path.write_bytes(path.read_bytes()[:100])
     with pytest.raises(DamagedResult, match="remove it and run"):
-        parts.get((0, 0))
+        store.get((0, 0))
 
 
 def test_the_digest_of_a_table_is_that_of_its_stream_and_sees_every_value():

@@ -15,12 +15,12 @@ from ihcscore.geometry import frame_for
 from ihcscore.io.resampling import WorkingImage
 from ihcscore.io.slides.flat import ArraySlide
 from ihcscore.phantom import load_parameters, render
-from ihcscore.survey.context import look_at, look_closely_at, settle_context
+from ihcscore.survey.context import complete_context, estimate_context, survey_slide
 from ihcscore.survey.tissue import TISSUE, TissueMap
 from ihcscore.table.schema import COLUMNS
-from ihcscore.tiles.stitching import cell_ids, settle
-from ihcscore.tiles.store import MemoryParts, Part
-from ihcscore.tiles.tile import Job, measure_block
+from ihcscore.tiles.stitching import cell_ids, stitch
+from ihcscore.tiles.store import MeasuredTile, MemoryStore
+from ihcscore.tiles.tile import TileJob, measure_rows
 
 ASSAY = load_assay("generic-nuclear")
 BLOCK_COLUMNS = ["block_row", "block_col"]
@@ -33,24 +33,24 @@ def tissue():
 
 
 def settled(rgb, mpp):
-    survey = look_at(ArraySlide(rgb, mpp), ASSAY).survey
-    return look_closely_at(survey, settle_context([survey], ASSAY))
+    survey = survey_slide(ArraySlide(rgb, mpp), ASSAY).sample
+    return complete_context(survey, estimate_context([survey], ASSAY))
 
 
 def job_for(rgb, core_px, segmenter=None, context=None):
     context = context or settled(rgb, 0.5)
     image = WorkingImage(ArraySlide(rgb, 0.5), frame_for(rgb.shape[1], rgb.shape[0], mpp=0.5))
-    job = Job.of(image, context, segmenter or load_segmenter("watershed"), ASSAY)
+    job = TileJob.of(image, context, segmenter or load_segmenter("watershed"), ASSAY)
     return dataclasses.replace(job, core_px=core_px)
 
 
 def cells_of(job, order=None):
     blocks = list(job.grid)
-    parts = MemoryParts()
+    store = MemoryStore()
     for k in order or range(len(blocks)):
-        parts.put((blocks[k].row, blocks[k].col), Part(measure_block(job, blocks[k]), {}))
+        store.put((blocks[k].row, blocks[k].col), MeasuredTile(measure_rows(job, blocks[k]), {}))
     everywhere = TissueMap(np.full((1, 1), TISSUE, np.uint8), 8.0)
-    return pd.concat(settle(parts, everywhere), ignore_index=True)
+    return pd.concat(stitch(store, everywhere), ignore_index=True)
 
 
 def plain(cells):
@@ -176,7 +176,7 @@ def test_cells_that_would_grow_too_far_are_refused():
     image = WorkingImage(ArraySlide(rgb, 0.25), frame_for(40, 40, mpp=0.25, working_mpp=0.25))
     context = settled(rgb, 0.25)
     with pytest.raises(AssayError, match=r"expansion_um: at most 27.5 at 0.25 um/px, found 40"):
-        Job.of(image, context, load_segmenter("watershed"), ASSAY.replace(expansion_um=40.0))
+        TileJob.of(image, context, load_segmenter("watershed"), ASSAY.replace(expansion_um=40.0))
 
 
 def test_table_has_the_columns_of_the_schema(tissue):

@@ -10,7 +10,7 @@ import onnxruntime
 import pytest
 import torch
 
-from ihcscore.cells.segmentation.base import BlockPixels
+from ihcscore.cells.segmentation.base import TilePixels
 from ihcscore.cells.segmentation.network import Network
 from ihcscore.phantom import load_parameters, render
 from ihcscore.train import network, tiles
@@ -66,7 +66,7 @@ def test_a_short_training_finds_nuclei(trained):
     overlap = []
     for seed in range(900, 904):
         phantom = render(load_parameters("nuclear"), seed)
-        block = BlockPixels(phantom.rgb, phantom.stains, phantom.background, 0.5)
+        block = TilePixels(phantom.rgb, phantom.stains, phantom.background, 0.5)
         found = segmenter.segment(block) > 0
         truth = phantom.nuclei > 0
         overlap.append(2 * (found & truth).sum() / (found.sum() + truth.sum()))

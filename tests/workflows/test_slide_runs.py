@@ -25,8 +25,8 @@ from ihcscore.phantom import load_parameters, render
 from ihcscore.results.writers.summary import read_summary
 from ihcscore.results.writers.tables import read_cells
 from ihcscore.tiles import store
-from ihcscore.tiles.executors import Processes, Serial, runner_for
-from ihcscore.tiles.tile import measure_part
+from ihcscore.tiles.executors import ProcessExecutor, SerialExecutor, make_executor
+from ihcscore.tiles.tile import measure_tile
 from ihcscore.workflows.replay import replay
 from ihcscore.workflows.rescore_folder import rescore_folder
 from ihcscore.workflows.score_folder import score_files
@@ -269,9 +269,9 @@ class Dying:
 
 
 def dying_job(task):
-    from ihcscore.tiles.measure_slide import make_job
+    from ihcscore.tiles.measure_slide import open_job
 
-    return Dying(make_job(task[0]), task[1])
+    return Dying(open_job(task[0]), task[1])
 
 
 def always_dying(task):
@@ -279,42 +279,42 @@ def always_dying(task):
 
 
 @pytest.fixture(scope="module")
-def prepared(slide):
+def plan(slide):
     from ihcscore.io.slides.opening import open_slide
-    from ihcscore.tiles.executors import Task
-    from ihcscore.tiles.measure_slide import prepare
+    from ihcscore.tiles.executors import SlideTask
+    from ihcscore.tiles.measure_slide import plan_measurement
 
     opened = open_slide(slide)
-    ready = prepare(opened, ASSAY)
-    return ready, Task(slide, opened.mpp, ASSAY, ready.job.context)
+    ready = plan_measurement(opened, ASSAY)
+    return ready, SlideTask(slide, opened.mpp, ASSAY, ready.job.context)
 
 
-def test_a_worker_that_dies_is_replaced(prepared, tmp_path):
-    ready, task = prepared
-    with Processes(2, dying_job) as runner:
+def test_a_worker_that_dies_is_replaced(plan, tmp_path):
+    ready, task = plan
+    with ProcessExecutor(2, dying_job) as runner:
         found = dict(runner.run(ready.job, (task, tmp_path / "mark"), ready.keys[:3]))
     assert sorted(found) == [*ready.keys[:3]]
     key = ready.keys[0]
-    expected = measure_part(ready.job, ready.job.grid.block(*key)).rows
+    expected = measure_tile(ready.job, ready.job.grid.tile(*key)).rows
     assert all((found[key].rows[name] == expected[name]).all() for name in ("x_px", "nucleus_wkb"))
 
 
-def test_workers_that_always_die_are_an_error(prepared):
-    ready, task = prepared
-    with Processes(2, always_dying) as runner, pytest.raises(IhcscoreError, match="fewer --workers"):
+def test_workers_that_always_die_are_an_error(plan):
+    ready, task = plan
+    with ProcessExecutor(2, always_dying) as runner, pytest.raises(IhcscoreError, match="fewer --workers"):
         list(runner.run(ready.job, task, ready.keys[:2]))
 
 
 def test_runners_by_options():
-    assert isinstance(runner_for(1, None, always_dying), Serial)
+    assert isinstance(make_executor(1, None, always_dying), SerialExecutor)
     with pytest.raises(ValueError, match="at least 1"):
-        runner_for(0, None, always_dying)
+        make_executor(0, None, always_dying)
 
 
 def test_a_scheduler_that_is_not_there_is_one_line():
     pytest.importorskip("distributed")
     with pytest.raises(IhcscoreError, match="no Dask scheduler at"):
-        runner_for(1, "nonsense://127.0.0.1:1", always_dying)
+        make_executor(1, "nonsense://127.0.0.1:1", always_dying)
 
 
 @pytest.mark.parametrize("background", ["auto", (255.0, 255.0, 255.0)])

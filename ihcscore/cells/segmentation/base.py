@@ -14,7 +14,7 @@ PixelMaps: TypeAlias = NDArray[np.uint8]
 
 
 @dataclass(frozen=True)
-class BlockPixels:
+class TilePixels:
     """The pixels of one block with its halo, at the working pixel size.
 
     Parameters
@@ -66,12 +66,12 @@ class Segmenter(Protocol):
     @property
     def influence_um(self) -> float: ...  # noqa: D102
 
-    def segment(self, block: BlockPixels) -> NDArray[np.int32]:
+    def segment(self, block: TilePixels) -> NDArray[np.int32]:
         """Label the nuclei of a block.
 
         Parameters
         ----------
-        block : BlockPixels
+        block : TilePixels
             Not modified.
 
         Returns
@@ -116,7 +116,7 @@ class MapSegmenter(Segmenter, Protocol):
         """
         ...
 
-    def nuclei(self, maps: PixelMaps, block: BlockPixels) -> NDArray[np.int32]:
+    def nuclei(self, maps: PixelMaps, block: TilePixels) -> NDArray[np.int32]:
         """Label the nuclei that the maps of a block's pixels show; the rest is as in `segment`.
 
         A pixel of either farther than `influence_um` from a nucleus does not change it.

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from ihcscore.cells.segmentation.base import BlockPixels
+from ihcscore.cells.segmentation.base import TilePixels
 from ihcscore.geometry import Frame
 from ihcscore.io.nuclei import longest_px, why_no_nuclei
 
@@ -70,7 +70,7 @@ class GivenNuclei:
         object.__setattr__(self, "mpp", self.frame.working_mpp)
         object.__setattr__(self, "largest_object_um", longest_px(sampled) * self.frame.working_mpp)
 
-    def segment(self, block: BlockPixels) -> NDArray[np.int32]:
+    def segment(self, block: TilePixels) -> NDArray[np.int32]:
         """Give the labels of a block, renumbered 1..n."""
         row, col = block.origin
         height, width = block.rgb.shape[:2]

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ihcscore.cells.onnx_session import open_session, run_and_release
-from ihcscore.cells.segmentation.base import BlockPixels, PixelMaps, check_ranges
+from ihcscore.cells.segmentation.base import PixelMaps, TilePixels, check_ranges
 from ihcscore.cells.segmentation.shapes import Sizes, diagonals, nuclei_of
 from ihcscore.cells.segmentation.signal import disc
 from ihcscore.cells.segmentation.split import Stained, split
@@ -105,7 +105,7 @@ class Network:
     Examples
     --------
     >>> from ihcscore.stains.vectors import StainMatrix
-    >>> blank = BlockPixels(np.full((9, 9, 3), 240, np.uint8), StainMatrix(), np.full(3, 240.0), 0.5)
+    >>> blank = TilePixels(np.full((9, 9, 3), 240, np.uint8), StainMatrix(), np.full(3, 240.0), 0.5)
     >>> Network().segment(blank).max()
     np.int32(0)
     """
@@ -159,12 +159,12 @@ class Network:
         (out,) = run_and_release(_session(self.weights, self.weights_sha256), {"light": padded[None]})
         return np.ascontiguousarray(np.asarray(out, np.uint8)[0, :rows, :columns])
 
-    def segment(self, block: BlockPixels) -> NDArray[np.int32]:
+    def segment(self, block: TilePixels) -> NDArray[np.int32]:
         """Label the nuclei of a block.
 
         Parameters
         ----------
-        block : BlockPixels
+        block : TilePixels
             Its `rgb` and `background`; beyond it, the light is mirrored. Not modified.
 
         Returns
@@ -187,7 +187,7 @@ class Network:
         rgb = np.asarray(cv2.copyMakeBorder(block.rgb, margin, margin, margin, margin, cv2.BORDER_REFLECT), np.uint8)
         return self.nuclei(self.maps(rgb, block.background)[margin:-margin, margin:-margin], block)
 
-    def nuclei(self, maps: PixelMaps, block: BlockPixels) -> NDArray[np.int32]:
+    def nuclei(self, maps: PixelMaps, block: TilePixels) -> NDArray[np.int32]:
         """Label the nuclei that the maps of a block's pixels show; see `segment`."""
         height = self._smooth(np.ascontiguousarray(maps[..., HEIGHT]))
         dab = self._smooth(dab_levels(block.rgb, block.background, block.stains))

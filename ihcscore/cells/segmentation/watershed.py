@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from ihcscore.cells.segmentation.base import BlockPixels, check_ranges
+from ihcscore.cells.segmentation.base import TilePixels, check_ranges
 from ihcscore.cells.segmentation.shapes import Sizes, diagonals, fill_gaps, nuclei_of
 from ihcscore.cells.segmentation.signal import STEP_OD, WIDEST_MEAN, Plane, blobs, contrast, disc, levels_of, quantise
 from ihcscore.cells.segmentation.split import split
@@ -109,7 +109,7 @@ class Watershed:
     >>> from ihcscore.stains.vectors import StainMatrix
     >>> rgb = np.full((40, 40, 3), 255, np.uint8)
     >>> rgb[10:24, 12:28] = (163, 157, 209)
-    >>> Watershed().segment(BlockPixels(rgb, StainMatrix(), np.full(3, 255.0), 0.5)).max()
+    >>> Watershed().segment(TilePixels(rgb, StainMatrix(), np.full(3, 255.0), 0.5)).max()
     np.int32(1)
     """
 
@@ -144,12 +144,12 @@ class Watershed:
         if wide:
             raise ValueError(f"{', '.join(wide)}: at most {WIDEST_MEAN} pixels of {self.mpp:g} um")
 
-    def segment(self, block: BlockPixels) -> NDArray[np.int32]:
+    def segment(self, block: TilePixels) -> NDArray[np.int32]:
         """Label the nuclei of a block.
 
         Parameters
         ----------
-        block : BlockPixels
+        block : TilePixels
             Not modified.
 
         Returns
@@ -176,7 +176,7 @@ class Watershed:
     def _px(self, um: float) -> int:
         return round(um / self.mpp)
 
-    def _rise(self, block: BlockPixels) -> Plane:
+    def _rise(self, block: TilePixels) -> Plane:
         """How far hematoxylin and nuclear DAB rise above their surroundings, in steps of optical density."""
         caps = (self.signal_cap_od, self.dab_cap_od)
         hematoxylin, dab = quantise(block.rgb, block.background, block.stains, caps)

@@ -9,7 +9,7 @@ import pandas as pd
 import shapely
 
 from ihcscore.cells.contours import rings_of
-from ihcscore.geometry import HERE, Place
+from ihcscore.geometry import HERE, Placement
 from ihcscore.io.atomic import atomic_path
 from ihcscore.results.writers.colors import CLASS_COLORS
 from ihcscore.results.writers.rings import DECIMALS_PX, ring_texts
@@ -44,7 +44,7 @@ WRITTEN = (
 CHUNK = 5000
 
 
-def write_geojson(path: Path, tables: Iterable[pd.DataFrame], place: Place = HERE) -> None:
+def write_geojson(path: Path, tables: Iterable[pd.DataFrame], place: Placement = HERE) -> None:
     """Write classed cells for QuPath: cell and nucleus outline, class, flag, measurements.
 
     Parameters
@@ -53,7 +53,7 @@ def write_geojson(path: Path, tables: Iterable[pd.DataFrame], place: Place = HER
         Replaced if it exists.
     tables : iterable of DataFrame
         Cell table with classes, in pieces of any size; a few thousand cells are in memory at a time.
-    place : Place
+    place : Placement
         Where the image lies in the frame that is written.
 
     Raises
@@ -79,7 +79,7 @@ def write_geojson(path: Path, tables: Iterable[pd.DataFrame], place: Place = HER
         file.write(b"\n]}\n")
 
 
-def _features(cells: pd.DataFrame, place: Place) -> list[str]:
+def _features(cells: pd.DataFrame, place: Placement) -> list[str]:
     kinds = cells[CELL_TYPE_COLUMN].tolist() if CELL_TYPE_COLUMN in cells.columns else [""] * len(cells)
     styles = {
         (kind, name): json.dumps({"name": f"{kind}: {name}" if kind else name, "color": color}, separators=(",", ":"))
@@ -101,7 +101,7 @@ def _features(cells: pd.DataFrame, place: Place) -> list[str]:
     ]
 
 
-def _geometries(wkb: pd.Series, place: Place) -> list[str]:
+def _geometries(wkb: pd.Series, place: Placement) -> list[str]:
     xy, size = rings_of(wkb)
     one_ring = size > 0
     texts = np.empty(len(wkb), object)

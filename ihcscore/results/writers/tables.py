@@ -12,7 +12,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from ihcscore.cells.quality import MEASURES, BlockQuality
+from ihcscore.cells.quality import MEASURES, TileQuality
 from ihcscore.errors import DamagedResult
 from ihcscore.formulas.tallies import TALLIES
 from ihcscore.io.atomic import atomic_path, write_bytes
@@ -172,7 +172,7 @@ def write_cells_csv(path: Path, tables: Iterable[pd.DataFrame]) -> None:
             plain.to_csv(file, index=False, header=number == 0, float_format="%.6g", lineterminator="\r\n")
 
 
-def write_quality(path: Path, blocks: Iterable[BlockQuality]) -> None:
+def write_quality(path: Path, blocks: Iterable[TileQuality]) -> None:
     """Write the quality of each block as CSV.
 
     Raises

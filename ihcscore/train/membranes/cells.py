@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ihcscore.cells.membrane.profiles import BEFORE, RAYS, STEP_UM, Profiles, read_profiles
-from ihcscore.cells.segmentation.base import BlockPixels
+from ihcscore.cells.segmentation.base import TilePixels
 from ihcscore.cells.segmentation.given import sample_labels
 from ihcscore.cells.segmentation.network import Network
 from ihcscore.geometry import frame_for
@@ -21,7 +21,7 @@ from ihcscore.phantom import Phantom, render
 from ihcscore.phantom.labels import centroids_px
 from ihcscore.phantom.optics import shifted
 from ihcscore.stains.levels import both_levels
-from ihcscore.stains.texture import PLACE_PX, Place, look_closely, summary
+from ihcscore.stains.texture import PATCH_PX, Patch, look_closely, summary
 from ihcscore.stains.unmix import unmix_light
 from ihcscore.stains.vectors import StainMatrix
 from ihcscore.train.membranes.tile_parameters import tile_parameters
@@ -90,10 +90,10 @@ def training_cells(seed: int, numbers: Sequence[int]) -> Cells:
     return _joined(found)
 
 
-def _textures(rng: np.random.Generator, own: list[Place], clean: list[list[Place]]) -> list[tuple[float, ...]]:
+def _textures(rng: np.random.Generator, own: list[Patch], clean: list[list[Patch]]) -> list[tuple[float, ...]]:
     """Describe a tile as a whole, in parts, and among unstained tissue: slides are more varied than tiles."""
 
-    def some(places: list[Place], share: float, least: int) -> list[Place]:
+    def some(places: list[Patch], share: float, least: int) -> list[Patch]:
         number = min(len(places), max(least, int(share * len(places))))
         return [places[k] for k in rng.choice(len(places), number, replace=False)]
 
@@ -104,11 +104,11 @@ def _textures(rng: np.random.Generator, own: list[Place], clean: list[list[Place
     return [summary(places) for places in (own, *parts, *mixed)]
 
 
-def _densest(places: list[Place]) -> float:
+def _densest(places: list[Patch]) -> float:
     return float(np.percentile(np.concatenate([place["density"] for place in places]), 99.5))
 
 
-def _tile(seed: int, number: int) -> tuple[Cells, list[Place]]:
+def _tile(seed: int, number: int) -> tuple[Cells, list[Patch]]:
     """Render a tile and look at its places; the cells' textures are still missing."""
     rng = np.random.default_rng([seed, number])
     phantom = render(tile_parameters(rng), int(rng.integers(2**62)))
@@ -128,7 +128,7 @@ def _tile(seed: int, number: int) -> tuple[Cells, list[Place]]:
     if rng.random() < TRUE_NUCLEI_SHARE:
         nuclei = np.asarray(sample_labels(phantom.nuclei, frame), np.int32)
     else:
-        nuclei = Network().segment(BlockPixels(rgb, matrix, background, frame.working_mpp))
+        nuclei = Network().segment(TilePixels(rgb, matrix, background, frame.working_mpp))
     xy = np.column_stack(centroids_px(nuclei)) if nuclei.any() else np.zeros((0, 2))
     levels = both_levels(rgb, background, matrix)
     profiles = read_profiles(levels, nuclei, xy, range(len(xy)), frame.working_mpp)
@@ -139,8 +139,8 @@ def _tile(seed: int, number: int) -> tuple[Cells, list[Place]]:
 def _tissue(rgb: NDArray[np.uint8], stains: NDArray[np.float32]) -> list[NDArray[np.uint8]]:
     """Cut a tile into places, and leave out those that are glass."""
     stained = np.maximum(stains[..., :2], 0).sum(axis=2) > TISSUE_OD
-    rows, columns = (range(0, length - PLACE_PX + 1, PLACE_PX) for length in rgb.shape[:2])
-    boxes = [(slice(y, y + PLACE_PX), slice(x, x + PLACE_PX)) for y in rows for x in columns]
+    rows, columns = (range(0, length - PATCH_PX + 1, PATCH_PX) for length in rgb.shape[:2])
+    boxes = [(slice(y, y + PATCH_PX), slice(x, x + PATCH_PX)) for y in rows for x in columns]
     kept = [box for box in boxes if stained[box].mean() > TISSUE_SHARE]
     return [rgb[box] for box in kept or boxes]
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import shapely
 
 from ihcscore.errors import InputError
-from ihcscore.geometry import HERE, Place
+from ihcscore.geometry import HERE, Placement
 from ihcscore.io.atomic import write_bytes
 from ihcscore.io.regions import Region
 from ihcscore.io.regions.base import named
@@ -98,7 +98,7 @@ def read_sheet(path: Path) -> dict[tuple[str, str], str]:
     return dict(zip(keys, (row["patient"] for row in rows), strict=True))
 
 
-def core_regions(cores: Iterable[Core], mpp: float, place: Place = HERE) -> list[Region]:
+def core_regions(cores: Iterable[Core], mpp: float, place: Placement = HERE) -> list[Region]:
     """Give the cores as circles, each under the name that its row of scores will have.
 
     Parameters
@@ -106,7 +106,7 @@ def core_regions(cores: Iterable[Core], mpp: float, place: Place = HERE) -> list
     cores : iterable of Core
     mpp : float
         um per level-0 pixel.
-    place : Place
+    place : Placement
         Of level-0 pixels in the frame that is wanted; level-0 pixels unless given.
 
     Returns

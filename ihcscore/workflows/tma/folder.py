@@ -8,7 +8,7 @@ import shapely
 from ihcscore.assays.assay import recorded_assay
 from ihcscore.errors import InputError, OutputError
 from ihcscore.io.atomic import write_bytes
-from ihcscore.results.folder import ImageFolder, failed_rows, regions_of, results_in
+from ihcscore.results.folder import ImageFolder, failed_rows, list_results, result_regions
 from ihcscore.workflows.tma.files import core_regions, read_grid, read_sheet
 from ihcscore.workflows.tma.grid import CoreGrid
 from ihcscore.workflows.tma.patients import CoreRow, PatientRow, core_row, failed_core, patient_rows, write_rows
@@ -94,7 +94,7 @@ def write_arrays(out: Path, patients: Patients) -> tuple[list[CoreRow], list[Pat
         If the scores cannot be read, or the files not written. A slide whose grid cannot be read is left out with a
         warning.
     """
-    results = {result.folder.name: result for result in results_in(out)[0]}
+    results = {result.folder.name: result for result in list_results(out)[0]}
     failed = {row.image: row.reason for row in failed_rows(out)}
     cores, warnings = list[CoreRow](), list[str]()
     for slide in sorted(path.stem for path in (out / GRIDS).glob("*.csv")):
@@ -120,7 +120,7 @@ def write_arrays(out: Path, patients: Patients) -> tuple[list[CoreRow], list[Pat
 
 def _was_scored_by(result: ImageFolder, grid: CoreGrid) -> bool:
     """Tell whether a slide's regions were the cores of a grid, which someone may have found anew or changed since."""
-    image, scored = result.summary["image"], {region.name: region.geometry for region in regions_of(result).regions}
+    image, scored = result.summary["image"], {region.name: region.geometry for region in result_regions(result).regions}
     canvas = shapely.box(0, 0, image["width"], image["height"])
     if len(scored) != len(grid.present):
         return False

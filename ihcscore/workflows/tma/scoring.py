@@ -16,8 +16,8 @@ from ihcscore.io.regions import write_regions
 from ihcscore.io.slides.opening import open_slide
 from ihcscore.results.folder import RunReport
 from ihcscore.scoring.score_row import FAILED
-from ihcscore.survey.context import look_at
-from ihcscore.workflows.loaded_image import place_for
+from ihcscore.survey.context import survey_slide
+from ihcscore.workflows.loaded_image import image_placement
 from ihcscore.workflows.rescore_folder import rescore_folder
 from ihcscore.workflows.score_folder import score_files
 from ihcscore.workflows.tma.files import core_regions, read_grid, read_sheet, write_grid
@@ -183,7 +183,7 @@ def _grid_of(
     item: ImageInput, assay: Assay, out: Path, given: Path | None, core_mm: float | None, origin: str
 ) -> CoreGrid:
     with closing(open_slide(item.path, item.mpp if item.mpp is not None else assay.mpp)) as slide:
-        look, mpp, place = look_at(slide, assay), slide.mpp, place_for(item.path, slide, origin)[0]
+        look, mpp, place = survey_slide(slide, assay), slide.mpp, image_placement(item.path, slide, origin)[0]
     if given is None:
         found = find_cores(look.tissue, None if core_mm is None else core_mm * 1000)
     else:

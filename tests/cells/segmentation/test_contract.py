@@ -12,7 +12,7 @@ import pytest
 from conftest import check_labels, read_only
 from scipy import ndimage as ndi
 
-from ihcscore.cells.segmentation.base import BlockPixels, MapSegmenter, Segmenter
+from ihcscore.cells.segmentation.base import MapSegmenter, Segmenter, TilePixels
 from ihcscore.cells.segmentation.engines.adapter import tidy
 from ihcscore.cells.segmentation.registry import SEGMENTERS, describe, load_segmenter
 from ihcscore.cells.segmentation.weights import weights_sha256
@@ -27,7 +27,7 @@ ENGINES = ("stardist", "cellpose", "instanseg")
 
 
 def block(rgb, mpp=MPP, background=WHITE):
-    return BlockPixels(read_only(rgb), StainMatrix(), background, mpp)
+    return TilePixels(read_only(rgb), StainMatrix(), background, mpp)
 
 
 def threshold(light):

@@ -11,7 +11,7 @@ import pytest
 from conftest import read_only
 
 from ihcscore.cells.segmentation import network
-from ihcscore.cells.segmentation.base import BlockPixels
+from ihcscore.cells.segmentation.base import TilePixels
 from ihcscore.cells.segmentation.network import Network
 from ihcscore.cells.segmentation.registry import describe, load_segmenter
 from ihcscore.errors import AssayError, WeightsError
@@ -22,7 +22,7 @@ WEIGHTS = files("ihcscore.cells.segmentation") / "weights"
 
 
 def block(rgb, background=(255.0, 255.0, 255.0)):
-    return BlockPixels(read_only(rgb), StainMatrix(), np.asarray(background), 0.5)
+    return TilePixels(read_only(rgb), StainMatrix(), np.asarray(background), 0.5)
 
 
 def maps_of(hills):

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy import ndimage as ndi
 
-from ihcscore.cells.segmentation.base import BlockPixels, Segmenter
+from ihcscore.cells.segmentation.base import Segmenter, TilePixels
 from ihcscore.cells.segmentation.shapes import Sizes, nuclei_of
 from ihcscore.cells.segmentation.split import Stained, split
 from ihcscore.cells.segmentation.watershed import Watershed
@@ -25,11 +25,11 @@ Labels = NDArray[np.int32]
 Stains = NDArray[np.float32]
 
 
-def block(stains: Stains, mpp: float = MPP) -> BlockPixels:
+def block(stains: Stains, mpp: float = MPP) -> TilePixels:
     """A block whose light passes these stains; every array is read-only."""
     light = 255 * 10 ** -mix(np.ascontiguousarray(stains, np.float32))
     rgb = np.clip(np.rint(light), 1, 255).astype(np.uint8)
-    return BlockPixels(read_only(rgb), StainMatrix(), read_only(np.full(3, 255.0)), mpp)
+    return TilePixels(read_only(rgb), StainMatrix(), read_only(np.full(3, 255.0)), mpp)
 
 
 def blank(rows: int = 80, columns: int = 80) -> Stains:

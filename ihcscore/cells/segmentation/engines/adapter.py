@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from ihcscore.cells.segmentation.base import BlockPixels
+from ihcscore.cells.segmentation.base import TilePixels
 from ihcscore.cells.segmentation.shapes import Sizes, diagonals, nuclei_of
 from ihcscore.cells.segmentation.weights import weights_sha256
 from ihcscore.errors import IhcscoreError, MissingExtra, WeightsError
@@ -93,7 +93,7 @@ class Adapter(ABC):
     def find(self, model: Any, light: NDArray[np.float32]) -> NDArray[np.integer]:
         """Label nuclei in light of shape (M, N, 3), 0 to 1, white at 1; any labels, any shapes."""
 
-    def segment(self, block: BlockPixels) -> NDArray[np.int32]:
+    def segment(self, block: TilePixels) -> NDArray[np.int32]:
         """Label the nuclei of a block; see `Segmenter.segment`.
 
         The light is divided by the slide's background, and by nothing that depends on the block: these packages' own
