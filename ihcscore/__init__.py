@@ -6,6 +6,7 @@ Start with `score_image`. Names are loaded when they are used, so that importing
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from ihcscore import moved as moved
 from ihcscore.version import __version__ as __version__
 
 if TYPE_CHECKING:
@@ -18,8 +19,9 @@ if TYPE_CHECKING:
         rescore,
         score_cells,
         score_image,
+        score_slide,
     )
-    from ihcscore.assays.assay import Assay, load_assay
+    from ihcscore.assays import Assay, load_assay
     from ihcscore.cells.segmentation.base import Segmenter
     from ihcscore.errors import IhcscoreError
     from ihcscore.formulas.atm import atm
@@ -37,10 +39,9 @@ if TYPE_CHECKING:
     from ihcscore.stains.vectors import StainMatrix
     from ihcscore.survey.context import SlideContext, load_context
 
-
 _HOME = {
-    "Assay": "assays.assay",
-    "load_assay": "assays.assay",
+    "Assay": "assays",
+    "load_assay": "assays",
     "SlideContext": "survey.context",
     "load_context": "survey.context",
     "IhcscoreError": "errors",
@@ -55,10 +56,11 @@ _HOME = {
     "rescore": "api",
     "score_cells": "api",
     "score_image": "api",
+    "score_slide": "api",
     "RegionSet": "scoring.regions",
+    "Unscorable": "formulas.outcome",
     "atm": "formulas.atm",
     "h_score": "formulas.hscore",
-    "Unscorable": "formulas.outcome",
     "percent_positive": "formulas.percent",
     "Segmenter": "cells.segmentation.base",
     "find_glass": "stains.background",
@@ -99,6 +101,7 @@ __all__ = [
     "rescore",
     "score_cells",
     "score_image",
+    "score_slide",
     "unmix",
 ]
 

@@ -13,7 +13,7 @@ def command(
     """Show an assay, or write it to a file: a preset's, or the one a result was scored with."""
     import tomli_w
 
-    from ihcscore.assays.assay import load_assay, recorded_assay
+    from ihcscore.assays.loading import load_assay, recorded_assay
     from ihcscore.io.atomic import write_bytes
     from ihcscore.results.writers.summary import read_summary
 

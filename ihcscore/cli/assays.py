@@ -9,7 +9,7 @@ def command(
     name: Annotated[str | None, typer.Argument(help="Explain one: every value with its source.")] = None,
 ) -> None:
     """List the assays that ship, or explain one."""
-    from ihcscore.assays.assay import load_assay, preset_names
+    from ihcscore.assays.loading import load_assay, preset_names
 
     if name is None:
         width = max(map(len, preset_names()))

@@ -26,7 +26,8 @@ def train(
     out: Annotated[Path, typer.Option("--out", "-o", help="The classifier, a JSON file.")],
 ) -> None:
     """Train a classifier of cells from a few labelled cells or regions (extra classifier)."""
-    from ihcscore.results.folder import CELLS, ImageFolder, result_placement
+    from ihcscore.results.layout import CELLS
+    from ihcscore.results.stored_result import StoredResult
     from ihcscore.results.writers.tables import read_cells
     from ihcscore.scoring.cell_types.training import read_labels
     from ihcscore.scoring.cell_types.training import train as train_on
@@ -35,12 +36,12 @@ def train(
         raise typer.BadParameter(f"{len(labels)} files for {len(results)} results", param_hint="--labels")
     tables, labelled, names = [], [], []
     for folder, path in zip(results, labels, strict=True):
-        result = ImageFolder.read(folder)
+        result = StoredResult.read(folder)
         image = result.summary["image"]
         cells = read_cells(folder / CELLS)
         tables.append(cells)
         size = image["width"], image["height"]
-        labelled.append(read_labels(path, cells, size, image["mpp"], result_placement(result).back))
+        labelled.append(read_labels(path, cells, size, image["mpp"], result.placement.back))
         for note in labelled[-1].notes:
             print(f"note: {path.name}: {note}", file=sys.stderr)
         about = {"cells_sha256": result.summary["cells"]["sha256"], "segmenter": result.summary["segmenter"]["name"]}

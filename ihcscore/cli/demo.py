@@ -14,7 +14,7 @@ def command(
     """Score a real H-DAB image that comes with scikit-image (colon, membranous stain), taken as 0.5 um per pixel."""
     from skimage.data import immunohistochemistry
 
-    from ihcscore.assays.assay import load_assay
+    from ihcscore.assays.loading import load_assay
     from ihcscore.cli.options import summarise_failures
     from ihcscore.cli.score import run
     from ihcscore.io.atomic import write_bytes

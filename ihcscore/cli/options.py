@@ -120,7 +120,7 @@ def summarise_failures(failed: Sequence[str], total: int) -> None:
 
 def assay_with(name: str | None, fields: dict[str, Any]) -> "Assay":
     """Load an assay and change what options set."""
-    from ihcscore.assays.assay import load_assay
+    from ihcscore.assays.loading import load_assay
 
     assay = load_assay(name or "generic-nuclear")
     return assay.replace(**fields) if fields else assay

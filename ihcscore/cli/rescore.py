@@ -39,9 +39,10 @@ def command(
     exclude: Exclude = None,
 ) -> None:
     """Score a result again with other thresholds, compartments, stains, background or regions, without its images."""
-    from ihcscore.assays.assay import load_assay
+    from ihcscore.assays.loading import load_assay
     from ihcscore.cli.show import show_by_assay
-    from ihcscore.results.folder import list_assays, read_run
+    from ihcscore.results.run_record import read_run
+    from ihcscore.results.stored_result import list_assays
     from ihcscore.workflows.rescore_folder import rescore_folder
     from ihcscore.workflows.tma.folder import is_array
     from ihcscore.workflows.tma.scoring import rescore_arrays

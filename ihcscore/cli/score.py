@@ -25,7 +25,7 @@ from ihcscore.cli.options import (
 if TYPE_CHECKING:
     from ihcscore.assays.assay import Assay
     from ihcscore.io.manifests import ImageInput
-    from ihcscore.results.folder import RunReport
+    from ihcscore.results.run_record import RunReport
 
 
 def command(
@@ -156,7 +156,7 @@ def run(images: list["ImageInput"], assay: "Assay", out: Path, **options: Any) -
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
     from ihcscore.cli.show import Rate, show_by_assay
-    from ihcscore.results.folder import list_assays
+    from ihcscore.results.stored_result import list_assays
     from ihcscore.workflows.score_folder import score_files
 
     log = Console(stderr=True, markup=False)

@@ -29,7 +29,8 @@ def command(
     from ihcscore.io.slides.opening import is_slide, open_slide
     from ihcscore.results.writers.png import encode_png
     from ihcscore.results.writers.stainplot import stain_plot
-    from ihcscore.survey.context import ColorSample, estimate_context, sample_colors, survey_slide
+    from ihcscore.survey.estimation import estimate_context
+    from ihcscore.survey.slide_survey import ColorSample, sample_colors, survey_slide
 
     if out.suffix.lower() != ".json":
         raise typer.BadParameter(f"a file that ends in .json, found '{out}'", param_hint="--out")

@@ -1,7 +1,10 @@
 """The Allred score."""
 
+from functools import partial
+
 from ihcscore.formulas.intensity import intensity
 from ihcscore.formulas.outcome import Unscorable, outcome
+from ihcscore.formulas.score import Score
 from ihcscore.formulas.tallies import Tallies, Values, steps
 
 HARVEY, QUPATH = "harvey", "qupath"
@@ -66,3 +69,31 @@ def category(score: float) -> str:
     ('negative', 'positive')
     """
     return "positive" if score >= 3 else "negative"
+
+
+SOURCE = "Harvey et al., J. Clin. Oncol. 17(5), 1474-1481, 1999"
+SCORES = (
+    Score(
+        "allred",
+        "Allred",
+        "proportion (0; < 1 %; to 10 %; to 1/3; < 2/3; from 2/3: 0 to 5) + intensity (mean class of the positives: "
+        "above 7/3 is 3, above 5/3 is 2, else 1)",
+        8,
+        of_tallies,
+        smooth=False,
+        source=SOURCE,
+        category=category,
+        categories="positive from 3",
+    ),
+    Score(
+        "allred_qupath",
+        "Allred (QuPath)",
+        "the same with QuPath's edges: exactly 10 % and 1/3 are one step higher",
+        8,
+        partial(of_tallies, proportions=QUPATH),
+        smooth=False,
+        source="QuPath's edges of the proportion",
+        category=category,
+        categories="positive from 3",
+    ),
+)

@@ -4,6 +4,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ihcscore.formulas.outcome import NO_CELLS, Unscorable
+from ihcscore.formulas.score import Score
+from ihcscore.formulas.tallies import Tallies, Values, ratio
 
 
 def atm(od: ArrayLike, max_od: float) -> float | Unscorable:
@@ -47,3 +49,22 @@ def atm(od: ArrayLike, max_od: float) -> float | Unscorable:
     if values.size == 0:
         return NO_CELLS
     return float(np.mean(np.clip(values, 0, max_od)) / max_od)
+
+
+def of_tallies(tallies: Tallies) -> Values:
+    """Compute the ATM of many sets of cells; NaN without cells."""
+    return ratio(tallies["clipped_od"], tallies.cells)
+
+
+SCORES = (
+    Score(
+        "atm",
+        "ATM",
+        "average, over all thresholds from 0 to `atm_max_od` (1.5 OD), of the share of cells above; equals the mean of "
+        "the clipped and scaled OD",
+        1,
+        of_tallies,
+        smooth=True,
+        source="Choudhury et al., J. Histochem. Cytochem. 58(2), 95-107, 2010",
+    ),
+)

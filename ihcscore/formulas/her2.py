@@ -3,7 +3,9 @@
 from collections.abc import Mapping
 
 from ihcscore.formulas.outcome import NO_CELLS, Unscorable
+from ihcscore.formulas.score import Score
 from ihcscore.formulas.tallies import PATTERNS, Tallies, Values, ratio, steps
+from ihcscore.table.schema import PATTERN_COLUMN
 
 ENOUGH = 0.1
 """Share of the cells that a pattern must exceed."""
@@ -97,3 +99,21 @@ def category(score: float, shares: Mapping[str, float]) -> str:
 def patterns(tallies: Tallies) -> dict[str, float]:
     """Give the share of cells of each membrane pattern."""
     return {name: float(ratio(tallies[name], tallies.membranes)) for name in PATTERNS}
+
+
+SCORES = (
+    Score(
+        "her2",
+        "HER2",
+        "completeness and intensity of the membrane: {doc}`../concepts/membranes`",
+        3,
+        of_tallies,
+        smooth=False,
+        source="Wolff et al. (ASCO/CAP), J. Clin. Oncol. 36(20), 2105-2122, 2018; 41(22), 3867-3872, 2023",
+        category=category,
+        categories="0, 0 (ultralow: stained at all in more than 1 %), 1+ (HER2-low), 2+ (HER2-low if ISH-negative), 3+",
+        columns=(PATTERN_COLUMN,),
+        compartment="membrane",
+        details=patterns,
+    ),
+)

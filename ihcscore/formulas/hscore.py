@@ -1,6 +1,7 @@
 """The H-score."""
 
 from ihcscore.formulas.outcome import Unscorable, outcome
+from ihcscore.formulas.score import Score
 from ihcscore.formulas.tallies import Tallies, Values, ratio
 
 
@@ -39,3 +40,16 @@ def h_score(negative: int, weak: int, moderate: int, strong: int) -> float | Uns
 def of_tallies(tallies: Tallies) -> Values:
     """Compute the H-score of many sets of cells; NaN without cells."""
     return ratio(100 * tallies.levels, tallies.cells)
+
+
+SCORES = (
+    Score(
+        "h_score",
+        "H-score",
+        "1 x %1+ + 2 x %2+ + 3 x %3+",
+        300,
+        of_tallies,
+        smooth=True,
+        source="McCarty et al., Cancer Res. 46(8 Suppl), 4244s, 1986",
+    ),
+)

@@ -1,7 +1,10 @@
 """The immunoreactive score (IRS) of Remmele and Stegner."""
 
+from functools import partial
+
 from ihcscore.formulas.intensity import intensity
 from ihcscore.formulas.outcome import Unscorable, outcome
+from ihcscore.formulas.score import Score
 from ihcscore.formulas.tallies import Tallies, Values, steps
 
 REMMELE, QUARTILES = "remmele", "quartiles"
@@ -60,3 +63,31 @@ def category(score: float) -> str:
     ['negative', 'weak', 'weak', 'moderate', 'moderate', 'strong']
     """
     return "negative" if score < 3 else "weak" if score < 6 else "moderate" if score < 9 else "strong"
+
+
+SOURCE = "Remmele & Stegner, Pathologe 8(3), 138-140, 1987"
+CATEGORIES = "0-2 negative, 3-4 weak, 6-8 moderate, 9-12 strong"
+SCORES = (
+    Score(
+        "irs",
+        "IRS",
+        "intensity as above x proportion (0; < 10 %; to 50 %; to 80 %; above: 0 to 4)",
+        12,
+        of_tallies,
+        smooth=False,
+        source=SOURCE,
+        category=category,
+        categories=CATEGORIES,
+    ),
+    Score(
+        "irs_quartiles",
+        "IRS (quartiles)",
+        "the same with steps at 25, 50 and 75 %",
+        12,
+        partial(of_tallies, proportions=QUARTILES),
+        smooth=False,
+        source=f"{SOURCE}; steps at 25, 50 and 75 %",
+        category=category,
+        categories=CATEGORIES,
+    ),
+)

@@ -2,6 +2,7 @@
 
 from ihcscore.formulas.outcome import Unscorable, outcome
 from ihcscore.formulas.percent import of_tallies
+from ihcscore.formulas.score import Score
 from ihcscore.formulas.tallies import Tallies
 
 MINIMUM_CELLS = 500
@@ -36,3 +37,18 @@ def ki67(negative: int, weak: int, moderate: int, strong: int) -> float | Unscor
     (20.0, Unscorable(reason='499 cells, at least 500 are needed'))
     """
     return outcome(of_tallies(tallies := Tallies.of_counts(negative, weak, moderate, strong)), tallies, MINIMUM_CELLS)
+
+
+SCORES = (
+    Score(
+        "ki67",
+        "Ki-67 LI",
+        "percent positive",
+        100,
+        of_tallies,
+        smooth=True,
+        source="Nielsen et al., J. Natl. Cancer Inst. 113(7), 808-819, 2021",
+        minimum_cells=MINIMUM_CELLS,
+        compartment="nucleus",
+    ),
+)

@@ -1,6 +1,7 @@
 """Percent positive cells."""
 
 from ihcscore.formulas.outcome import Unscorable, outcome
+from ihcscore.formulas.score import Score
 from ihcscore.formulas.tallies import Tallies, Values, ratio
 
 
@@ -37,3 +38,9 @@ def percent_positive(negative: int, weak: int, moderate: int, strong: int) -> fl
 def of_tallies(tallies: Tallies) -> Values:
     """Compute percent positive of many sets of cells; NaN without cells."""
     return ratio(100 * tallies.positive, tallies.cells)
+
+
+SOURCE = "Allison et al. (ASCO/CAP), J. Clin. Oncol. 38(12), 1346-1366, 2020"
+SCORES = (
+    Score("percent_positive", "% pos", "(1+ + 2+ + 3+) / cells, in %", 100, of_tallies, smooth=True, source=SOURCE),
+)

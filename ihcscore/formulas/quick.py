@@ -1,8 +1,11 @@
 """Quick scores: two incompatible definitions of one name, so each has its range in its name."""
 
+from functools import partial
+
 from ihcscore.formulas import allred
 from ihcscore.formulas.intensity import intensity
 from ihcscore.formulas.outcome import Unscorable, outcome
+from ihcscore.formulas.score import Score
 from ihcscore.formulas.tallies import Tallies, Values, steps
 
 SUM, PRODUCT = "0-8", "0-18"
@@ -49,3 +52,25 @@ def of_tallies(tallies: Tallies, variant: str) -> Values:
     positive, cells = tallies.positive, tallies.cells
     above = [100 * positive >= percent * cells for percent in (5, 20, 40, 60, 80)]
     return (1 + steps(cells, *above)) * intensity(tallies)
+
+
+SCORES = (
+    Score(
+        "quick_0_8",
+        "Quick (0-8)",
+        "Quick score as a sum: Allred's",
+        8,
+        partial(of_tallies, variant=SUM),
+        smooth=False,
+        source=allred.SOURCE,
+    ),
+    Score(
+        "quick_0_18",
+        "Quick (0-18)",
+        "Quick score as a product: proportion (< 5 %; 20; 40; 60; 80: 1 to 6) x intensity",
+        18,
+        partial(of_tallies, variant=PRODUCT),
+        smooth=False,
+        source="Detre, Saclani Jotti & Dowsett, J. Clin. Pathol. 48(9), 876-878, 1995",
+    ),
+)

@@ -2,6 +2,7 @@
 
 from ihcscore.formulas.outcome import Unscorable, outcome
 from ihcscore.formulas.percent import of_tallies
+from ihcscore.formulas.score import Score
 from ihcscore.formulas.tallies import Tallies
 
 MINIMUM_CELLS = 100
@@ -46,3 +47,20 @@ def category(score: float) -> str:
     ('< 1 %', '1-49 %', '1-49 %', '>= 50 %')
     """
     return "< 1 %" if score < 1 else "1-49 %" if score < 50 else ">= 50 %"
+
+
+SCORES = (
+    Score(
+        "tps",
+        "TPS",
+        "percent positive, of the membrane",
+        100,
+        of_tallies,
+        smooth=True,
+        source="PD-L1 IHC 22C3 pharmDx interpretation manual, NSCLC, Agilent, 2019",
+        category=category,
+        categories="below 1 %, 1-49 %, 50 % and more",
+        minimum_cells=MINIMUM_CELLS,
+        compartment="membrane",
+    ),
+)

@@ -6,13 +6,11 @@ from numpy.typing import ArrayLike, NDArray
 
 from ihcscore.assays.assay import Assay
 from ihcscore.errors import IhcscoreError
-from ihcscore.stains.vectors import StainMatrix
 from ihcscore.table.schema import (
     CHANNELS,
     CLASS_COLUMN,
     CLASSES,
     LEFT_OUT,
-    MEMBRANE_COLUMNS,
     OFF_COLOR_COLUMN,
     RIDGE_MEAN_COLUMN,
     UNMEASURABLE,
@@ -78,15 +76,15 @@ def scored_channels(cells: pd.DataFrame, compartment: tuple[str, ...]) -> NDArra
     return mean
 
 
-def left_out(cells: pd.DataFrame, assay: Assay, excluded: NDArray[np.bool_]) -> NDArray[np.object_]:
+def exclusion_reasons(cells: pd.DataFrame, assay: Assay, excluded: NDArray[np.bool_]) -> NDArray[np.object_]:
     """Tell which cells count in no score, and why.
 
     Parameters
     ----------
     cells : DataFrame
-        Classed, with what tells of off-colour cells. Not modified.
+        Classed, with what tells of off-color cells. Not modified.
     assay : Assay
-        Says whether cells that are cut count, and those off-colour.
+        Says whether cells that are cut count, and those off-color.
     excluded : ndarray of shape (n,), dtype bool
         Cells in regions of excluded classes.
 
@@ -139,42 +137,3 @@ def classify(od: ArrayLike, thresholds: tuple[float, float, float]) -> NDArray[n
     names = np.array([*CLASSES, UNMEASURABLE], dtype=object)
     level = np.searchsorted(np.asarray(thresholds, np.float64), values, side="right")
     return names[np.where(np.isnan(values), len(CLASSES), level)]
-
-
-def restain(
-    cells: pd.DataFrame, stains: StainMatrix, background_shift: NDArray[np.float64] | None = None
-) -> pd.DataFrame:
-    """Compute what the cells measure under other stain vectors and another background, without the pixels.
-
-    Parameters
-    ----------
-    cells : DataFrame
-        Cell table. Not modified.
-    stains : StainMatrix
-        The other stain vectors.
-    background_shift : ndarray of shape (3,), optional
-        ``log10(other background / background of the measurement)`` per channel, added to every optical density.
-
-    Returns
-    -------
-    DataFrame
-        The table with the means of channels, hematoxylin and DAB computed anew; unmixing is linear, so they are what
-        measuring again would give, but for rounding to float32. Columns that cannot be computed from means (standard
-        deviation, minimum, quantiles, maximum; with another background, saturated share) are left out.
-    """
-    stale = [
-        c for c in cells.columns if c.endswith(("OD std dev", "OD min", "OD p10", "OD median", "OD p90", "OD max"))
-    ]
-    stale += [c for c in cells.columns if c in MEMBRANE_COLUMNS]
-    shift = np.zeros(3) if background_shift is None else np.asarray(background_shift, np.float64)
-    if shift.any():
-        stale += [c for c in cells.columns if c.endswith("Saturated share")]
-    out = cells.drop(columns=stale)
-    for name in ("Nucleus", "Cytoplasm", "Membrane", "Cell"):
-        columns = [channel_column(name, channel) for channel in CHANNELS]
-        channels = cells[columns].to_numpy(np.float64) + shift
-        out[columns] = channels.astype(np.float32)
-        unmixed = channels @ stains.inverse
-        out[stain_column(name, "Hematoxylin", "mean")] = unmixed[:, 0].astype(np.float32)
-        out[stain_column(name, "DAB", "mean")] = unmixed[:, 1].astype(np.float32)
-    return out

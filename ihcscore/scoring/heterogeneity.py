@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ihcscore.formulas.hscore import of_tallies as h_scores
-from ihcscore.formulas.registry import Score
+from ihcscore.formulas.score import Score
 from ihcscore.formulas.tallies import Tallies, Values
 from ihcscore.scoring.intervals import BlockTallies, touching
 

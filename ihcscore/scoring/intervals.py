@@ -6,7 +6,7 @@ from statistics import NormalDist
 import numpy as np
 from numpy.typing import NDArray
 
-from ihcscore.formulas.registry import Score
+from ihcscore.formulas.score import Score
 from ihcscore.formulas.tallies import CLASS_COUNTS, PATTERNS, TALLIES, Tallies, Values
 from ihcscore.scoring.student_t import two_sided_t
 
@@ -284,7 +284,7 @@ def _of_steps(score: Score, value: float, sample: Sampling) -> Interval | None:
     n = len(sample.blocks.at)
     if n < 2 or sample.effective <= 1:
         return None
-    columns = [TALLIES.index(name) for name in (PATTERNS if score.membranes else CLASS_COUNTS)]
+    columns = [TALLIES.index(name) for name in (PATTERNS if score.of_membranes else CLASS_COUNTS)]
     counts = sample.blocks.values[:, columns]
     shares = counts[counts.any(axis=1)]
     shares /= shares.sum(axis=1, keepdims=True)

@@ -19,9 +19,9 @@ SATURATED = 0.02
 """With a larger share of saturated pixels, the color is that of the darkest grey levels, and tells nothing."""
 WORTH_A_WARNING = 0.05
 """Share of the stained cells from which the result warns of it."""
-AND_SO_ON = "are off-colour (pigment, red cells, another chromogen?): see off_color"
-"""How every warning of them ends."""
-NOT_TOLD = "off-colour cells cannot be told here, so none is left out (exclude_off_color)"
+NOT_DETECTED = "off-color cells cannot be detected here; none were excluded (exclude_off_color)"
+OWN_WARNINGS = ("off-color cells", "off-colour cells", "are off-color (", "are off-colour (")
+"""Texts by which warnings of this module are recognized, those of earlier versions included."""
 
 
 def off_plane(cells: pd.DataFrame, assay: Assay, plane: Plane | None) -> NDArray[np.float64]:
@@ -69,9 +69,9 @@ def off_color(cells: pd.DataFrame, assay: Assay, outside: NDArray[np.float64]) -
 def off_color_warnings(row: ScoreRow, assay: Assay) -> list[str]:
     """Say so where much of what is stained is of another colour, or cells should be left out for it and cannot."""
     if assay.exclude_off_color and row.off_color is None and row.cells:
-        return [NOT_TOLD]
+        return [NOT_DETECTED]
     off = row.off_color or 0
     stained = (row.cells or 0) - (row.negative or 0) + off * assay.exclude_off_color
     if not off or off < WORTH_A_WARNING * stained:
         return []
-    return [f"{off} of {stained} stained cells {AND_SO_ON}"]
+    return [f"{off} of {stained} stained cells are off-color (pigment, red cells, another chromogen?): see off_color"]

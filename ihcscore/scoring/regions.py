@@ -91,6 +91,9 @@ class RegionSet:
         return shapely.STRtree(geometries)
 
 
+NO_REGIONS = RegionSet()
+
+
 def is_excluded(classification: str, patterns: Sequence[str]) -> bool:
     """Tell whether a class matches one of the patterns, whatever the case.
 

@@ -219,7 +219,7 @@ def table_columns(rows: Sequence[ScoreRow]) -> list[str]:
 
 
 def _parts(name: str) -> tuple[str, ...]:
-    has_categories = SCORES[name].category is not None or SCORES[name].membranes
+    has_categories = SCORES[name].category is not None
     return PARTS if has_categories else tuple(part for part in PARTS if part != "_category")
 
 

@@ -7,7 +7,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from ihcscore.assays.assay import Assay
-from ihcscore.formulas.registry import Score
+from ihcscore.formulas.score import Score
 from ihcscore.formulas.tallies import Tallies
 from ihcscore.scoring.classify import scored_channels
 from ihcscore.scoring.score_row import Band

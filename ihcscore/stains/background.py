@@ -8,6 +8,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from ihcscore.stains.density import ends
 
+DARKEST_BACKGROUND = 100
+"""No microscope records glass darker than this."""
 FALLBACK = (255.0, 255.0, 255.0)
 DARKEST_GLASS = 180
 """No channel of glass is darker than this: a scanner's white balance puts glass at 215 to 255."""

@@ -25,7 +25,7 @@ LEFT_OUT = {
     "in_artifact": "on pen or unscanned",
     "cut_by_border": "cut by the border",
     "unmeasurable": "unmeasurable",
-    "off_color": "off-colour",
+    "off_color": "off-color",
 }
 """Why a cell is left out of the scores, in the order in which it is counted, and how it is said."""
 PATTERN_NAMES = ("None", "Faint incomplete", "Complete", "Complete intense", "Other")

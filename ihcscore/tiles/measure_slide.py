@@ -1,4 +1,4 @@
-"""The first two passes over a slide: look at it as a whole, then measure its blocks."""
+"""Plan the measurement of a slide from its survey, and measure its tiles."""
 
 import hashlib
 import importlib.metadata
@@ -25,14 +25,16 @@ from ihcscore.io.resampling import WorkingImage
 from ihcscore.io.slides.base import Slide
 from ihcscore.io.slides.flat import ArraySlide
 from ihcscore.io.slides.opening import open_slide
-from ihcscore.survey.context import SlideContext, SlideSurvey, complete_context, estimate_context, survey_slide
+from ihcscore.survey.context import SlideContext
+from ihcscore.survey.estimation import complete_context, estimate_context
+from ihcscore.survey.slide_survey import SlideSurvey, survey_slide
 from ihcscore.survey.tissue import NAMES
 from ihcscore.tiles.executors import Executor, SlideTask
 from ihcscore.tiles.grid import Tile
 from ihcscore.tiles.stitching import empty_table, stitch
 from ihcscore.tiles.store import Key, TileStore
 from ihcscore.tiles.tile import CONTESTED_PX, TileJob
-from ihcscore.version import __version__
+from ihcscore.version import STEPS, __version__
 
 LIBRARIES = ("numpy", "scipy", "opencv-python-headless", "onnxruntime", "shapely")
 """Libraries whose version can change a number."""
@@ -42,31 +44,31 @@ Labels = NDArray[np.integer]
 
 @dataclass(frozen=True)
 class MeasurementPlan:
-    """A slide that was looked at and is ready to be measured.
+    """A surveyed slide, and which of its tiles are to be measured.
 
     Parameters
     ----------
     slide : Slide
     assay : Assay
-    look : SlideSurvey
-        What the first pass saw.
+    survey : SlideSurvey
+        Result of the first pass.
     job : TileJob
-        What each block needs.
+        What the measurement of each tile needs.
     keys : tuple of Key
-        The blocks to measure, in order: those with tissue, and of these those that matter for the regions, if the
-        measurement is confined to some.
+        Tiles to measure, in order: those with tissue, and of these, if only regions are measured, those that matter
+        for them.
     """
 
     slide: Slide
     assay: Assay
-    look: SlideSurvey
+    survey: SlideSurvey
     job: TileJob
     keys: tuple[Key, ...]
 
     def tables(self, store: TileStore) -> Iterator[pd.DataFrame]:
-        """Give the cell table, block by block; at least one table, which may have no rows."""
+        """Yield the cell table of each tile; at least one table, which may have no rows."""
         found = False
-        for cells in stitch(store, self.look.tissue):
+        for cells in stitch(store, self.survey.tissue):
             found = True
             yield cells
         if not found:
@@ -78,19 +80,20 @@ class MeasurementPlan:
 
     def _judge(self, key: Key, values: Mapping[str, float]) -> TileQuality:
         y0, x0, y1, x1 = box = self._box_um(key)
-        return judge(key, values, self.look.tissue.shares(box), (y1 - y0) * (x1 - x0))
+        return judge(key, values, self.survey.tissue.shares(box), (y1 - y0) * (x1 - x0))
 
     def provenance(self) -> dict[str, Any]:
-        """Give what is measured and with what, as plain values."""
+        """Return what is measured and how, as plain values."""
         frame, grid = self.job.image.frame, self.job.grid
         image: dict[str, Any] = {"width": frame.width, "height": frame.height, "mpp": frame.mpp}
         image |= {"reader": self.slide.reader, "level": self.job.image.level, "icc_sha256": self.slide.icc_sha256}
         image |= {"bounds": list(self.slide.bounds)}
         if isinstance(self.slide, ArraySlide):
             image["pixels_sha256"] = hashlib.sha256(np.ascontiguousarray(self.slide.rgb).data).hexdigest()
-        tissue = self.look.tissue
+        tissue = self.survey.tissue
         return {
             "ihcscore": __version__,
+            "steps": dict(STEPS),
             "libraries": libraries(),
             "image": image,
             "context": self.job.context.to_dict(),
@@ -116,7 +119,7 @@ class MeasurementPlan:
 
 
 def libraries() -> dict[str, str]:
-    """Give the versions of the libraries that can change a number."""
+    """Return the versions of the libraries that can change a number."""
     return {name: _version(name) for name in LIBRARIES}
 
 
@@ -132,9 +135,8 @@ def plan_measurement(
     context: SlideContext | None = None,
     nuclei: Labels | None = None,
     within: shapely.Geometry | None = None,
-    look: SlideSurvey | None = None,
 ) -> MeasurementPlan:
-    """Look at a slide and lay out its blocks.
+    """Survey a slide and lay out its tiles.
 
     Parameters
     ----------
@@ -142,13 +144,11 @@ def plan_measurement(
     assay : Assay
         Its measurement fields are used.
     context : SlideContext, optional
-        Background and stain vectors settled before; settled from the slide unless given.
+        Background and stain vectors; estimated from the slide unless given.
     nuclei : ndarray of shape (M, N), integer, optional
         Label image of nuclei found elsewhere, instead of segmenting.
     within : shapely geometry, optional
-        In level-0 pixels: only blocks that matter for cells in it are measured. They are those of the whole slide.
-    look : SlideSurvey, optional
-        What `survey_slide` saw of the slide before.
+        In level-0 pixels: only tiles that matter for cells in it are measured. They are those of the whole slide.
 
     Returns
     -------
@@ -161,54 +161,54 @@ def plan_measurement(
     IhcscoreError
         If a segmenter does not exist, or the slide cannot be read.
     """
-    look = look or survey_slide(slide, assay)
-    own = context or estimate_context([look.sample], assay)
-    settled = complete_context(look.sample, own, shared=context is not None)
+    survey = survey_slide(slide, assay)
+    own = context or estimate_context([survey.sample], assay)
+    complete = complete_context(survey.sample, own, shared=context is not None)
     segmenter, frame = _segmenter(assay, nuclei, slide)
-    job = TileJob.of(WorkingImage(slide, frame), settled, segmenter, assay)
-    keys = tuple((b.row, b.col) for b in job.grid if _matters(job, look, b, within))
-    return MeasurementPlan(slide, assay, look, job, keys)
+    job = TileJob.of(WorkingImage(slide, frame), complete, segmenter, assay)
+    keys = tuple((tile.row, tile.col) for tile in job.grid if _is_needed(job, survey, tile, within))
+    return MeasurementPlan(slide, assay, survey, job, keys)
 
 
-def measure(
+def measure_tiles(
     plan: MeasurementPlan,
     store: TileStore,
     executor: Executor,
     task: SlideTask | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> None:
-    """Measure the blocks whose parts are not there yet.
+    """Measure the tiles that the store does not hold yet.
 
     Parameters
     ----------
     plan : MeasurementPlan
     store : TileStore
-        Where they are kept.
+        Keeps measured tiles.
     executor : Executor
-        What measures them.
+        Runs the measurement.
     task : SlideTask, optional
         For workers in other processes.
     progress : callable, optional
-        Called with blocks done and blocks in all.
+        Called with the tiles done and the tiles in all.
 
     Raises
     ------
     IhcscoreError
-        If a block cannot be measured; what was done is kept.
+        If a tile cannot be measured; tiles measured before are kept.
     """
-    there = set(store.done())
-    left = [key for key in plan.keys if key not in there]
+    done = set(store.done())
+    left = [key for key in plan.keys if key not in done]
     total = len(plan.keys)
     if progress is not None:
         progress(total - len(left), total)
-    for done, (key, part) in enumerate(executor.run(plan.job, task, left), total - len(left) + 1):
-        store.put(key, part)
+    for number, (key, tile) in enumerate(executor.run(plan.job, task, left), total - len(left) + 1):
+        store.put(key, tile)
         if progress is not None:
-            progress(done, total)
+            progress(number, total)
 
 
 def open_job(task: SlideTask) -> TileJob:
-    """Make the job of a task in a worker: the slide is opened there, nothing is settled anew."""
+    """Open a slide in a worker process and make its job; nothing is estimated again."""
     slide = open_slide(task.path, task.mpp)
     nuclei = None
     if task.nuclei is not None:
@@ -219,7 +219,7 @@ def open_job(task: SlideTask) -> TileJob:
 
 
 def _segmenter(assay: Assay, nuclei: Labels | None, slide: Slide) -> tuple[Segmenter, Frame]:
-    """Make the segmenter and lay out the pixels it works on."""
+    """Return the segmenter and the frame of the pixels it works on."""
     width, height = slide.dimensions
     if nuclei is not None:
         frame = frame_for(width, height, mpp=slide.mpp)
@@ -232,8 +232,8 @@ def _segmenter(assay: Assay, nuclei: Labels | None, slide: Slide) -> tuple[Segme
     return segmenter, frame_for(width, height, mpp=slide.mpp, working_mpp=segmenter.mpp)
 
 
-def _matters(job: TileJob, look: SlideSurvey, tile: Tile, within: shapely.Geometry | None) -> bool:
-    """Tell whether a block can own cells that are wanted, or settle one of them with a neighbour."""
+def _is_needed(job: TileJob, survey: SlideSurvey, tile: Tile, within: shapely.Geometry | None) -> bool:
+    """Return whether a tile can own wanted cells, or share one of them with a neighbour."""
     frame = job.image.frame
     reach = CONTESTED_PX + int(np.ceil(um_to_px(job.segmenter.largest_object_um, frame.working_mpp)))
     y0, x0, y1, x1 = tile.core
@@ -243,4 +243,4 @@ def _matters(job: TileJob, look: SlideSurvey, tile: Tile, within: shapely.Geomet
             return False
     around = (max(0, y0 - CONTESTED_PX), max(0, x0 - CONTESTED_PX), y1 + CONTESTED_PX, x1 + CONTESTED_PX)
     y0_um, x0_um, y1_um, x1_um = (v * frame.working_mpp for v in around)
-    return look.tissue.has_tissue((y0_um, x0_um, y1_um, x1_um)) or isinstance(job.segmenter, GivenNuclei)
+    return survey.tissue.has_tissue((y0_um, x0_um, y1_um, x1_um)) or isinstance(job.segmenter, GivenNuclei)

@@ -1,4 +1,4 @@
-"""An image or slide that is scored, and what was given with it."""
+"""An opened image or slide with the files given for it: its regions and nuclei, its place, its hash."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -14,24 +14,23 @@ from ihcscore.io.nuclei import NucleiFile, read_nuclei
 from ihcscore.io.regions import RegionFile, read_regions, tile_place
 from ihcscore.io.slides.base import Slide
 from ihcscore.io.slides.opening import slide_sha256
-from ihcscore.results.folder import parameters_digest
+from ihcscore.results.run_record import parameters_digest
 from ihcscore.scoring.regions import RegionSet
-from ihcscore.scoring.score_row import ScoreRow
 
 ROUNDED_PX = 2
 """By so much the size in a tile's name may differ from the tile's: QuPath rounds it."""
 
 
 def image_placement(path: Path, slide: Slide, origin: str = "canvas") -> tuple[Placement, list[str]]:
-    """Tell where an image lies in the frame of its GeoJSON and given regions, and note it where its name says so.
+    """Return where an image lies in the frame of its GeoJSON and given regions, with a note where its name says so.
 
     Parameters
     ----------
     path : Path
-        Of the image; QuPath writes into the name of an exported tile where it lies.
+        Of the image; QuPath writes the position of an exported tile into its name.
     slide : Slide
     origin : "canvas" or "bounds"
-        As in `ihcscore.workflows.score_folder.Options`.
+        As in `ihcscore.workflows.Options`.
 
     Raises
     ------
@@ -56,7 +55,23 @@ def image_placement(path: Path, slide: Slide, origin: str = "canvas") -> tuple[P
 
 @dataclass(frozen=True)
 class LoadedImage:
-    """What is scored: a slide, and what was given with it."""
+    """A slide to score, and what was given with it.
+
+    Parameters
+    ----------
+    item : ImageInput
+    slide : Slide
+    assay : Assay
+    sha256 : str
+        Of everything that the slide is stored in.
+    regions : RegionSet
+    region_file : RegionFile or None
+    nuclei : NucleiFile or None
+    nuclei_path : Path or None
+    placement : Placement
+        Of the slide in the frame of its GeoJSON.
+    notes : tuple of str
+    """
 
     item: ImageInput
     slide: Slide
@@ -66,58 +81,66 @@ class LoadedImage:
     region_file: RegionFile | None
     nuclei: NucleiFile | None
     nuclei_path: Path | None
-    place: Placement
+    placement: Placement
     notes: tuple[str, ...]
 
     @classmethod
-    def of(
+    def load(
         cls, item: ImageInput, slide: Slide, assay: Assay, nuclei_path: Path | None, regions: Path | None, origin: str
     ) -> "LoadedImage":
-        """Read what was given with a slide: the files of its nuclei and regions, if there are any.
+        """Read the files of a slide's nuclei and regions, if there are any.
 
         Raises
         ------
         InputError
-            If it cannot be read, or lacks the regions that its assay wants.
+            If one cannot be read, or there are no regions although the assay wants some.
         """
-        place, notes = image_placement(item.path, slide, origin)
+        placement, notes = image_placement(item.path, slide, origin)
         region_file = None
         if regions is not None:
-            region_file = read_regions(regions, slide.dimensions, slide.mpp, place.back)
+            region_file = read_regions(regions, slide.dimensions, slide.mpp, placement.back)
         elif assay.only_regions:
             raise InputError(item.path, "only cells in regions are wanted, and it has none: give --regions")
         nuclei = None
         if nuclei_path is not None:
             width, height = slide.dimensions
-            nuclei = read_nuclei(nuclei_path, (height, width), slide.mpp, place.back)
+            nuclei = read_nuclei(nuclei_path, (height, width), slide.mpp, placement.back)
         held = RegionSet(region_file.regions if region_file else (), slide.mpp)
         sha256 = slide_sha256(slide)
-        return cls(item, slide, assay, sha256, held, region_file, nuclei, nuclei_path, place, tuple(notes))
+        return cls(item, slide, assay, sha256, held, region_file, nuclei, nuclei_path, placement, tuple(notes))
 
     @property
     def regions_sha256(self) -> str | None:
-        """That of the file of the regions, if they were given."""
+        """SHA-256 of the file of the regions, if they were given."""
         return self.region_file.sha256 if self.region_file else None
 
-    def summary(self, rows: Sequence[ScoreRow], warnings: Sequence[str], provenance: dict[str, Any]) -> dict[str, Any]:
-        """Give the result of a slide as plain values."""
+    def summary(self, warnings: Sequence[str], record: dict[str, Any]) -> dict[str, Any]:
+        """Return the content of the summary.
+
+        Parameters
+        ----------
+        warnings : sequence of str
+            Of measurement and scoring.
+        record : dict
+            Their provenance, scores and digests.
+        """
         files = {"nuclei": self.nuclei, "regions": self.region_file}
         given = {key: _record(file) for key, file in files.items() if file is not None}
         notes = [*self.slide.notes, *self.notes]
+        first = {key: record[key] for key in ("scores", "regions")}
         return {
-            "scores": rows[0].to_dict(),
-            "regions": [row.to_dict() for row in rows[1:]],
+            **first,
             "warnings": [*notes, *(note for file in files.values() if file for note in file.notes), *warnings],
             "input": {
                 "name": printable_name(self.item.path.name),
                 "sha256": self.sha256,
                 "mpp_origin": "manifest" if self.item.mpp is not None else self.slide.mpp_origin,
                 "notes": notes,
-                **({} if self.place == HERE else {"place": asdict(self.place)}),
+                **({} if self.placement == HERE else {"place": asdict(self.placement)}),
                 **given,
             },
             "parameters": parameters_digest(self.assay),
-            **provenance,
+            **{key: value for key, value in record.items() if key not in first},
             "assay": self.assay.to_record(),
         }
 

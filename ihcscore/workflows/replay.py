@@ -1,41 +1,31 @@
-"""Repeat a result from its own summary and say whether it is the same."""
+"""Repeat a result from its own summary and compare."""
 
-from collections.abc import Callable, Iterable, Sequence
-from contextlib import closing
+import dataclasses
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-import pandas as pd
-
-from ihcscore.api import classify_tables, rescoring_context, restain_table
-from ihcscore.assays.assay import Assay, recorded_assay
+from ihcscore.api import Execution, MeasuredSlide, score_slide
+from ihcscore.assays.assay import Assay
 from ihcscore.errors import DamagedResult, IhcscoreError, InputError
+from ihcscore.io.hashing import file_sha256
 from ihcscore.io.manifests import legal_name
 from ihcscore.io.nuclei import read_nuclei
+from ihcscore.io.slides.base import Slide
 from ihcscore.io.slides.opening import open_slide, slide_sha256
-from ihcscore.results.folder import (
-    CELLS,
-    SUMMARY,
-    ImageFolder,
-    check_digest,
-    file_sha256,
-    result_context,
-    result_placement,
-    result_regions,
-)
+from ihcscore.results.layout import CELLS, SUMMARY
+from ihcscore.results.stored_result import StoredResult
 from ihcscore.results.writers.summary import read_summary
-from ihcscore.results.writers.tables import iter_cells
-from ihcscore.scoring.regions import RegionSet
 from ihcscore.scoring.score_row import WHOLE, ScoreRow, flat
-from ihcscore.scoring.score_table import ScoreTable
+from ihcscore.scoring.scoring_pass import ScoringPass
 from ihcscore.survey.context import SlideContext
-from ihcscore.table.digest import TableDigest
-from ihcscore.tiles.executors import SerialExecutor
-from ihcscore.tiles.measure_slide import MeasurementPlan, libraries, measure, plan_measurement
+from ihcscore.tiles.measure_slide import libraries
 from ihcscore.tiles.store import FolderStore
-from ihcscore.version import __version__
+from ihcscore.version import STEPS, __version__, recorded_steps
+from ihcscore.workflows.rescore_folder import rescoring_pass
 
 
 @dataclass(frozen=True)
@@ -49,12 +39,21 @@ class Replay:
     differences : tuple of str
         What differs, in words.
     notes : tuple of str
-        Versions that differ; they can explain a difference.
+        Steps and versions that differ; they can explain a difference.
     """
 
     same: bool
     differences: tuple[str, ...]
     notes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class _Sources:
+    """Where the files of a result are looked for."""
+
+    summary: Path
+    source: Path | None
+    nuclei: Path | None
 
 
 def replay(
@@ -70,7 +69,7 @@ def replay(
     Parameters
     ----------
     path : str or Path
-        A ``summary.json``.
+        A ``summary.json``, or its folder.
     source : str or Path, optional
         The image, or for a rescored result the folder it was measured in; or a folder that holds it. Without it, the
         folders around the summary and the current one are searched.
@@ -80,7 +79,7 @@ def replay(
         File or folder of the segmenter's network, where the result was measured with one that the package does not
         ship; without it, the name that the result records, in the current folder.
     classifier : str or Path, optional
-        File of the classifier that told types of cells; without it, as `weights`.
+        File of the classifier of cell types; without it, as `weights`.
 
     Returns
     -------
@@ -92,99 +91,107 @@ def replay(
         If the source, its given nuclei or the weights cannot be found or are not those that were used.
     """
     path = Path(path)
-    result = ImageFolder.read(path.parent) if path.name == SUMMARY else ImageFolder.read(path)
-    summary, name, group = result.summary, result.row.image, result.row.group
-    assay, regions = recorded_assay(summary["assay"]), result_regions(result)
+    result = StoredResult.read(path.parent if path.name == SUMMARY else path)
+    assay, given = result.assay, _Sources(path, _path(source), _path(nuclei))
     if classifier is not None:
         assay = assay.replace(classifier=str(classifier), classifier_sha256=assay.classifier_sha256)
-    if "rescored_from" in summary:
-        origin = summary["rescored_from"]
-        measured = ImageFolder.read(_find_measurement(path, origin, source))
-        check_digest(measured)
-        old, before = recorded_assay(origin["assay"]), result_context(measured)
-
-        def again() -> Iterable[pd.DataFrame]:
-            return (restain_table(cells, before, assay, old) for cells in iter_cells(measured.folder / CELLS))
-
-        context = rescoring_context(before, assay, old)
-        rows, digest = _scored(again, assay, regions, context, name, group, result.row.area_mm2)
-        return _compare(result, rows, digest, None)
-    used, mpp = summary["input"], summary["image"]["mpp"]
-    file = _find_file(path, used["name"], source, "--input", lambda file: _slide_sha256(file, mpp) == used["sha256"])
+    if "rescored_from" in result.summary:
+        return _compare(result, _rescored(result, assay, given), result.row.area_mm2, None)
     if weights is not None:
         assay = assay.replace(weights=str(weights))
+    with _measured_again(result, assay, given) as (measured, scoring):
+        return _compare(result, scoring, measured.tissue_mm2, measured)
+
+
+def _rescored(result: StoredResult, assay: Assay, given: _Sources) -> ScoringPass:
+    measured = StoredResult.read(_find_measurement(given, result.summary["rescored_from"]))
+    measured.check_digest()
+    regions = result.regions()
+    return rescoring_pass(measured, assay, regions, keys=(result.row.image, result.row.group))
+
+
+@contextmanager
+def _measured_again(result: StoredResult, assay: Assay, given: _Sources) -> Iterator[tuple[MeasuredSlide, ScoringPass]]:
+    """Measure the image of a result again, from the files that were used."""
+    used, mpp = result.summary["input"], result.summary["image"]["mpp"]
+    file = _find_file(given, used["name"], given.source, "--input", lambda f: _slide_sha256(f, mpp) == used["sha256"])
     with closing(open_slide(file, mpp)) as slide, TemporaryDirectory() as folder:
-        labels = None
-        if "nuclei" in used:
-            meant = used["nuclei"]
-            given = _find_file(
-                path,
-                meant["name"],
-                nuclei or file.parent,
-                "--nuclei",
-                lambda file: file_sha256(file) == meant["sha256"],
-            )
-            labels = read_nuclei(given, slide.dimensions[::-1], slide.mpp, result_placement(result).back).labels
-        # A group's light came from all its tiles; what is an image's own is settled anew, and so compared.
-        shared = result_context(result) if group else None
-        within = regions.covered if assay.only_regions else None
-        plan = plan_measurement(slide, assay, context=shared, nuclei=labels, within=within)
-        store = FolderStore(Path(folder), {})
-        measure(plan, store, SerialExecutor())
-        tissue_mm2 = None if assay.only_regions else plan.provenance()["tissue"]["tissue_mm2"]
-        context = plan.job.context
-        rows, digest = _scored(lambda: plan.tables(store), assay, regions, context, name, group, tissue_mm2)
-        return _compare(result, rows, digest, plan)
+        measured, scoring = score_slide(
+            slide,
+            assay,
+            # A group's background came from all its tiles; what is an image's own is estimated again, and so compared.
+            context=result.context if result.row.group else None,
+            regions=result.regions(),
+            nuclei=_given_nuclei(result, slide, file, given),
+            execution=Execution(make_store=lambda plan: FolderStore(Path(folder), {})),
+            keys=(result.row.image, result.row.group),
+        )
+        yield measured, scoring
 
 
-def _scored(
-    tables: Callable[[], Iterable[pd.DataFrame]],
-    assay: Assay,
-    regions: RegionSet,
-    context: SlideContext,
-    image: str,
-    group: str,
-    tissue_mm2: float | None,
-) -> tuple[list[ScoreRow], TableDigest]:
-    digest, scored = TableDigest(), ScoreTable(assay, regions, context, image=image, group=group)
-    for table in classify_tables(tables, assay, regions, context.plane):
-        digest.update(table)
-        scored.add(table)
-    return scored.rows(tissue_mm2), digest
+def _given_nuclei(result: StoredResult, slide: Slide, file: Path, given: _Sources) -> Any:
+    meant = result.summary["input"].get("nuclei")
+    if meant is None:
+        return None
+    place = given.nuclei or file.parent
+    path = _find_file(given, meant["name"], place, "--nuclei", lambda f: file_sha256(f) == meant["sha256"])
+    return read_nuclei(path, slide.dimensions[::-1], slide.mpp, result.placement.back).labels
 
 
 def _compare(
-    result: ImageFolder, rows: Sequence[ScoreRow], digest: TableDigest, plan: MeasurementPlan | None
+    result: StoredResult, scoring: ScoringPass, tissue_mm2: float | None, measured: MeasuredSlide | None
 ) -> Replay:
-    summary = result.summary
+    summary, rows = result.summary, scoring.run().rows(tissue_mm2)
     before = [summary["scores"], *summary["regions"]]
     differences = [] if len(before) == len(rows) else [f"{len(rows)} rows of scores, {len(before)} then"]
     for old, row in zip(before, rows, strict=False):
         where = "" if row.region == WHOLE else f"{row.region}: "
-        new, was = flat(row), flat(ScoreRow.from_dict(old))
+        new, was = _comparable(row), _comparable(ScoreRow.from_dict(old))
         differences += [f"{where}{key}: {new.get(key)} was {was[key]}" for key in was if new.get(key) != was[key]]
-    if digest.hexdigest() != summary["cells"]["sha256"]:
-        differences.append(f"cell table: {digest.rows} cells, other values; {summary['cells']['rows']} cells then")
+    if scoring.cells_sha256 != summary["cells"]["sha256"]:
+        then = summary["cells"]["rows"]
+        differences.append(f"cell table: {scoring.cell_count} cells, other values; {then} cells then")
     if (result.folder / CELLS).exists():
         try:
-            check_digest(result)
+            result.check_digest()
         except DamagedResult as error:
             differences.append(str(error))
-    now = {"ihcscore": __version__, **libraries()}
-    if plan is not None and plan.job.context.to_dict() != summary["context"]:
+    if measured is not None and _estimates(measured.context) != _estimates(result.context):
         differences.append("background or stain vectors")
+    return Replay(not differences, tuple(differences), (*_changed_steps(summary), *_changed_versions(summary)))
+
+
+def _comparable(row: ScoreRow) -> dict[str, Any]:
+    """Return what has to be equal of a row: numbers and statuses, not the wording of reasons."""
+    scores = {name: dataclasses.replace(score, reason="") for name, score in row.scores.items()}
+    return flat(dataclasses.replace(row, reason="", scores=scores))
+
+
+def _estimates(context: SlideContext) -> tuple[Any, ...]:
+    """Return what has to be equal of a context: its numbers."""
+    return context.light, context.plane, context.texture
+
+
+def _changed_steps(summary: dict[str, Any]) -> list[str]:
+    """Return the steps whose version changed since a result was made."""
+    then = recorded_steps(summary)
+    return [
+        f"step {name}: version {now}, then {then[name]}" for name, now in STEPS.items() if then.get(name, now) != now
+    ]
+
+
+def _changed_versions(summary: dict[str, Any]) -> list[str]:
+    """Return the versions of the package and its libraries that changed since a result was made."""
+    now = {"ihcscore": __version__, **libraries()}
     then = {"ihcscore": summary["ihcscore"], **summary["libraries"]}
-    notes = [f"{name} {now.get(name)}, then {then[name]}" for name in then if now.get(name) != then[name]]
-    return Replay(not differences, tuple(differences), tuple(notes))
+    return [f"{name} {now.get(name)}, then {then[name]}" for name in then if now.get(name) != then[name]]
 
 
-def _find_file(
-    summary: Path, name: str, source: str | Path | None, option: str, is_meant: Callable[[Path], bool]
-) -> Path:
-    """Find the file that was used. Others of its name are passed by; why is told if there is no more."""
-    places = [Path(source)] if source is not None else [summary.parent, *summary.resolve().parents[1:3], Path.cwd()]
+def _find_file(given: _Sources, name: str, source: Path | None, option: str, is_meant: Callable[[Path], bool]) -> Path:
+    """Find the file that was used. Skips same-named files that differ; raises the last mismatch."""
+    around = [given.summary.parent, *given.summary.resolve().parents[1:3], Path.cwd()]
     problem: IhcscoreError = IhcscoreError(f"cannot find {name}: give it or its folder with {option}")
-    for place in places:
+    for place in [source] if source is not None else around:
         candidate = place / name if place.is_dir() else place
         if not candidate.is_file():
             continue
@@ -197,14 +204,19 @@ def _find_file(
     raise problem
 
 
+def _path(given: str | Path | None) -> Path | None:
+    return None if given is None else Path(given)
+
+
 def _slide_sha256(path: Path, mpp: float) -> str:
     with closing(open_slide(path, mpp)) as slide:
         return slide_sha256(slide)
 
 
-def _find_measurement(summary: Path, origin: dict[str, Any], source: str | Path | None) -> Path:
-    around = [parent / origin["result"] for parent in summary.resolve().parents[1:4]]
-    for place in [Path(source)] if source is not None else [*around, Path.cwd() / origin["result"]]:
+def _find_measurement(given: _Sources, origin: dict[str, Any]) -> Path:
+    """Find the folder of the result that another was rescored from."""
+    around = [parent / origin["result"] for parent in given.summary.resolve().parents[1:4]]
+    for place in [given.source] if given.source is not None else [*around, Path.cwd() / origin["result"]]:
         for folder in (place / legal_name(origin["image"]), place):
             if (folder / SUMMARY).is_file():
                 found = read_summary(folder / SUMMARY)

@@ -8,43 +8,29 @@ from typing import Any
 
 import pandas as pd
 
-from ihcscore.api import classifier_warnings, classify_tables, rescoring_context, restain_table
-from ihcscore.assays.assay import INPUT_FIELDS, Assay, recorded_assay
+from ihcscore.assays.assay import INPUT_FIELDS, Assay
 from ihcscore.errors import IhcscoreError, InputError, ResultMismatch
 from ihcscore.io.atomic import alone_in
-from ihcscore.io.regions import RegionFile, read_regions, regions_for, write_regions
-from ihcscore.results.folder import (
-    BLOCKS,
-    CELLS,
-    GEOJSON,
-    REGIONS,
-    RUN,
-    SCORES,
-    SUMMARY,
-    ImageFolder,
-    RunReport,
-    check_digest,
-    failed_rows,
-    file_sha256,
-    list_results,
-    parameters_digest,
-    pooled_rows,
-    read_run,
-    result_context,
-    result_placement,
-    result_regions,
-    with_classifier_sha256,
-    write_run,
-)
+from ihcscore.io.regions import RegionFile, read_regions, regions_for
+from ihcscore.results.layout import CELLS, GEOJSON, RUN, SCORES, SUMMARY
+from ihcscore.results.pooling import pooled_rows
+from ihcscore.results.run_record import RunReport, failed_rows, parameters_digest, read_run, write_run
+from ihcscore.results.stored_result import StoredResult, list_results
 from ihcscore.results.writers.geojson import write_geojson
 from ihcscore.results.writers.summary import write_summary
-from ihcscore.results.writers.tables import iter_cells, write_blocks, write_cells, write_scores
+from ihcscore.results.writers.tables import iter_cells, write_scores
 from ihcscore.scoring.cell_types.model import OF_OTHER_NUCLEI
-from ihcscore.scoring.off_color import AND_SO_ON, NOT_TOLD, off_color_warnings
+from ihcscore.scoring.classify_table import classifier_warnings
+from ihcscore.scoring.off_color import OWN_WARNINGS, off_color_warnings
 from ihcscore.scoring.regions import RegionSet
+from ihcscore.scoring.restain import rescoring_context, restain_table
 from ihcscore.scoring.score_row import ScoreRow, failed_row
-from ihcscore.scoring.score_table import ScoreTable
-from ihcscore.table.digest import TableDigest
+from ihcscore.scoring.scoring_pass import ScoringPass
+from ihcscore.workflows.run_settings import with_hashes
+from ihcscore.workflows.write_image import write_scored
+
+OUTDATED = (OF_OTHER_NUCLEI, *OWN_WARNINGS)
+"""Texts of warnings that scoring gives anew."""
 
 
 def rescore_folder(
@@ -90,116 +76,143 @@ def rescore_folder(
         raise IhcscoreError(f"{measured} holds no results that can be read")
     failures = [failed_row(row.image, row.group, new, row.reason) for row in failed_rows(measured)]
     found = [result for result in found if result.folder.name not in {row.image for row in failures}]
-    if regions is not None and Path(regions).is_file() and len(found) > 1:
-        raise IhcscoreError(f"{Path(regions).name} cannot hold the regions of {len(found)} images: give a folder")
-    users = Counter(_region_files(found, regions))
+    given = _GivenRegions(regions, found)
     with alone_in(out) as warnings:
         if (out / RUN).exists():
             raise ResultMismatch(f"{out} holds results already: choose a new folder")
         warnings += [f"{text} (left out)" for text in damaged]
         rows, failed = list[ScoreRow](), [f"{row.image}: {row.reason}" for row in failures]
         for result in found:
-            by = recorded_assay(result.summary["assay"])
-            to = with_classifier_sha256(new if assay is not None else by.replace(**changes))
+            to = with_hashes(new if assay is not None else result.assay.replace(**changes))
             try:
-                given = _regions(result, by, regions, users)
-                scored, notes = _rescore_one(result, by, to, given, out / result.folder.name)
+                scored, notes = _rescore_one(result, to, given, out / result.folder.name)
             except InputError as error:
                 failed.append(str(error))
                 failures.append(failed_row(result.folder.name, result.row.group, to, str(error)))
                 continue
             rows += scored
-            if lost := [name for name in result.summary["assay"]["scores"] if name not in (*by.scores, *to.scores)]:
-                text = f"{', '.join(lost)} left out, not a score of the {'+'.join(by.compartment)}"
-                warnings.append(f"{result.folder.name}: {text}")
-            warnings += [f"{result.folder.name}: {text}" for text in notes]
+            warnings += [f"{result.folder.name}: {text}" for text in (*_lost_scores(result, to), *notes)]
         rows += failures + pooled_rows(list_results(out)[0], failures)
         write_scores(out / SCORES, rows)
         write_run(out, new, rescored_from=measured.name)  # last: without it, the folder can be written again
         return RunReport(tuple(rows), tuple(failed), warnings=tuple(warnings))
 
 
-def _region_files(found: Sequence[ImageFolder], given: str | Path | None) -> Iterator[Path]:
-    """Give the file of each image's regions; one that cannot be told is reported when its image is scored."""
-    for result in found if given is not None else ():
-        with suppress(InputError):
-            yield regions_for(Path(result.summary["input"]["name"]), Path(given or ""))
+class _GivenRegions:
+    """Regions that replace those of the results: a file, or a folder of files."""
 
+    def __init__(self, given: str | Path | None, results: Sequence[StoredResult]) -> None:
+        self._given = None if given is None else Path(given)
+        if self._given is not None and self._given.is_file() and len(results) > 1:
+            raise IhcscoreError(f"{self._given.name} cannot hold the regions of {len(results)} images: give a folder")
+        self._users = Counter(self._files(results))
 
-def _regions(result: ImageFolder, by: Assay, given: str | Path | None, users: Counter[Path]) -> RegionFile | None:
-    """Read the regions that are given for an image; None where those of the old result stay."""
-    if given is None:
-        return None
-    if by.only_regions:
-        raise IhcscoreError("only the cells in the old regions were measured: score the images again with others")
-    image = result.summary["image"]
-    path = regions_for(Path(result.summary["input"]["name"]), Path(given))
-    if users[path] > 1:
-        raise InputError(path, f"would be the regions of {users[path]} images: score those again with theirs")
-    return read_regions(path, (image["width"], image["height"]), image["mpp"], result_placement(result).back)
+    def _files(self, results: Sequence[StoredResult]) -> Iterator[Path]:
+        for result in results if self._given is not None else ():
+            with suppress(InputError):  # reported when its image is scored
+                yield regions_for(Path(result.summary["input"]["name"]), self._given or Path())
+
+    def read(self, result: StoredResult) -> RegionFile | None:
+        """Read the regions of an image; None where those of the old result are kept."""
+        if self._given is None:
+            return None
+        if result.assay.only_regions:
+            raise IhcscoreError("only the cells in the old regions were measured: score the images again with others")
+        image = result.summary["image"]
+        path = regions_for(Path(result.summary["input"]["name"]), self._given)
+        if self._users[path] > 1:
+            raise InputError(path, f"would be the regions of {self._users[path]} images: score those again with theirs")
+        return read_regions(path, (image["width"], image["height"]), image["mpp"], result.placement.back)
 
 
 def _rescore_one(
-    result: ImageFolder, old: Assay, new: Assay, given: RegionFile | None, out: Path
+    result: StoredResult, new: Assay, given_regions: _GivenRegions, out: Path
 ) -> tuple[list[ScoreRow], tuple[str, ...]]:
-    check_digest(result)
-    summary, before = result.summary, result_context(result)
-    regions = result_regions(result) if given is None else RegionSet(given.regions, summary["image"]["mpp"])
-    context = rescoring_context(before, new, old)
-    digest = TableDigest()
-    scored = ScoreTable(new, regions, context, image=result.folder.name, group=result.row.group)
+    given = given_regions.read(result)
+    result.check_digest()
+    regions = result.regions() if given is None else RegionSet(given.regions, result.summary["image"]["mpp"])
+    scoring = rescoring_pass(result, new, regions)
+    rows, record = write_scored(out, scoring, result.row.area_mm2)
+    if (result.folder / GEOJSON).exists():
+        write_geojson(out / GEOJSON, iter_cells(out / CELLS), result.placement)
+    segmenter = result.summary["segmenter"]["name"]
+    noticed = [*off_color_warnings(rows[0], new), *classifier_warnings(new, segmenter)]
+    write_summary(out / SUMMARY, _summary(result, scoring, record, given, noticed))
+    context_warnings = scoring.context.warnings if scoring.context is not None else ()
+    return rows, (*(given.notes if given else ()), *context_warnings, *noticed)
 
-    def again() -> Iterator[pd.DataFrame]:
+
+def rescoring_pass(
+    result: StoredResult, new: Assay, regions: RegionSet, keys: tuple[str, str] | None = None
+) -> ScoringPass:
+    """Return the scoring pass over a stored measurement by another assay.
+
+    Parameters
+    ----------
+    result : StoredResult
+        As measured.
+    new : Assay
+    regions : RegionSet
+    keys : tuple of str, optional
+        Image and group of the rows; those of the result unless given.
+
+    Raises
+    ------
+    IhcscoreError
+        If the assay cannot be scored without pixels.
+    """
+    old, before = result.assay, result.context
+
+    def restained() -> Iterator[pd.DataFrame]:
         return (restain_table(cells, before, new, old) for cells in iter_cells(result.folder / CELLS))
 
-    def classed() -> Iterator[pd.DataFrame]:
-        for table in classify_tables(again, new, regions, context.plane):
-            digest.update(table)
-            scored.add(table)
-            yield table
+    image, group = keys or (result.folder.name, result.row.group)
+    return ScoringPass(restained, new, regions, rescoring_context(before, new, old), image=image, group=group)
 
-    write_cells(out / CELLS, classed())
-    if (result.folder / GEOJSON).exists():
-        write_geojson(out / GEOJSON, iter_cells(out / CELLS), result_placement(result))
-    if len(regions):
-        write_regions(out / REGIONS, regions.regions)
-    rows = scored.rows(result.row.area_mm2)
-    write_blocks(out / BLOCKS, scored.samplings)
-    told = [*off_color_warnings(rows[0], new), *classifier_warnings(new, summary["segmenter"]["name"])]
-    anew = ("scores", "cells", "parameters", "assay", "regions_sha256")
-    kept = {key: value for key, value in summary.items() if key not in anew}
-    if len(regions):
-        kept["regions_sha256"] = file_sha256(out / REGIONS)
+
+def _summary(
+    result: StoredResult,
+    scoring: ScoringPass,
+    record: dict[str, Any],
+    given: RegionFile | None,
+    noticed: Sequence[str],
+) -> dict[str, Any]:
+    """Return the content of the new summary."""
+    old, context = result.summary, scoring.context or result.context
+    replaced = ("scores", "cells", "parameters", "assay", "regions_sha256")
+    kept = {key: value for key, value in old.items() if key not in replaced}
     if given is not None:
         about = {"name": given.name, "sha256": given.sha256, "notes": list(given.notes)}
-        kept["input"] = {**summary["input"], "regions": about}
-    write_summary(
-        out / SUMMARY,
-        {
-            **kept,
-            "warnings": _lasting(summary, {*before.warnings} - {*context.warnings}, given) + told,
-            "scores": rows[0].to_dict(),
-            "regions": [row.to_dict() for row in rows[1:]],
-            "context": context.to_dict(),
-            "parameters": parameters_digest(new),
-            "cells": {**summary["cells"], "sha256": digest.hexdigest()},
-            "assay": new.to_record(),
-            "rescored_from": {
-                "result": result.folder.parent.resolve().name,
-                "image": result.folder.name,
-                "cells_sha256": summary["cells"]["sha256"],
-                "assay": old.to_record(),
-                "context": summary["context"],
-            },
+        kept["input"] = {**old["input"], "regions": about}
+    gone = {*result.context.warnings} - {*context.warnings}
+    return {
+        **kept,
+        **record,
+        "warnings": _lasting(old, gone, given) + list(noticed),
+        "context": context.to_dict(),
+        "parameters": parameters_digest(scoring.assay),
+        "cells": {**old["cells"], "sha256": scoring.cells_sha256, "rows": scoring.cell_count},
+        "assay": scoring.assay.to_record(),
+        "rescored_from": {
+            "result": result.folder.parent.resolve().name,
+            "image": result.folder.name,
+            "cells_sha256": old["cells"]["sha256"],
+            "assay": result.assay.to_record(),
+            "context": old["context"],
         },
-    )
-    return rows, (*(given.notes if given else ()), *context.warnings, *told)
+    }
+
+
+def _lost_scores(result: StoredResult, new: Assay) -> list[str]:
+    """Warn of recorded scores that are not defined for the compartment (results before 0.20.0 may have them)."""
+    by = result.assay
+    lost = [name for name in result.summary["assay"]["scores"] if name not in (*by.scores, *new.scores)]
+    return [f"{', '.join(lost)} left out, not a score of the {'+'.join(by.compartment)}"] if lost else []
 
 
 def _lasting(summary: dict[str, Any], gone: set[str], given: RegionFile | None) -> list[str]:
-    """Give the warnings of a result that still hold, and what is noted of the regions that are given."""
+    """Return the warnings of a result that still hold, and the notes about given regions."""
     replaced = [] if given is None else summary["input"].get("regions", {}).get("notes", [])
-    outdated = (OF_OTHER_NUCLEI, AND_SO_ON, NOT_TOLD)
     kept = [text for text in summary["warnings"] if text not in gone and text not in replaced]
-    kept = [text for text in kept if not any(part in text for part in outdated)]
+    kept = [text for text in kept if not any(part in text for part in OUTDATED)]
     return kept + ([] if given is None else [*given.notes])

@@ -10,7 +10,8 @@ import tomli_w
 from conftest import discs
 
 from ihcscore.api import score_cells, score_image
-from ihcscore.assays.assay import Assay, assay_from_dict, load_assay, preset_names
+from ihcscore.assays.assay import Assay
+from ihcscore.assays.loading import assay_from_dict, load_assay, preset_names
 from ihcscore.errors import AssayError, IhcscoreError, UnknownName, WeightsError
 from ihcscore.io.regions import Region
 from ihcscore.scoring.regions import RegionSet

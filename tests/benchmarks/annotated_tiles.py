@@ -25,7 +25,7 @@ from PIL import Image
 
 from ihcscore.cli.options import assay_with, changes
 from ihcscore.io.manifests import ImageInput
-from ihcscore.results.folder import GEOJSON
+from ihcscore.results.layout import GEOJSON
 from ihcscore.workflows.score_folder import score_files
 
 SHOWN = ("AJI", "F1", "F1 positive", "detection F1", "difference")

@@ -213,7 +213,7 @@ def test_pixels_on_a_threshold_are_in_the_higher_class():
         pixel_h_score([np.nan], (0.2, 0.4, 0.6))
 
 
-SMALL = [score for score in SCORES.values() if not score.membranes]
+SMALL = [score for score in SCORES.values() if not score.of_membranes]
 
 
 @pytest.mark.parametrize("score", SMALL, ids=lambda score: score.name)

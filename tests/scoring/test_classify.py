@@ -5,7 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ihcscore.api import measure_image
-from ihcscore.scoring.classify import classify, restain, scored_od
+from ihcscore.scoring.classify import classify, scored_od
+from ihcscore.scoring.restain import restain_means
 from ihcscore.stains.vectors import StainMatrix
 
 LEVELS = ["Negative", "1+", "2+", "3+"]
@@ -75,7 +76,7 @@ def test_other_stains_and_background_follow_from_the_table(nuclear):
         nuclear.rgb, mpp=0.5, assay=assay.replace(stains=other, background=(240.0, 238.0, 235.0)), nuclei=nuclear.nuclei
     )
     shift = np.log10(np.array([240.0, 238.0, 235.0]) / 255)
-    followed = restain(first.cells, other, shift)
+    followed = restain_means(first.cells, other, shift)
     for name in ("Nucleus", "Cytoplasm", "Membrane", "Cell"):
         for stain in ("Hematoxylin", "DAB"):
             column = f"{name}: {stain} OD mean"

@@ -103,7 +103,7 @@ def test_a_warning_names_its_share():
         return ScoreRow("a", "", "image", "", "all", "nucleus", cells=cells, negative=negative, off_color=off)
 
     assert off_color_warnings(row(150, 50, 4), ASSAY) == off_color_warnings(row(150, 50, None), ASSAY) == []
-    assert off_color_warnings(row(150, 50, 5), ASSAY)[0].startswith("5 of 100 stained cells are off-colour")
+    assert off_color_warnings(row(150, 50, 5), ASSAY)[0].startswith("5 of 100 stained cells are off-color")
     left_out = ASSAY.replace(exclude_off_color=True)
     assert off_color_warnings(row(150, 50, 6), left_out)[0].startswith("6 of 106 stained")
 

@@ -9,12 +9,12 @@ from ihcscore import load_assay
 from ihcscore.formulas.registry import SCORES
 from ihcscore.formulas.tallies import TALLIES
 from ihcscore.io.regions import Region
-from ihcscore.scoring.classify import left_out
+from ihcscore.scoring.classify import exclusion_reasons
 from ihcscore.scoring.heterogeneity import between, heterogeneity, hotspots
 from ihcscore.scoring.intervals import BlockTallies
-from ihcscore.scoring.regions import RegionSet, in_regions
+from ihcscore.scoring.regions import NO_REGIONS, RegionSet, in_regions
 from ihcscore.scoring.score_row import ScoreRow, flat, table_columns
-from ihcscore.scoring.score_table import NO_REGIONS, ScoreTable, pool, score_rows
+from ihcscore.scoring.score_table import ScoreTable, pool, score_rows
 from ihcscore.table.schema import CLASSES
 
 ASSAY = load_assay("generic-nuclear")
@@ -45,7 +45,7 @@ def cells_of(n=3000, seed=0, **changes):
 def told(cells, assay=ASSAY, regions=NO_REGIONS):
     """Say which cells are left out, as scoring does."""
     excluded = in_regions(cells["Region"].to_numpy(object), regions.excluded(assay.exclude))
-    return cells.assign(**{"Left out": left_out(cells, assay, excluded)})
+    return cells.assign(**{"Left out": exclusion_reasons(cells, assay, excluded)})
 
 
 def test_blocks_of_a_table_score_as_the_whole():

@@ -9,7 +9,8 @@ from ihcscore.phantom import load_parameters, render
 from ihcscore.stains.background import find_glass
 from ihcscore.stains.estimate import KNOWN, estimate_stains
 from ihcscore.stains.vectors import StainMatrix, angle_deg, unit
-from ihcscore.survey.context import estimate_context, sample_colors
+from ihcscore.survey.estimation import estimate_context
+from ihcscore.survey.slide_survey import sample_colors
 
 
 def stained(first, second, share_first=0.5, share_second=0.5, white=240, noise=2.0):

@@ -7,21 +7,15 @@ import numpy as np
 import pytest
 
 from ihcscore import load_context, measure_image
-from ihcscore.assays.assay import load_assay
+from ihcscore.assays.loading import load_assay
 from ihcscore.errors import IhcscoreError
 from ihcscore.io.slides.flat import ArraySlide
 from ihcscore.phantom import load_parameters, render
 from ihcscore.stains.density import ends
 from ihcscore.stains.texture import PATCH_PX, TEXTURE
-from ihcscore.survey.context import (
-    MOST_PATCHES,
-    PATCHES,
-    SAMPLE_PIXELS,
-    SlideContext,
-    complete_context,
-    estimate_context,
-    survey_slide,
-)
+from ihcscore.survey.context import SlideContext
+from ihcscore.survey.estimation import complete_context, estimate_context
+from ihcscore.survey.slide_survey import MOST_PATCHES, PATCHES, SAMPLE_PIXELS, survey_slide
 from ihcscore.survey.tissue import PEN, TISSUE
 
 ASSAY = load_assay("generic-membranous")

@@ -15,7 +15,8 @@ from ihcscore.geometry import frame_for
 from ihcscore.io.resampling import WorkingImage
 from ihcscore.io.slides.flat import ArraySlide
 from ihcscore.phantom import load_parameters, render
-from ihcscore.survey.context import complete_context, estimate_context, survey_slide
+from ihcscore.survey.estimation import complete_context, estimate_context
+from ihcscore.survey.slide_survey import survey_slide
 from ihcscore.survey.tissue import TISSUE, TissueMap
 from ihcscore.table.schema import COLUMNS
 from ihcscore.tiles.stitching import cell_ids, stitch

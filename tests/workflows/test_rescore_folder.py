@@ -80,7 +80,7 @@ def test_regions_that_are_wanted_have_to_be_there(ihc):
 def test_what_cannot_leave_out_pigment_says_so(image, tmp_path):
     assay = ASSAY.replace(exclude_off_color=True)
     run(image, tmp_path / "first", assay)
-    text = "off-colour cells cannot be told here"
+    text = "off-color cells cannot be detected here"
     assert not any(text in warning for warning in summary(tmp_path / "first")["warnings"])
     report = rescore_folder(tmp_path / "first", tmp_path / "again", background=(250.0, 250.0, 250.0))
     assert any(text in warning for warning in report.warnings)

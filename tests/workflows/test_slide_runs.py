@@ -381,9 +381,9 @@ def test_parts_that_vanish_are_an_error_and_no_smaller_slide(slide, tmp_path, mo
     def lose():
         next(iter(tmp_path.rglob("*.arrow"))).unlink()
 
-    monkeypatch.setattr("ihcscore.workflows.score_folder.give_back_memory", lose)
+    monkeypatch.setattr("ihcscore.workflows.score_one.give_back_memory", lose)
     report = run(slide, tmp_path / "out")
-    assert "parts of it are gone" in report.failed[0]
+    assert "measured tiles are gone" in report.failed[0]
     assert not list(tmp_path.rglob("cells.parquet"))
     monkeypatch.undo()
     run(slide, tmp_path / "out")

@@ -1,6 +1,5 @@
 """Open a slide or image, whatever file it is in."""
 
-import hashlib
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -8,6 +7,7 @@ from typing import Any
 import tifffile
 
 from ihcscore.errors import MissingExtra, UnreadableImage
+from ihcscore.io.hashing import files_sha256
 from ihcscore.io.images import TIFF_SIGNATURES, read_image
 from ihcscore.io.slides.base import Slide
 from ihcscore.io.slides.flat import ArraySlide
@@ -21,7 +21,6 @@ GENERIC = (None, "generic-tiff")
 DICOM_AT = 128
 SMALL_PIXELS = 16_000_000
 """A TIFF in strips up to this size is decoded whole."""
-PIECE = 1 << 20
 
 
 def open_slide(path: str | Path, mpp: float | None = None) -> Slide:
@@ -109,19 +108,6 @@ def slide_sha256(slide: Slide) -> str:
         If it cannot be read.
     """
     return files_sha256(tuple(sorted(slide.files, key=lambda path: path.name)))
-
-
-def files_sha256(paths: tuple[Path, ...]) -> str:
-    """Give the SHA-256 of files, one after another."""
-    sha = hashlib.sha256()
-    for path in paths:
-        try:
-            with path.open("rb") as file:
-                while piece := file.read(PIECE):
-                    sha.update(piece)
-        except OSError as error:
-            raise UnreadableImage(path, f"cannot be read: {error.strerror or error}") from error
-    return sha.hexdigest()
 
 
 def _head(path: Path) -> bytes:

@@ -16,7 +16,7 @@ from ihcscore.io.atomic import write_bytes
 from ihcscore.io.slides.base import Slide
 from ihcscore.results.writers.colors import CLASS_COLORS, LEFT_OUT_COLOR
 from ihcscore.results.writers.png import encode_png
-from ihcscore.scoring.regions import RegionSet
+from ihcscore.scoring.regions import NO_REGIONS, RegionSet
 from ihcscore.table.schema import CLASS_COLUMN, LEFT_OUT_COLUMN, UNMEASURABLE
 
 DRAWN = ("nucleus_wkb", CLASS_COLUMN, LEFT_OUT_COLUMN)
@@ -27,7 +27,6 @@ FONT = cv2.FONT_HERSHEY_SIMPLEX
 SHIFT = 4
 """Bits of a pixel's fraction in OpenCV's drawing coordinates."""
 BAR_LENGTHS_UM = (5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000)
-NO_REGIONS = RegionSet()
 PAPER, INK = (255, 255, 255), (30, 30, 30)
 
 

@@ -53,12 +53,12 @@ class CellTyper:
         self._next = 0
 
     @property
-    def needs_features(self) -> bool:
-        """Whether all cells have to be seen before the first is told."""
+    def needs_all_cells(self) -> bool:
+        """Whether a first pass over all cells is required: `fit`."""
         return self._classifier is not None
 
-    def look(self, tables: Iterable[pd.DataFrame]) -> None:
-        """See all cells, in the order in which they are told."""
+    def fit(self, tables: Iterable[pd.DataFrame]) -> None:
+        """Classify all cells of an image by the classifier, in the order in which `types` is called for them."""
         if self._classifier is not None:
             self._predicted, self._next = self._classifier.predict(features_of(tables)), 0
 

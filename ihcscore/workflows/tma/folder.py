@@ -5,10 +5,10 @@ from pathlib import Path
 
 import shapely
 
-from ihcscore.assays.assay import recorded_assay
 from ihcscore.errors import InputError, OutputError
 from ihcscore.io.atomic import write_bytes
-from ihcscore.results.folder import ImageFolder, failed_rows, list_results, result_regions
+from ihcscore.results.run_record import failed_rows
+from ihcscore.results.stored_result import StoredResult, list_results
 from ihcscore.workflows.tma.files import core_regions, read_grid, read_sheet
 from ihcscore.workflows.tma.grid import CoreGrid
 from ihcscore.workflows.tma.patients import CoreRow, PatientRow, core_row, failed_core, patient_rows, write_rows
@@ -118,9 +118,9 @@ def write_arrays(out: Path, patients: Patients) -> tuple[list[CoreRow], list[Pat
     return cores, scored, warnings
 
 
-def _was_scored_by(result: ImageFolder, grid: CoreGrid) -> bool:
+def _was_scored_by(result: StoredResult, grid: CoreGrid) -> bool:
     """Tell whether a slide's regions were the cores of a grid, which someone may have found anew or changed since."""
-    image, scored = result.summary["image"], {region.name: region.geometry for region in result_regions(result).regions}
+    image, scored = result.summary["image"], {region.name: region.geometry for region in result.regions().regions}
     canvas = shapely.box(0, 0, image["width"], image["height"])
     if len(scored) != len(grid.present):
         return False
@@ -132,9 +132,9 @@ def _was_scored_by(result: ImageFolder, grid: CoreGrid) -> bool:
     return True
 
 
-def _cores(result: ImageFolder, grid: CoreGrid, patients: Mapping[str, str]) -> list[CoreRow]:
-    population = recorded_assay(result.summary["assay"]).population
-    scored = {row.region: row for row in result.regions if row.population == population}
+def _cores(result: StoredResult, grid: CoreGrid, patients: Mapping[str, str]) -> list[CoreRow]:
+    population = result.assay.population
+    scored = {row.region: row for row in result.region_rows if row.population == population}
     regions = {core: region.name for core, region in zip(grid.present, core_regions(grid.present, 1.0), strict=True)}
     return [
         core_row(result.folder.name, core, scored[regions[core]] if core in regions else None, patients[core.name])

@@ -14,9 +14,9 @@ from ihcscore.io.atomic import alone_in
 from ihcscore.io.manifests import ImageInput
 from ihcscore.io.regions import write_regions
 from ihcscore.io.slides.opening import open_slide
-from ihcscore.results.folder import RunReport
+from ihcscore.results.run_record import RunReport
 from ihcscore.scoring.score_row import FAILED
-from ihcscore.survey.context import survey_slide
+from ihcscore.survey.slide_survey import survey_slide
 from ihcscore.workflows.loaded_image import image_placement
 from ihcscore.workflows.rescore_folder import rescore_folder
 from ihcscore.workflows.score_folder import score_files
