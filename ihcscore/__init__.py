@@ -10,17 +10,7 @@ from ihcscore import moved as moved
 from ihcscore.version import __version__ as __version__
 
 if TYPE_CHECKING:
-    from ihcscore.api import (
-        CellScores,
-        ImageResult,
-        Measurement,
-        measure_image,
-        measure_slide,
-        rescore,
-        score_cells,
-        score_image,
-        score_slide,
-    )
+    from ihcscore.api import measure_image, measure_slide, rescore, score_cells, score_image, score_slide
     from ihcscore.assays import Assay, load_assay
     from ihcscore.cells.segmentation.base import Segmenter
     from ihcscore.errors import IhcscoreError
@@ -31,6 +21,7 @@ if TYPE_CHECKING:
     from ihcscore.io.images import read_image
     from ihcscore.io.regions import read_regions
     from ihcscore.io.slides.opening import open_slide
+    from ihcscore.scoring.image_result import CellScores, ImageResult, Measurement
     from ihcscore.scoring.regions import RegionSet
     from ihcscore.stains.background import find_glass
     from ihcscore.stains.density import optical_density
@@ -48,9 +39,9 @@ _HOME = {
     "read_image": "io.images",
     "read_regions": "io.regions",
     "open_slide": "io.slides.opening",
-    "CellScores": "api",
-    "ImageResult": "api",
-    "Measurement": "api",
+    "CellScores": "scoring.image_result",
+    "ImageResult": "scoring.image_result",
+    "Measurement": "scoring.image_result",
     "measure_image": "api",
     "measure_slide": "api",
     "rescore": "api",

@@ -8,10 +8,8 @@
 behind the command line. Scoring again runs the third pass alone.
 """
 
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -19,151 +17,18 @@ import shapely
 from numpy.typing import NDArray
 
 from ihcscore.assays import Assay, load_assay
-from ihcscore.cells.quality import TileQuality
 from ihcscore.errors import IhcscoreError
 from ihcscore.io.slides.base import Slide
 from ihcscore.io.slides.flat import ArraySlide
+from ihcscore.scoring.image_result import CellScores, ImageResult, Measurement
 from ihcscore.scoring.regions import NO_REGIONS, RegionSet
 from ihcscore.scoring.restain import rescoring_context, restain_table
-from ihcscore.scoring.score_row import ScoreRow
 from ihcscore.scoring.scoring_pass import ScoringPass
 from ihcscore.survey.context import SlideContext
 from ihcscore.table.digest import digest
 from ihcscore.table.schema import SCHEMA_VERSION, SCORED_COLUMNS
-from ihcscore.tiles.executors import Executor, SerialExecutor, SlideTask
-from ihcscore.tiles.measure_slide import MeasurementPlan, measure_tiles, plan_measurement
-from ihcscore.tiles.store import MemoryStore, TileStore
-
-Progress = Callable[[int, int], None]
-"""Called with the tiles done and the tiles in all."""
-
-
-@dataclass(frozen=True)
-class Measurement:
-    """The cell table of an image and how it was measured.
-
-    Parameters
-    ----------
-    cells : DataFrame
-        Columns of `ihcscore.table.schema.COLUMNS`, a row for each cell.
-    context : SlideContext
-        Background and stain vectors.
-    provenance : dict
-        Versions, pixel size, tissue, segmenter, grid, parameters, digest of the table.
-    quality : tuple of TileQuality
-        Of each measured tile.
-    """
-
-    cells: pd.DataFrame
-    context: SlideContext
-    provenance: dict[str, Any] = field(default_factory=dict)
-    quality: tuple[TileQuality, ...] = ()
-
-
-@dataclass(frozen=True)
-class CellScores:
-    """Classified cells and their scores.
-
-    Parameters
-    ----------
-    cells : DataFrame
-        The cell table with the columns of `ihcscore.table.schema.SCORED_COLUMNS`.
-    scores : ScoreRow
-        Counts and scores of all cells.
-    regions : tuple of ScoreRow
-        The same for each region, and for all regions of a class together.
-    """
-
-    cells: pd.DataFrame
-    scores: ScoreRow
-    regions: tuple[ScoreRow, ...] = ()
-
-
-@dataclass(frozen=True)
-class ImageResult:
-    """Result of `score_image`.
-
-    Parameters
-    ----------
-    cells : DataFrame
-        The cell table with classes.
-    scores : ScoreRow
-        Counts and scores of the image.
-    assay : Assay
-        How it was scored.
-    measurement : Measurement
-        What it was scored from.
-    """
-
-    cells: pd.DataFrame
-    scores: ScoreRow
-    assay: Assay
-    measurement: Measurement
-
-    @property
-    def provenance(self) -> dict[str, Any]:
-        """What the result was made from and how, as plain values."""
-        return {**self.measurement.provenance, "assay": self.assay.to_record()}
-
-
-@dataclass(frozen=True)
-class Execution:
-    """Where and how tiles are measured; nothing of it changes a cell.
-
-    Parameters
-    ----------
-    executor : Executor
-        Runs the tiles.
-    make_store : callable
-        Makes the store that keeps measured tiles, from the plan.
-    make_task : callable
-        Makes what other processes need to open the slide again, from the plan; None if they cannot.
-    progress : callable, optional
-        Called with the tiles done and the tiles in all.
-    """
-
-    executor: Executor = field(default_factory=SerialExecutor)
-    make_store: Callable[[MeasurementPlan], TileStore] = lambda plan: MemoryStore()
-    make_task: Callable[[MeasurementPlan], SlideTask | None] = lambda plan: None
-    progress: Progress | None = None
-
-
-@dataclass(frozen=True)
-class MeasuredSlide:
-    """A slide whose tiles are all measured.
-
-    Parameters
-    ----------
-    plan : MeasurementPlan
-        What was measured and how.
-    store : TileStore
-        The measured tiles.
-    """
-
-    plan: MeasurementPlan
-    store: TileStore
-
-    @property
-    def context(self) -> SlideContext:
-        """Background and stain vectors."""
-        return self.plan.job.context
-
-    @property
-    def tissue_mm2(self) -> float | None:
-        """Area of the tissue that was measured; None where only regions were."""
-        return None if self.plan.assay.only_regions else float(self.provenance()["tissue"]["tissue_mm2"])
-
-    def tables(self) -> Iterator[pd.DataFrame]:
-        """Yield the cell table of each tile; at least one table, which may have no rows."""
-        return self.plan.tables(self.store)
-
-    def quality(self) -> tuple[TileQuality, ...]:
-        """Return the quality of each tile."""
-        return tuple(self.plan.quality(self.store))
-
-    def provenance(self) -> dict[str, Any]:
-        """Return what was measured and how, as plain values."""
-        return self.plan.provenance()
+from ihcscore.tiles.measure_slide import measure_tiles, plan_measurement
+from ihcscore.tiles.measured_slide import Execution, MeasuredSlide, Progress
 
 
 def score_slide(

@@ -1,5 +1,6 @@
 """Read assays from presets, TOML files and results, and write them as TOML with an explanation of each value."""
 
+import textwrap
 import tomllib
 from collections.abc import Mapping
 from importlib import resources
@@ -13,6 +14,8 @@ from ihcscore.formulas.registry import SCORES
 
 FALLBACK = ["h_score"]
 """Scores of a recorded assay of which none is left."""
+LINE = 110
+"""Longest line of a comment."""
 
 
 def assay_from_dict(data: Mapping[str, Any]) -> Assay:
@@ -134,11 +137,14 @@ def assay_toml(assay: Assay) -> str:
     import tomli_w
 
     values, lines, tables = assay.to_dict(), list[str](), list[str]()
-    for name, spec in field_specs().items():
-        if name not in values:
-            continue
-        unit = f" [{spec.unit}]" if spec.unit else ""
-        comment = f"# {spec.meaning}{unit} {spec.expected[0].upper()}{spec.expected[1:]}."
-        text = tomli_w.dumps({name: values[name]}).rstrip("\n")
-        (tables if isinstance(values[name], dict) else lines).extend([comment, text, ""])
+    for name, spec in ((name, spec) for name, spec in field_specs().items() if name in values):
+        value, unit = values[name], f", {spec.unit}" if spec.unit else ""
+        about = textwrap.fill(f"{spec.meaning} ({spec.expected}{unit})", LINE)
+        comment = textwrap.indent(about, "# ")
+        if isinstance(value, list):  # on one line
+            parts = (tomli_w.dumps({"": each}).partition("= ")[2].strip() for each in value)
+            text = f"{name} = [{', '.join(parts)}]"
+        else:
+            text = tomli_w.dumps({name: value}).rstrip("\n")
+        (tables if isinstance(value, dict) else lines).append(f"{comment}\n{text}\n")
     return "\n".join([*lines, *tables])

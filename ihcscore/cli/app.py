@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from ihcscore.cli import assay, assays, classifier, demo, phantom, replay, rescore, score, stains, tma
+from ihcscore.cli.options import GroupedCommand
 from ihcscore.errors import IhcscoreError
 from ihcscore.version import __version__
 
@@ -22,9 +23,7 @@ app = typer.Typer(
     help="Score immunohistochemistry (IHC) images. For research use only.",
 )
 for module in (demo, score, rescore, tma, stains, replay, assay, assays, phantom):
-    app.command(module.__name__.rsplit(".", 1)[-1])(module.command)
-
-
+    app.command(module.__name__.rsplit(".", 1)[-1], cls=GroupedCommand)(module.command)
 app.add_typer(classifier.app, name="classifier")
 
 

@@ -6,10 +6,11 @@ import typer
 
 
 def command(
-    name: Annotated[str | None, typer.Argument(help="Explain one: every value with its source.")] = None,
+    name: Annotated[str | None, typer.Argument(help="Explain one: every value with its meaning and source.")] = None,
 ) -> None:
-    """List the assays that ship, or explain one."""
-    from ihcscore.assays.loading import load_assay, preset_names
+    """List the presets, or explain one."""
+    from ihcscore.assays import load_assay, preset_names
+    from ihcscore.assays.assay import field_specs
 
     if name is None:
         width = max(map(len, preset_names()))
@@ -17,10 +18,11 @@ def command(
             print(f"{each:{width}}  {load_assay(each).description}")
         return
     assay, general = load_assay(name), load_assay("generic-nuclear")
-    usual = general.to_dict()
+    usual, specs = general.to_dict(), field_specs()
     print(f"{assay.name}, version {assay.version}: {assay.description}")
     for key, value in assay.to_dict().items():
         if key not in ("name", "version", "description", "sources"):
             stated = general.sources.get(key, "default, calibrate")
             source = assay.sources.get(key) or (stated if value == usual.get(key) else "not stated")
-            print(f"  {key} = {value}\n      {source}")
+            unit = f" {specs[key].unit}" if specs[key].unit else ""
+            print(f"  {key} = {value}{unit}\n      {specs[key].meaning}\n      Source: {source}")

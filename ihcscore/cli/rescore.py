@@ -5,38 +5,26 @@ from typing import Annotated
 
 import typer
 
-from ihcscore.cli.options import (
-    AssayName,
-    Background,
-    Classifier,
-    Compartment,
-    Exclude,
-    Population,
-    Scores,
-    Stains,
-    Thresholds,
-    TumorRule,
-    changes,
-    summarise_failures,
-)
+from ihcscore.cli import options as o
 
 
 def command(
     measured: Annotated[Path, typer.Argument(help="Result folder of 'ihcscore score'.")],
-    out: Annotated[Path, typer.Option("--out", "-o", help="New result folder.")],
-    assay: AssayName = None,
-    thresholds: Thresholds = None,
-    compartment: Compartment = None,
-    stains: Stains = None,
-    background: Background = None,
-    scores: Scores = None,
-    population: Population = None,
-    classifier: Classifier = None,
-    tumor_rule: TumorRule = False,
+    out: Annotated[Path, o.option(o.BASICS, "--out", "-o", help="New result folder.")],
+    assay: o.AssayName = None,
+    thresholds: o.Thresholds = None,
+    compartment: o.Compartment = None,
+    stains: o.Stains = None,
+    background: o.Background = None,
+    scores: o.Scores = None,
+    population: o.Population = None,
+    classifier: o.Classifier = None,
+    tumor_rule: o.TumorRule = False,
     regions: Annotated[
-        Path | None, typer.Option("--regions", help="Other regions than when measuring: a file, or a folder of them.")
+        Path | None,
+        o.option(o.REGIONS, "--regions", help="Other regions than when measuring: a file, or a folder of them."),
     ] = None,
-    exclude: Exclude = None,
+    exclude: o.Exclude = None,
 ) -> None:
     """Score a result again with other thresholds, compartments, stains, background or regions, without its images."""
     from ihcscore.assays.loading import load_assay
@@ -48,11 +36,11 @@ def command(
     from ihcscore.workflows.tma.scoring import rescore_arrays
 
     chosen = load_assay(assay) if assay is not None else None
-    fields = changes(
-        thresholds,
-        compartment,
-        stains,
-        background,
+    fields = o.changes(
+        thresholds=thresholds,
+        compartment=compartment,
+        stains=stains,
+        background=background,
         scores=scores,
         population=population,
         classifier=classifier,
@@ -69,4 +57,4 @@ def command(
         typer.echo(f"warning: {text}", err=True)
     show_by_assay(report.rows, list_assays(out), read_run(out))
     print(f"Results are in {out}; overlays need the images and stay with {measured}")
-    summarise_failures(report.failed, len(report.failed) + sum(row.status != "failed" for row in report.rows))
+    o.summarise_failures(report.failed, len(report.failed) + sum(row.status != "failed" for row in report.rows))

@@ -1,26 +1,11 @@
 """ihcscore score."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
-from ihcscore.cli.options import (
-    AssayName,
-    Background,
-    Classifier,
-    Compartment,
-    Exclude,
-    Out,
-    Population,
-    Scores,
-    Stains,
-    Thresholds,
-    TumorRule,
-    assay_with,
-    changes,
-    summarise_failures,
-)
+from ihcscore.cli import options as o
 
 if TYPE_CHECKING:
     from ihcscore.assays.assay import Assay
@@ -29,125 +14,106 @@ if TYPE_CHECKING:
 
 
 def command(
-    inputs: Annotated[list[str], typer.Argument(help="Images, folders, globs, or CSV manifests with a column 'path'.")],
-    out: Out,
-    mpp: Annotated[float | None, typer.Option("--mpp", help="um per pixel, where files do not state it.")] = None,
-    assay: AssayName = None,
-    thresholds: Thresholds = None,
-    compartment: Compartment = None,
-    stains: Stains = None,
-    background: Background = None,
-    scores: Scores = None,
-    population: Population = None,
-    classifier: Classifier = None,
-    tumor_rule: TumorRule = False,
-    segmenter: Annotated[
-        str | None,
-        typer.Option("--segmenter", help="What finds the nuclei: network, watershed, stardist, instanseg, cellpose."),
-    ] = None,
-    weights: Annotated[
-        Path | None, typer.Option("--weights", help="File or folder of the segmenter's network, if not the own one.")
-    ] = None,
-    nuclei: Annotated[
-        Path | None,
-        typer.Option("--nuclei", help="Nuclei found elsewhere: label image or QuPath GeoJSON, or a folder of them."),
-    ] = None,
-    group: Annotated[
-        str | None,
-        typer.Option("--group", help="Column of a manifest or pattern for file names: tiles of one slide or case."),
-    ] = None,
-    context: Annotated[
-        Path | None, typer.Option("--context", help="Background and stains from 'ihcscore stains' or a summary.json.")
-    ] = None,
-    regions: Annotated[
-        Path | None,
-        typer.Option(
-            "--regions",
-            help="Regions to score: QuPath GeoJSON, ImageScope or ASAP XML, ImageJ ROI, mask; or a folder of them.",
-        ),
-    ] = None,
-    only_regions: Annotated[
-        bool, typer.Option("--only-regions", help="Measure only cells in the regions; they are those of the slide.")
-    ] = False,
-    exclude: Exclude = None,
-    workers: Annotated[int, typer.Option("--workers", min=1, help="Processes that measure, one core each.")] = 1,
-    scheduler: Annotated[
-        str | None, typer.Option("--scheduler", help="Address of a Dask scheduler, or 'local' (extra dask).")
-    ] = None,
-    geojson: Annotated[
-        bool | None,
-        typer.Option("--geojson/--no-geojson", help="Write the cells for QuPath; by default up to 8192 pixels a side."),
-    ] = None,
-    origin: Annotated[
-        str, typer.Option("--origin", help="Where GeoJSON and regions have (0, 0): canvas, or bounds of the scan.")
-    ] = "canvas",
-    cells_csv: Annotated[bool, typer.Option("--cells-csv", help="Write the cells as CSV, too.")] = False,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace results of other parameters.")] = False,
+    inputs: o.Inputs,
+    out: o.Out,
+    mpp: o.Mpp = None,
+    assay: o.AssayName = None,
+    thresholds: o.Thresholds = None,
+    compartment: o.Compartment = None,
+    scores: o.Scores = None,
+    group: o.Group = None,
+    stains: o.Stains = None,
+    background: o.Background = None,
+    context: o.Context = None,
+    segmenter: o.SegmenterName = None,
+    weights: o.Weights = None,
+    nuclei: o.Nuclei = None,
+    population: o.Population = None,
+    classifier: o.Classifier = None,
+    tumor_rule: o.TumorRule = False,
+    regions: o.Regions = None,
+    only_regions: o.OnlyRegions = False,
+    exclude: o.Exclude = None,
+    workers: o.Workers = 1,
+    scheduler: o.Scheduler = None,
+    geojson: o.GeoJson = None,
+    origin: o.Origin = "canvas",
+    cells_csv: o.CellsCsv = False,
+    overwrite: o.Overwrite = False,
 ) -> None:
-    """Score images: find cells, measure stains, class, aggregate. Writes OUT/scores.csv and a folder for each image."""
-    if origin not in ("canvas", "bounds"):
-        raise typer.BadParameter("choose canvas or bounds", param_hint="--origin")
-    if context is not None and (stains is not None or background is not None):
-        raise typer.BadParameter("it settles stains and background already", param_hint="--context")
-    sources: dict[str, str] = {}
-    fields = changes(
-        thresholds,
-        compartment,
-        stains,
-        background,
+    """Score images: detect and measure cells, classify, count. Writes OUT/scores.csv and a folder for each image."""
+    _check_options(origin, context, stains, background)
+    fields = o.changes(
+        thresholds=thresholds,
+        compartment=compartment,
+        scores=scores,
         mpp=mpp,
+        group=group or None,
+        stains=stains,
+        background=background,
         segmenter=segmenter,
         weights=None if weights is None else str(weights),
-        group=group or None,
-        exclude=exclude,
-        scores=scores,
         population=population,
         classifier=classifier,
         tumor_rule=tumor_rule,
         only_regions=only_regions or None,
+        exclude=exclude,
     )
-    if context is not None:
-        from ihcscore.survey.context import load_context
+    chosen, fields = _with_context(o.assay_with(assay, fields), fields, context)
+    images = _images(inputs, chosen, nuclei, regions, own_segmenter=segmenter is not None or weights is not None)
+    kept = {"cells_csv": cells_csv, "geojson": geojson, "overwrite": overwrite, "origin": origin}
+    report = run(images, chosen, out, changes=_of_marker(fields), workers=workers, scheduler=scheduler, **kept)
+    o.summarise_failures(report.failed, len(images))
 
-        loaded = load_context(context)
-        fields |= {"background": loaded.background, "stains": loaded.stains}
-        sources = {
-            "background": f"{context.name}: {loaded.background_origin}",
-            "stains": f"{context.name}: {loaded.stains_origin}",
-        }
-    chosen = assay_with(assay, fields)
-    chosen = chosen.replace(sources={**chosen.sources, **sources})
 
+def _check_options(origin: str, context: Path | None, stains: str | None, background: str | None) -> None:
+    if origin not in ("canvas", "bounds"):
+        raise typer.BadParameter("choose canvas or bounds", param_hint="--origin")
+    if context is not None and (stains is not None or background is not None):
+        raise typer.BadParameter("it sets stains and background already", param_hint="--context")
+
+
+def _with_context(assay: "Assay", fields: dict[str, Any], context: Path | None) -> tuple["Assay", dict[str, Any]]:
+    """Take background and stains from a file, and record from where."""
+    if context is None:
+        return assay, fields
+    from ihcscore.survey.context import load_context
+
+    loaded = load_context(context)
+    own = {"background": loaded.background, "stains": loaded.stains}
+    origins = {"background": loaded.background_origin, "stains": loaded.stains_origin}
+    sources = {name: f"{context.name}: {origin}" for name, origin in origins.items()}
+    assay = assay.replace(**own)
+    return assay.replace(sources={**assay.sources, **sources}), {**fields, **own}
+
+
+def _of_marker(fields: dict[str, Any]) -> dict[str, Any]:
+    """Return the fields that also change the assays of images with their own."""
     from ihcscore.assays.assay import INPUT_FIELDS
+
+    return {key: value for key, value in fields.items() if key not in INPUT_FIELDS}
+
+
+def _images(
+    inputs: list[str], assay: "Assay", nuclei: Path | None, regions: Path | None, *, own_segmenter: bool
+) -> list["ImageInput"]:
+    """List the images, and report what of the inputs is not used."""
     from ihcscore.cells.segmentation.registry import load_segmenter
     from ihcscore.io.manifests import expand_inputs, unread_pictures, unused_columns
 
-    images = expand_inputs(inputs, chosen.group, nuclei, regions)
+    images = expand_inputs(inputs, assay.group, nuclei, regions)
     if any(item.nuclei is None for item in images):
-        load_segmenter(chosen.segmenter, chosen.segmenter_parameters, chosen.weights, chosen.weights_sha256)
-    elif segmenter is not None or weights is not None:
+        load_segmenter(assay.segmenter, assay.segmenter_parameters, assay.weights, assay.weights_sha256)
+    elif own_segmenter:
         raise typer.BadParameter(
             "the nuclei of all images are given: leave out --segmenter and --weights", param_hint="--segmenter"
         )
-    if unused := unused_columns(inputs, chosen.group):
+    if unused := unused_columns(inputs, assay.group):
         typer.echo(f"note: columns of the manifest that are not used: {', '.join(unused)}", err=True)
-    unread = unread_pictures(inputs)
-    if unread:
+    if unread := unread_pictures(inputs):
         text = ", ".join(path.name for path in unread[:3]) + (", ..." if len(unread) > 3 else "")
         typer.echo(f"note: {len(unread)} files of formats that are not read are left out: {text}", err=True)
-    report = run(
-        images,
-        chosen,
-        out,
-        changes={key: fields[key] for key in fields if key not in INPUT_FIELDS},
-        cells_csv=cells_csv,
-        geojson=geojson,
-        overwrite=overwrite,
-        workers=workers,
-        scheduler=scheduler,
-        origin=origin,
-    )
-    summarise_failures(report.failed, len(images))
+    return images
 
 
 def run(images: list["ImageInput"], assay: "Assay", out: Path, **options: Any) -> "RunReport":
@@ -169,15 +135,12 @@ def run(images: list["ImageInput"], assay: "Assay", out: Path, **options: Any) -
     )
     with Progress(*columns, console=log, transient=True, disable=not log.is_terminal) as bar:
         task = bar.add_task("scoring", total=len(images))
-        report = score_files(
-            images,
-            assay,
-            out,
-            **options,
-            progress=lambda what, done: bar.update(task, description=what, completed=done),
-        )
-    renamed = [item for item in images if item.name != item.path.stem]
-    for item in renamed:
+
+        def progress(what: str, done: float) -> None:
+            bar.update(task, description=what, completed=done)
+
+        report = score_files(images, assay, out, **options, progress=progress)
+    for item in (item for item in images if item.name != item.path.stem):
         log.print(f"note: {item.path} is {item.name} in the results", highlight=False, soft_wrap=True)
     for text in report.warnings:
         log.print(f"warning: {text}", highlight=False, soft_wrap=True)

@@ -25,7 +25,8 @@ def command(
     from ihcscore.assays.assay import Assay
     from ihcscore.io.atomic import write_bytes
     from ihcscore.io.images import read_image
-    from ihcscore.io.manifests import STAIN_PLOT, ImageInput, expand_inputs
+    from ihcscore.io.manifests import ImageInput, expand_inputs
+    from ihcscore.io.result_names import STAIN_PLOT
     from ihcscore.io.slides.opening import is_slide, open_slide
     from ihcscore.results.writers.png import encode_png
     from ihcscore.results.writers.stainplot import stain_plot

@@ -4,7 +4,7 @@ import csv
 import glob
 import re
 import warnings
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,15 +12,13 @@ from pathlib import Path
 from PIL import Image
 
 from ihcscore.errors import IhcscoreError, InputError
-from ihcscore.io.images import SUFFIXES as IMAGE_SUFFIXES
 from ihcscore.io.nuclei import names_named_by
 from ihcscore.io.regions import REGION_ENDINGS
+from ihcscore.io.result_names import OVERLAY, STAIN_PLOT, SUMMARY, legal_names
 from ihcscore.io.sidecars import names_of
-from ihcscore.io.slides.opening import CONVERTIBLE, SLIDE_SUFFIXES, one_per_series
+from ihcscore.io.slides.opening import NO_READER, SUFFIXES, one_per_series
 
-RESERVED = {"con", "prn", "aux", "nul", *(f"com{n}" for n in range(1, 10)), *(f"lpt{n}" for n in range(1, 10))}
-SUFFIXES = (*IMAGE_SUFFIXES, *SLIDE_SUFFIXES)
-UNREAD = (".bmp", ".gif", ".webp", ".jp2", ".lif", ".nd2", *CONVERTIBLE)
+UNREAD = (".bmp", ".gif", ".webp", ".jp2", ".lif", ".nd2", *NO_READER)
 """Pictures and slides of other formats; a folder may hold them beside what is scored."""
 SPREADSHEETS = (".xlsx", ".xls", ".ods")
 MANIFEST_COLUMNS = ("path", "mpp", "assay", "nuclei", "regions")
@@ -28,10 +26,6 @@ MANIFEST_COLUMNS = ("path", "mpp", "assay", "nuclei", "regions")
 MANIFEST_FOLDER = "\0folder"
 """Key of a manifest's row under which its folder stands: no column has such a name."""
 GLOB_CHARACTERS = "*?["
-LONGEST_BYTES = 100
-"""Of a folder's name: file systems take 255, and suffixes are added."""
-OWN_FILES = ("run.json", "scores.csv", ".lock")
-OVERLAY, SUMMARY, STAIN_PLOT = "overlay.png", "summary.json", ".stains.png"
 
 
 @dataclass(frozen=True)
@@ -119,19 +113,12 @@ def expand_inputs(
             raise IhcscoreError(f"{given.name} cannot hold the {what} of {len(rows)} images: give a folder of them")
     if nuclei is None:
         _refuse_empty_nuclei(rows)
-    names = legal_names(list(rows))
-    return [
-        ImageInput(
-            path,
-            name,
-            _group_of(path, row, group),
-            _manifest_mpp(path, row),
-            _file_of(row, "nuclei", nuclei),
-            _file_of(row, "regions", regions),
-            _assay_of(row),
-        )
-        for (path, row), name in zip(rows.items(), names, strict=True)
-    ]
+
+    def item(path: Path, row: dict[str, str], name: str) -> ImageInput:
+        files = _file_of(row, "nuclei", nuclei), _file_of(row, "regions", regions)
+        return ImageInput(path, name, _group_of(path, row, group), _manifest_mpp(path, row), *files, _assay_of(row))
+
+    return [item(*entry, name) for entry, name in zip(rows.items(), legal_names(list(rows)), strict=True)]
 
 
 def _expand_one(given: str) -> list[tuple[Path, dict[str, str]]]:
@@ -311,44 +298,3 @@ def _group_of(path: Path, row: dict[str, str], group: str | None) -> str:
             raise InputError(path, "there is no such file")
         raise InputError(path, f"its name does not match --group '{group}', or matches nothing of it")
     return name
-
-
-def legal_name(stem: str) -> str:
-    """Make a name that is legal as a folder on Linux, macOS and Windows.
-
-    Examples
-    --------
-    >>> legal_name('case 1: "ER"'), legal_name("con"), legal_name("")
-    ('case 1_ _ER_', 'con_', 'image')
-    """
-    text = stem.encode("utf-8", "replace").decode("utf-8")
-    text = re.sub(r'[<>:"/\\|?*\x00-\x1f]', "_", text).rstrip(" .")
-    name = text.encode()[:LONGEST_BYTES].decode("utf-8", "ignore").rstrip(" .") or "image"
-    return f"{name}_" if name.split(".")[0].lower() in RESERVED or name.lower() in OWN_FILES else name
-
-
-def legal_names(paths: Sequence[Path]) -> list[str]:
-    """Give each path a different legal name, from its stem.
-
-    Equal stems (upper and lower case are equal on some systems) get the name of the folder they come from, and a number
-    where that is equal, too.
-
-    Examples
-    --------
-    >>> legal_names([Path("a/t.png"), Path("b/t.png"), Path("c/u.png")])
-    ['t__a', 't__b', 'u']
-    """
-    stems = [legal_name(names_of(path)[0]) for path in paths]
-    often = Counter(stem.lower() for stem in stems)
-    names: list[str] = []
-    taken: set[str] = set()
-    for path, stem in zip(paths, stems, strict=True):
-        name = stem
-        if often[stem.lower()] > 1:
-            name = legal_name(f"{stem}__{path.resolve().parent.name}")
-        numbered, number = name, 2
-        while numbered.lower() in taken:
-            numbered, number = f"{name}__{number}", number + 1
-        taken.add(numbered.lower())
-        names.append(numbered)
-    return names

@@ -1,17 +1,16 @@
 """Nuclei found elsewhere: label images, and the GeoJSON that QuPath exports."""
 
 import hashlib
-import json
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from ihcscore.errors import InputError
+from ihcscore.io.nuclei_geojson import Move, count_labels, counted_notes, labels_from_geojson
 from ihcscore.io.sidecars import file_for, names_of
 
 LABEL_SUFFIXES = (".png", ".tif", ".tiff")
@@ -19,20 +18,9 @@ GEOJSON_SUFFIXES = (".geojson", ".json")
 SUFFIXES = LABEL_SUFFIXES + GEOJSON_SUFFIXES
 NAME_ENDINGS = ("", "_nuclei", "_labels", "_cp_masks")
 """What may stand between an image's stem and the suffix."""
-OBJECT_TYPES = ("cell", "detection", "nucleus")
-"""Objects that can be nuclei, the last one of other programs than QuPath; annotations and TMA cores are not."""
-OLD_TYPES = {"PathCellObject": "cell", "PathDetectionObject": "detection"}
-"""What QuPath before 0.3 writes as the id of a feature; 0.3 has ``object_type``, newer ones have ``objectType``."""
 LARGEST_LABEL = np.iinfo(np.int32).max
 LONGEST_UM = 100.0
 """No nucleus is longer: what is, is a mask, an annotation, or of another pixel size."""
-
-ASIDE = np.array([1.3e-4, 0.7e-4])
-"""Added to outlines, px, so that a pixel whose centre lies on the border of two nuclei is one's alone."""
-
-Move: TypeAlias = Callable[[NDArray[np.float64]], NDArray[np.float64]]
-Polygon: TypeAlias = list[NDArray[np.float64]]
-"""Rings, the outer one and holes; each of shape (N, 2), x before y."""
 
 
 @dataclass(frozen=True)
@@ -129,7 +117,7 @@ def read_nuclei(path: Path, shape: tuple[int, int], mpp: float, move: Move | Non
     except OSError as error:
         raise InputError(path, f"cannot be read: {error.strerror or error}") from error
     if path.suffix.lower() in GEOJSON_SUFFIXES:
-        labels, notes = _from_geojson(path, data, shape, move)
+        labels, notes = labels_from_geojson(path, data, shape, move)
     elif path.suffix.lower() in LABEL_SUFFIXES:
         labels, notes = _from_image(path, data), []
     else:
@@ -144,7 +132,9 @@ def read_nuclei(path: Path, shape: tuple[int, int], mpp: float, move: Move | Non
         raise InputError(path, problem)
     if not labels.any():
         notes = ["holds no nuclei, so the image has no cells"]
-    notes += _counted({"nuclei are in several parts, and each is taken as one": _in_parts(labels)}, _count(labels))
+    notes += counted_notes(
+        {"nuclei are in several parts, and each is taken as one": _in_parts(labels)}, count_labels(labels)
+    )
     notes = [f"{path.name}: {note}" for note in notes]
     return NucleiFile(path.name, hashlib.sha256(data).hexdigest(), labels, tuple(notes))
 
@@ -221,10 +211,6 @@ def longest_px(labels: NDArray[np.integer]) -> float:
     return float(np.hypot(*reach).max())
 
 
-def _count(labels: NDArray[np.integer]) -> int:
-    return int(np.count_nonzero(np.unique(labels)))
-
-
 def _in_parts(labels: NDArray[np.integer]) -> int:
     """Count the labels in several pieces; pixels that touch at a corner are one piece."""
     from skimage.measure import label  # slow to load
@@ -262,92 +248,3 @@ def _tiff(path: Path) -> Any:
         return labels.reshape([side for side in labels.shape if side > 1]) if labels.ndim > 2 else labels
     except Exception:  # tifffile raises whatever its decoders raise
         return None
-
-
-def _from_geojson(
-    path: Path, data: bytes, shape: tuple[int, int], move: Move | None
-) -> tuple[NDArray[np.int32], list[str]]:
-    try:
-        features = _features(json.loads(data))
-        found = [(_kind(feature), feature) for feature in features]
-        outlines = [_outline(kind, feature) for kind, feature in found]
-    except (ValueError, KeyError, IndexError, TypeError, AttributeError, RecursionError) as error:
-        raise InputError(path, f"is not GeoJSON with cells or detections ({error})") from error
-    nuclei = [polygons for polygons in outlines if polygons]
-    bare = sum(kind == "cell" and not polygons for (kind, _), polygons in zip(found, outlines, strict=True))
-    left_out = {
-        "features are not cells or detections with an area, and left out": len(found) - len(nuclei) - bare,
-        "features are cells that have no nucleus, and left out": bare,
-    }
-    notes = _counted(left_out, len(found))
-    if notes and not nuclei:
-        raise InputError(path, f"holds no nuclei: {'; '.join(notes)}")
-    if move is not None:
-        nuclei = [[[move(ring) for ring in rings] for rings in polygons] for polygons in nuclei]
-    labels = np.zeros(shape, np.int32)
-    overlapping = sum(_draw(labels, polygons, number) for number, polygons in enumerate(nuclei, 1))
-    lost = len(nuclei) - _count(labels)
-    drawn = {
-        "nuclei overlap others; the later one has the shared pixels": overlapping,
-        "nuclei are lost: outside the image, too small for a pixel, or wholly under others": lost,
-    }
-    return labels, notes + _counted(drawn, len(nuclei))
-
-
-def _counted(counts: dict[str, int], total: int) -> list[str]:
-    return [f"{number} of {total} {text}" for text, number in counts.items() if number]
-
-
-def _features(parsed: Any) -> list[Any]:
-    """Features of a collection, of a list, or the one there is."""
-    if isinstance(parsed, dict):
-        return [parsed] if parsed.get("type") == "Feature" else list(parsed["features"])
-    return list(parsed)
-
-
-def _kind(feature: Any) -> str | None:
-    """Type of a QuPath object, "nucleus" for a feature of another program, None for what is no feature."""
-    if feature is None:
-        return None
-    known, properties = str(feature.get("id", "")), feature.get("properties") or {}
-    kind = properties.get("objectType", properties.get("object_type", OLD_TYPES.get(known)))
-    return "nucleus" if kind is None and not known.startswith(("Path", "TMA")) else kind
-
-
-def _outline(kind: str | None, feature: Any) -> list[Polygon]:
-    """Polygons of a nucleus; none for what is not a nucleus."""
-    if kind not in OBJECT_TYPES:
-        return []
-    geometry = feature.get("nucleusGeometry") or (feature.get("geometry") if kind != "cell" else None) or {}
-    if geometry.get("type") not in ("Polygon", "MultiPolygon"):
-        return []
-    coordinates = geometry["coordinates"]
-    polygons = [coordinates] if geometry["type"] == "Polygon" else coordinates
-    return [_rings(polygon) for polygon in polygons if polygon and polygon[0]]
-
-
-def _rings(polygon: Any) -> Polygon:
-    rings = [np.array([point[:2] for point in ring], np.float64) for ring in polygon if ring]
-    if not all(len(ring) > 2 and ring.shape[1] == 2 and np.isfinite(ring).all() for ring in rings):
-        raise ValueError("a ring needs three points of two numbers")
-    return rings
-
-
-def _draw(labels: NDArray[np.int32], polygons: list[Polygon], number: int) -> bool:
-    """Give the pixels whose centres lie in a polygon the number; tell whether any had another one."""
-    corners = np.concatenate([ring for rings in polygons for ring in rings])
-    ends = np.array(labels.shape[::-1])
-    low = np.clip(np.floor(corners.min(axis=0)) - 1, 0, ends).astype(int)
-    high = np.clip(np.ceil(corners.max(axis=0)) + 1, 0, ends).astype(int)
-    if np.any(high <= low):
-        return False
-    from skimage.draw import polygon2mask  # OpenCV would draw the outline's pixels, too
-
-    window = labels[low[1] : high[1], low[0] : high[0]]
-    inside = np.zeros(window.shape, bool)
-    for rings in polygons:
-        drawn = [polygon2mask(window.shape, (ring - low - 0.5 + ASIDE)[:, ::-1]) for ring in rings]  # type: ignore[no-untyped-call]
-        inside |= np.logical_xor.reduce(drawn)
-    overlaps = bool(window[inside].any())
-    window[inside] = number
-    return overlaps

@@ -170,20 +170,14 @@ def render(parameters: PhantomParameters, seed: int) -> Phantom:
     stained = None if taking is None else truth.seen(taking, grid, drawn["membrane_um"])
     hematoxylin = look.od * _kept(scene, level) + surroundings(stain_rng, scene)
     dab = roughen(fault_rng, scene, dab) + unspecific(fault_rng, scene)
-    if np.any(layout.kind == MACROPHAGE):
-        dab = dab + granules(fault_rng, scene)
+    dab = dab + granules(fault_rng, scene) if np.any(layout.kind == MACROPHAGE) else dab
     light = _light(optics_rng, parameters, drawn)
     other = extras(extra_rng, grid, scene.on_tissue(), light.stains, drawn)
     fold = folds(fault_rng, grid, drawn)
     shift = (int(fault_rng.integers(grid.height)), int(fault_rng.integers(grid.width)))
-    passing = absorb(
-        doubled(hematoxylin, fold, shift),
-        doubled(dab, fold, shift),
-        np.maximum(look.deep, np.float32(OUT_OF_FOCUS) * fold),
-        other,
-        light.stains,
-        drawn["deep_blur_um"] / grid.mpp,
-    )
+    stacked = doubled(hematoxylin, fold, shift), doubled(dab, fold, shift)
+    deep = np.maximum(look.deep, np.float32(OUT_OF_FOCUS) * fold)
+    passing = absorb(*stacked, deep, other, light.stains, drawn["deep_blur_um"] / grid.mpp)
     rgb = expose(optics_rng, passing, light, grid, drawn)
     return Phantom(
         rgb=rgb,

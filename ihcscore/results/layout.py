@@ -4,8 +4,8 @@ import shutil
 from pathlib import Path
 
 from ihcscore.errors import OutputError
-from ihcscore.io.manifests import OVERLAY as OVERLAY
-from ihcscore.io.manifests import SUMMARY as SUMMARY
+from ihcscore.io.result_names import OVERLAY as OVERLAY
+from ihcscore.io.result_names import SUMMARY as SUMMARY
 
 CELLS, CELLS_CSV, GEOJSON = "cells.parquet", "cells.csv", "cells.geojson"
 QUALITY, REGIONS, BLOCKS = "quality.csv", "regions.geojson", "blocks.parquet"

@@ -15,7 +15,7 @@ from ihcscore.errors import AssayError, DamagedResult, IhcscoreError
 from ihcscore.io.atomic import write_bytes
 from ihcscore.results.layout import RUN, SCORES
 from ihcscore.scoring.score_row import FAILED, POOLED, ScoreRow
-from ihcscore.version import STEPS, __version__, recorded_steps
+from ihcscore.version import STEPS, STEPS_BEFORE, __version__, recorded_steps
 
 INDIFFERENT = ("description", "sources")
 """Fields of an assay that change no result."""
@@ -48,6 +48,13 @@ def parameters_digest(assay: Assay, steps: Mapping[str, Any] = STEPS) -> str:
     values = {key: value for key, value in assay.to_record().items() if key not in INDIFFERENT}
     text = json.dumps([dict(steps), values], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def released_digests(assay: Assay) -> list[tuple[str, str]]:
+    """Return the digests that earlier releases with the same steps recorded for an assay, with their versions."""
+    values = {key: value for key, value in assay.to_record().items() if key not in INDIFFERENT}
+    texts = {v: json.dumps([v, values], sort_keys=True) for v, steps in STEPS_BEFORE.items() if steps == STEPS}
+    return [(version, hashlib.sha256(text.encode()).hexdigest()) for version, text in texts.items()]
 
 
 def recorded_digest(record: dict[str, Any]) -> str:

@@ -165,29 +165,30 @@ class ScoreRow:
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> "ScoreRow":
-        """Read what `to_dict` gave.
+        """Read what `to_dict` returned, of this version or an earlier one.
 
         Raises
         ------
         ValueError
-            If a field is missing, unknown or of another type.
+            If a field that every version writes is missing, or one is unknown or of another type.
         """
         names = {field.name for field in fields(cls)}
-        if set(data) != names:
-            raise ValueError(f"fields of the scores differ: {', '.join(sorted(names ^ set(data)))}")
-        values = dict(data)
-        for name in names - {"scores", "band", *_NUMBERS}:
+        problems = (set(data) - names) | (set(TEXT_FIELDS[:6]) - set(data))
+        if problems:
+            raise ValueError(f"fields of the scores differ: {', '.join(sorted(problems))}")
+        values = {"scores": {}, "band": None, **dict.fromkeys(_NUMBERS, {}), **data}
+        for name in set(data) - {"scores", "band", *_NUMBERS}:
             kind = (str,) if name in TEXT_FIELDS else (int, float, type(None))
             if not isinstance(values[name], kind) or isinstance(values[name], bool):
                 raise ValueError(f"scores: {name} cannot be {values[name]!r}")
         try:
-            values["scores"] = {str(name): ScoreValue(**value) for name, value in data["scores"].items()}
-            band = data["band"]
+            values["scores"] = {str(name): ScoreValue(**value) for name, value in values["scores"].items()}
+            band = values["band"]
             if band is not None:
                 ranges = {str(name): (float(low), float(high)) for name, (low, high) in band["ranges"].items()}
                 values["band"] = Band(str(band["score"]), ranges, str(band["dominant"]))
             for name in _NUMBERS:
-                values[name] = {str(key): float(value) for key, value in data[name].items()}
+                values[name] = {str(key): float(value) for key, value in values[name].items()}
         except (AttributeError, KeyError, TypeError) as error:
             raise ValueError(f"scores: {error}") from None
         return cls(**values)

@@ -1,7 +1,7 @@
 """What the blocks of a slide gave, until they are put together: in memory, or in files that survive a killed run."""
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -84,7 +84,9 @@ class FolderStore:
     folder : Path
         Made when missing.
     job : mapping
-        What was measured and how, as plain values: parts of another job are not mixed with.
+        What is measured and how, as plain values: tiles of another job are not mixed with these.
+    same : sequence of mapping
+        Records of earlier releases that mean the same job.
 
     Raises
     ------
@@ -96,9 +98,12 @@ class FolderStore:
 
     folder: Path
     job: Mapping[str, Any]
+    same: Sequence[Mapping[str, Any]] = ()
 
     def __post_init__(self) -> None:
-        text = json.dumps(self.job, indent=1, sort_keys=True, ensure_ascii=False)
+        text, *others = (
+            json.dumps(job, indent=1, sort_keys=True, ensure_ascii=False) for job in (self.job, *self.same)
+        )
         try:
             found = (self.folder / JOB).read_text("utf-8")
         except (FileNotFoundError, NotADirectoryError):
@@ -106,7 +111,7 @@ class FolderStore:
             return
         except (OSError, ValueError) as error:
             raise DamagedResult(self.folder / JOB, f"cannot be read ({error})") from error
-        if found != text:
+        if found not in (text, *others):
             raise ResultMismatch(
                 f"{self.folder.parent.name}: an interrupted run with {_differing(found, self.job)} is there: "
                 "finish it with the same command as then, or --overwrite"

@@ -8,12 +8,12 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from ihcscore.api import Execution, MeasuredSlide, score_slide
+from ihcscore.api import score_slide
 from ihcscore.assays.assay import Assay
 from ihcscore.errors import DamagedResult, IhcscoreError, InputError
 from ihcscore.io.hashing import file_sha256
-from ihcscore.io.manifests import legal_name
 from ihcscore.io.nuclei import read_nuclei
+from ihcscore.io.result_names import legal_name
 from ihcscore.io.slides.base import Slide
 from ihcscore.io.slides.opening import open_slide, slide_sha256
 from ihcscore.results.layout import CELLS, SUMMARY
@@ -23,6 +23,7 @@ from ihcscore.scoring.score_row import WHOLE, ScoreRow, flat
 from ihcscore.scoring.scoring_pass import ScoringPass
 from ihcscore.survey.context import SlideContext
 from ihcscore.tiles.measure_slide import libraries
+from ihcscore.tiles.measured_slide import Execution, MeasuredSlide
 from ihcscore.tiles.store import FolderStore
 from ihcscore.version import STEPS, __version__, recorded_steps
 from ihcscore.workflows.rescore_folder import rescoring_pass

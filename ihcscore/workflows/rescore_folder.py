@@ -71,11 +71,8 @@ def rescore_folder(
     old = read_run(measured)
     kept = {name: getattr(old, name) for name in (*INPUT_FIELDS, "only_regions")}
     new = (assay or old).replace(**kept, **changes)
-    found, damaged = list_results(measured)
-    if not found:
-        raise IhcscoreError(f"{measured} holds no results that can be read")
     failures = [failed_row(row.image, row.group, new, row.reason) for row in failed_rows(measured)]
-    found = [result for result in found if result.folder.name not in {row.image for row in failures}]
+    found, damaged = _results_to_rescore(measured, {row.image for row in failures})
     given = _GivenRegions(regions, found)
     with alone_in(out) as warnings:
         if (out / RUN).exists():
@@ -96,6 +93,14 @@ def rescore_folder(
         write_scores(out / SCORES, rows)
         write_run(out, new, rescored_from=measured.name)  # last: without it, the folder can be written again
         return RunReport(tuple(rows), tuple(failed), warnings=tuple(warnings))
+
+
+def _results_to_rescore(measured: Path, failed: set[str]) -> tuple[list[StoredResult], list[str]]:
+    """Return the results of a folder but those of images that failed later, and what is wrong with damaged ones."""
+    found, damaged = list_results(measured)
+    if not found:
+        raise IhcscoreError(f"{measured} holds no results that can be read")
+    return [result for result in found if result.folder.name not in failed], damaged
 
 
 class _GivenRegions:

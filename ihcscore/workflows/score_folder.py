@@ -11,7 +11,7 @@ from ihcscore.assays.assay import Assay
 from ihcscore.errors import DamagedResult, IhcscoreError, InputError, OutputError, ResultMismatch
 from ihcscore.io.atomic import alone_in
 from ihcscore.io.manifests import ImageInput
-from ihcscore.io.slides.opening import SLIDE_SUFFIXES
+from ihcscore.io.slides.opening import VENDOR_SUFFIXES
 from ihcscore.results.layout import SCORES, discard_result
 from ihcscore.results.pooling import pooled_rows
 from ihcscore.results.run_record import (
@@ -280,7 +280,7 @@ def _apart(groups: Sequence[list[ImageInput]], executor: SerialExecutor | Proces
 
 def _is_light(path: Path) -> bool:
     try:
-        return path.suffix.lower() not in SLIDE_SUFFIXES and path.stat().st_size <= LIGHT_BYTES
+        return path.suffix.lower() not in VENDOR_SUFFIXES and path.stat().st_size <= LIGHT_BYTES
     except OSError:
         return True  # it fails wherever it is scored
 

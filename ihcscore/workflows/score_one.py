@@ -4,7 +4,7 @@ from contextlib import closing
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from ihcscore.api import Execution, score_slide
+from ihcscore.api import score_slide
 from ihcscore.errors import DamagedResult, IhcscoreError, OutputError, ResultMismatch
 from ihcscore.geometry import HERE
 from ihcscore.io.hashing import file_sha256
@@ -12,12 +12,13 @@ from ihcscore.io.manifests import ImageInput
 from ihcscore.io.slides.base import Slide
 from ihcscore.io.slides.opening import slide_sha256
 from ihcscore.results.layout import BLOCKS, QUALITY, SUMMARY, TILES, discard_result, discard_tiles
-from ihcscore.results.run_record import parameters_digest
+from ihcscore.results.run_record import parameters_digest, released_digests
 from ihcscore.results.stored_result import StoredResult, foreign_files
 from ihcscore.scoring.score_row import ScoreRow, failed_row
 from ihcscore.survey.context import SlideContext
 from ihcscore.tiles.executors import Executor, SlideTask
 from ihcscore.tiles.measure_slide import MeasurementPlan
+from ihcscore.tiles.measured_slide import Execution
 from ihcscore.tiles.memory import give_back_memory
 from ihcscore.tiles.store import FolderStore, MemoryStore, TileStore
 from ihcscore.workflows.loaded_image import LoadedImage, image_placement
@@ -154,7 +155,8 @@ class ImageScorer:
             "regions": image.regions_sha256 if image.assay.only_regions else None,
             "origin": None if image.placement == HERE else asdict(image.placement),
         }
-        return FolderStore(folder / TILES, job)
+        same = [{**job, "ihcscore": version, "parameters": digest} for version, digest in released_digests(image.assay)]
+        return FolderStore(folder / TILES, job, same)
 
     def _refuse_second_name(self, item: ImageInput, sha256: str) -> None:
         """Keep an image from being in the results twice because other inputs now give it another name."""

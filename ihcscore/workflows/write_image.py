@@ -6,7 +6,6 @@ from typing import Any
 
 import pandas as pd
 
-from ihcscore.api import MeasuredSlide
 from ihcscore.cells.quality import quality_warnings
 from ihcscore.io.hashing import file_sha256
 from ihcscore.io.regions import write_regions
@@ -22,6 +21,7 @@ from ihcscore.scoring.off_color import off_color_warnings
 from ihcscore.scoring.score_row import ScoreRow
 from ihcscore.scoring.scoring_pass import ScoringPass
 from ihcscore.table.schema import SCHEMA_VERSION
+from ihcscore.tiles.measured_slide import MeasuredSlide
 from ihcscore.tiles.store import MemoryStore
 from ihcscore.workflows.loaded_image import LoadedImage
 

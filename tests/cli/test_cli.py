@@ -349,9 +349,9 @@ def test_assays_are_listed_and_explained(call):
     assert call("assays", "her3")[0] == 1
     Path("mine.toml").write_text('name = "mine"\nthresholds = [0.11, 0.22, 0.33]\n')
     _, out, _ = call("assays", "mine.toml")
-    told = dict(zip(out.splitlines()[1::2], out.splitlines()[2::2], strict=True))
-    assert told["  thresholds = [0.11, 0.22, 0.33]"].strip() == "not stated"
-    assert "QuPath" in told["  expansion_um = 5.0"]  # as generic-nuclear has it
+    sources = dict(zip(out.splitlines()[1::3], out.splitlines()[3::3], strict=True))
+    assert sources["  thresholds = [0.11, 0.22, 0.33] OD"].strip() == "Source: not stated"
+    assert "QuPath" in sources["  expansion_um = 5.0 um"]  # as generic-nuclear has it
 
 
 def test_tma_needs_cores(call, tile):

@@ -5,7 +5,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from ihcscore.errors import IhcscoreError, InputError
-from ihcscore.io.manifests import RESERVED, expand_inputs, legal_name, unread_pictures
+from ihcscore.io.manifests import expand_inputs, unread_pictures
+from ihcscore.io.result_names import RESERVED, legal_name
 
 
 @pytest.fixture

@@ -11,19 +11,11 @@ import tifffile
 from numpy.typing import NDArray
 
 from ihcscore.errors import UnreadableImage
-from ihcscore.io.images import (
-    LARGEST_PIXELS,
-    alpha_notes,
-    check_segments,
-    check_tiff,
-    choose_pixel_size,
-    orientation_notes,
-    printable_name,
-    rgb_of,
-    size_notes,
-    tiff_pixel_size,
-)
+from ihcscore.io.color_channels import alpha_notes, rgb_of
+from ihcscore.io.images import printable_name
+from ihcscore.io.pixel_size import choose_pixel_size, size_notes, tiff_pixel_size
 from ihcscore.io.slides.tile_cache import Kept, whole_downsample
+from ihcscore.io.tiff_checks import LARGEST_PIXELS, check_segments, check_tiff, orientation_notes
 
 KEPT_BYTES = 64_000_000
 LIKE_PX, LARGEST_STEP, ALIKE, PLAIN = 128, 16, 0.7, 4.0

@@ -10,7 +10,9 @@ import openslide
 from numpy.typing import NDArray
 
 from ihcscore.errors import UnreadableImage
-from ihcscore.io.images import DISAGREE, choose_pixel_size, over_white, printable_name, square_pixels
+from ihcscore.io.color_channels import over_white
+from ihcscore.io.images import printable_name
+from ihcscore.io.pixel_size import DISAGREE, choose_pixel_size, square_pixels
 from ihcscore.io.slides.tile_cache import Kept, whole_downsample
 
 CHUNK_PX = 1024

@@ -80,14 +80,7 @@ def read_labels(
     points = _points(path)
     xy = cells[["x_px", "y_px"]].to_numpy(np.float64)
     found: dict[int, str] = {}
-    given: list[tuple[int, str]] = []
-    if points and len(xy):
-        places = np.array([point for point, _ in points])
-        places = places if move is None else move(places)
-        distance, index = (np.asarray(values) for values in cKDTree(xy).query(places))
-        near = distance * mpp <= NEAREST_UM
-        given += [(int(row), kind) for (_, kind), row in zip(points, index, strict=True)]
-        given = [each for each, is_near in zip(given, near, strict=True) if is_near]
+    given = _cells_at(points, xy, mpp, move)
     lost = len(points) - len(given)
     if not points or _has_areas(path):
         for region in read_regions(path, dimensions, mpp, move).regions:
@@ -112,6 +105,19 @@ def read_labels(
     squares = np.floor(cells[["x_um", "y_um"]].to_numpy(np.float64)[rows] / GROUP_UM).astype(np.int64)
     groups = np.unique(squares, axis=0, return_inverse=True)[1].ravel()
     return Labels(rows, np.array([found[int(row)] for row in rows], object), groups.astype(np.int64), notes)
+
+
+def _cells_at(
+    points: list[tuple[tuple[float, float], str]], xy: NDArray[np.float64], mpp: float, move: Move | None
+) -> list[tuple[int, str]]:
+    """Return row and type of the nearest nucleus to each point; points far from any nucleus are dropped."""
+    if not points or not len(xy):
+        return []
+    places = np.array([point for point, _ in points])
+    places = places if move is None else move(places)
+    distance, index = (np.asarray(values) for values in cKDTree(xy).query(places))
+    near = distance * mpp <= NEAREST_UM
+    return [(int(row), kind) for (_, kind), row, kept in zip(points, index, near, strict=True) if kept]
 
 
 def train(
