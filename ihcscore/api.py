@@ -278,7 +278,7 @@ def rescore(measurement: Measurement, assay: Assay, measured_by: Assay, *, image
     assay : Assay
         Must measure the same cells. Its stains and background may differ, as values; so may everything about scoring.
     measured_by : Assay
-        The assay of the measurement: where `assay` has the same rule for background or stains, what that rule gave
+        The assay of the measurement: where `assay` has the same rule for background or stains, its result
         still holds.
     image : str
         Key of the row of scores.

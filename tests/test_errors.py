@@ -26,7 +26,7 @@ def test_errors_have_one_root_and_survive_a_process_border(error):
 
 
 def test_messages_name_the_file_without_its_folders():
-    assert str(errors.InputError("/home/someone/tile.png", "is grey")) == "tile.png: is grey"
+    assert str(errors.InputError("/home/someone/tile.png", "is gray")) == "tile.png: is gray"
 
 
 def test_children_are_the_builtins_they_resemble():

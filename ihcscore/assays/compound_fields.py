@@ -88,7 +88,7 @@ def background(default: tuple[float, float, float], meaning: str) -> Any:
     def convert(value: Any) -> Any:
         return value if isinstance(value, str) else to_numbers(value)
 
-    return field(default, FieldSpec(meaning, expected, accepts, "grey levels", convert, parse))
+    return field(default, FieldSpec(meaning, expected, accepts, "gray levels", convert, parse))
 
 
 def stains(default: str, meaning: str) -> Any:

@@ -21,7 +21,7 @@ ROUNDING_PX = 1e-3
 
 
 def expand(nuclei: Labels, distance_um: float, mpp: float) -> Labels:
-    """Grow nuclei to cells, meeting their neighbours halfway.
+    """Grow nuclei to cells, meeting their neighbors halfway.
 
     Parameters
     ----------
@@ -72,7 +72,7 @@ def partition(
     nucleus_edge_um: float = 0,
     cytoplasm_edge_um: float = 0,
 ) -> NDArray[np.uint8]:
-    """Tell nucleus, nucleus edge, cytoplasm and membrane apart inside the cells.
+    """Partition cells into nucleus, nucleus edge, cytoplasm and membrane.
 
     Parameters
     ----------

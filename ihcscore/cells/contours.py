@@ -1,7 +1,7 @@
 """Label images to polygons.
 
 An outline runs through the middles of the pixel edges between a label and what is not that label, so it turns corners
-at 45 degrees. Every pixel centre lies on the side its label says; the enclosed area is the label's pixel count less
+at 45 degrees. Every pixel center lies on the side its label says; the enclosed area is the label's pixel count less
 half a pixel for each piece, plus half a pixel for each hole.
 """
 
@@ -19,7 +19,7 @@ from shapely.geometry.base import BaseGeometry
 
 from ihcscore.cells.label_runs import LabelRuns
 from ihcscore.kernels import run
-from ihcscore.table.arrow_columns import column_of, letters_of
+from ihcscore.table.arrow_columns import bytes_and_lengths, bytes_column
 
 Points = NDArray[np.float64]
 
@@ -69,12 +69,12 @@ class Outlines:
             at = np.array(sorted(self.others)) - 1
             shapes = np.array([self.others[k + 1] for k in at.tolist()], object)
             moved = shapely.transform(shapes, lambda xy: (xy + np.array(origin)) * scale)
-            written, length = letters_of(shapely.to_wkb(moved, byte_order=1))
+            written, length = bytes_and_lengths(shapely.to_wkb(moved, byte_order=1))
             letters = np.insert(letters, np.repeat(stop[at], length), written)
             more = np.zeros(count, np.int64)
             more[at] = length
             stop, missing[at] = stop + np.cumsum(more), False
-        return column_of(letters, stop, missing if missing.any() else None)
+        return bytes_column(letters, stop, missing if missing.any() else None)
 
 
 _POLYGON_HEAD = struct.Struct("<BIII")
@@ -145,7 +145,7 @@ def rings_of(wkb: Any) -> tuple[Points, NDArray[np.int64]]:
     >>> rings_of(wkb)[1]
     array([5, 0])
     """
-    data, length = letters_of(wkb)
+    data, length = bytes_and_lengths(wkb)
     start = np.cumsum(length) - length
     head = data[start[:, None] + np.arange(_POLYGON_HEAD.size - 4)]
     plain = (head == np.frombuffer(_POLYGON_HEAD.pack(1, 3, 1, 0)[:-4], np.uint8)).all(axis=1)
@@ -156,7 +156,7 @@ def rings_of(wkb: Any) -> tuple[Points, NDArray[np.int64]]:
 
 
 def boxes_of(wkb: Any) -> Points:
-    """Give the boxes of outlines.
+    """Return the bounding boxes of outlines.
 
     Parameters
     ----------

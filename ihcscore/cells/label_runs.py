@@ -58,13 +58,13 @@ class LabelRuns:
         return cls(row, start, stop, number)
 
     def select(self, labels: NDArray[np.intp]) -> "LabelRuns":
-        """Give the spans of some labels, numbered 1.. in the order given; `labels` counts from 0."""
+        """Return the runs of some labels, renumbered 1.. in the given order; `labels` counts from 0."""
         number = self.number[labels]
         at = ranges(self.first[labels], number)
         return LabelRuns(self.row[at], self.start[at], self.stop[at], number)
 
     def moved(self, rows: int, columns: int) -> "LabelRuns":
-        """Give the same spans so much farther down and to the right."""
+        """Shift all runs down and to the right."""
         return LabelRuns(self.row + rows, self.start + columns, self.stop + columns, self.number)
 
     @cached_property
@@ -98,7 +98,7 @@ class LabelRuns:
         return self._sums[:, 6:10]
 
     def centroids(self, origin: tuple[int, int] = (0, 0)) -> NDArray[np.float64]:
-        """Give the centroid of each label, pixel (0, 0) covering [0, 1) x [0, 1).
+        """Compute the centroid of each label, pixel (0, 0) covering [0, 1) x [0, 1).
 
         Parameters
         ----------
@@ -135,7 +135,7 @@ class LabelRuns:
 
         Notes
         -----
-        That outline's hull is the hull of the pixel centres, thickened by a diamond of radius 1/2. The area of such a
+        That outline's hull is the hull of the pixel centers, thickened by a diamond of radius 1/2. The area of such a
         sum is that of the hull, that of the diamond and, for each edge of the hull, half its longer extent.
 
         Examples
@@ -147,7 +147,7 @@ class LabelRuns:
 
 
 def ranges(first: Ints, length: Ints) -> Ints:
-    """Give ``first, first + 1, ...`` for `length` numbers, one such range after the other.
+    """Concatenate the ranges ``first, first + 1, ...`` of `length` numbers each.
 
     Examples
     --------

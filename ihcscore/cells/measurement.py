@@ -149,9 +149,9 @@ def _stain_columns(stain: str, spread: Table, quantiles: Table, pixels: Table) -
         return partial(stain_column, stain=stain, statistic=statistic)
 
     sums, squares, lowest, highest = (spread[..., k] for k in range(4))
-    centre = _means(named("std dev"), sums, pixels, np.float64)
+    center = _means(named("std dev"), sums, pixels, np.float64)
     deviation = {
-        name: np.sqrt(np.maximum(square - centre[name] ** 2, 0)).astype(np.float32)
+        name: np.sqrt(np.maximum(square - center[name] ** 2, 0)).astype(np.float32)
         for name, square in _means(named("std dev"), squares, pixels, np.float64).items()
     }
     least = _by_compartment(named("min"), lowest, np.fmin)

@@ -13,7 +13,7 @@ Window = tuple[int, int, int, int]
 
 
 def seen(window: Window, shape: tuple[int, int], segmenter: MapSegmenter) -> Window:
-    """Give what has to be read for the maps of a window: a margin around it, from a multiple of the stride on.
+    """Return the window to read for the maps of a window: a margin around it, aligned to the stride.
 
     Parameters
     ----------
@@ -46,7 +46,7 @@ def maps_of(
     rgb : ndarray of shape (M, N, 3), dtype uint8
         Light of `read`. Not modified.
     read : tuple of int
-        What `seen` gave; beyond the image, the light is mirrored.
+        Result of `read_window`; beyond the image, pixels are mirrored.
     window : tuple of int
         ``(y0, x0, y1, x1)`` in working pixels, half open, with pixels.
     background : ndarray of shape (3,), dtype float64

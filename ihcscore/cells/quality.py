@@ -78,7 +78,7 @@ def measure_quality(
     mpp: float,
     rows: Mapping[str, NDArray[np.floating]],
 ) -> dict[str, float]:
-    """Measure what the pixels and nuclei of a block's core tell of its quality.
+    """Measure the quality of a tile's core from its pixels and nuclei.
 
     Parameters
     ----------
@@ -143,7 +143,7 @@ def _focus(green: NDArray[np.uint8], background: float, mpp: float) -> float:
 
 
 def _bands(image: NDArray[np.uint8]) -> list[NDArray[np.uint8]]:
-    """Give some bands of a large image: they tell its detail as well as the whole does."""
+    """Return some bands of a large image, enough to measure its sharpness."""
     if len(image) < SAMPLED_ROWS:
         return [image]
     tops = range(0, len(image) - BAND_ROWS + 1, BAND_EVERY * BAND_ROWS)
@@ -184,7 +184,7 @@ def judge(
 
 
 def quality_warnings(blocks: Sequence[TileQuality]) -> list[str]:
-    """Say what is wrong with much of a slide's tissue."""
+    """Return a warning for each quality flag that holds for much of a slide's tissue."""
     tissue = sum(block.tissue_um2 for block in blocks)
     texts = []
     for flag in ("out of focus", "saturated", "weak counterstain", "fold", "pen"):

@@ -27,7 +27,7 @@ SMALLEST_PIXELS = 2_000
 
 
 def fold_share(rgb: NDArray[np.uint8], background: ArrayLike, stains: StainMatrix, mpp: float) -> float:
-    """Give the share of a field's tissue that lies in folds.
+    """Estimate the share of a field's tissue that lies in folds.
 
     Parameters
     ----------

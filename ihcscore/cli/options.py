@@ -142,7 +142,7 @@ def changes(
             problem = str(error).removeprefix(f"{name}: ")
             raise typer.BadParameter(problem, param_hint=f"--{name.replace('_', '-')}") from None
     if tumor_rule and classifier is not None:
-        raise typer.BadParameter("a --classifier tells types of cells already", param_hint="--tumor-rule")
+        raise typer.BadParameter("a --classifier assigns cell types already", param_hint="--tumor-rule")
     if classifier is not None:
         fields |= {"classifier": str(classifier), "classifier_sha256": None, "tumor_rule": False}
     if tumor_rule:

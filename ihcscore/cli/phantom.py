@@ -28,6 +28,6 @@ def command(
         stem = f"{Path(parameters).stem}_{number:04d}"
         phantom.write(out, stem)
         true = h_score_or_none(phantom.table, "nucleus")
-        told = "no cell to score" if true is None else f"true nuclear H-score {true:.1f}"
-        print(f"{stem}.png: {phantom.nuclei.max()} cells, {told}")
+        truth = "no cell to score" if true is None else f"true nuclear H-score {true:.1f}"
+        print(f"{stem}.png: {phantom.nuclei.max()} cells, {truth}")
     print(f"Score them with: ihcscore score {out} --mpp {chosen.mpp:g} -o RESULTS")

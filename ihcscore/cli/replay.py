@@ -18,7 +18,7 @@ def command(
         Path | None, typer.Option("--weights", help="Network that it was measured with, where not the package's own.")
     ] = None,
     classifier: Annotated[
-        Path | None, typer.Option("--classifier", help="Classifier that told types of cells, where one did.")
+        Path | None, typer.Option("--classifier", help="Classifier of cell types that was used, if any.")
     ] = None,
 ) -> None:
     """Repeat a result from its own record and say whether it is the same; exit code 1 if it is not."""

@@ -28,7 +28,7 @@ class Rate(ProgressColumn):
     """How fast images are scored."""
 
     def render(self, task: Task) -> Text:
-        """Give images in a minute, with three digits; nothing before it is known."""
+        """Return the images per minute with three digits; empty before it is known."""
         return Text(f"{60 * task.speed:.3g} images/min" if task.speed else "")
 
 

@@ -49,7 +49,7 @@ def of_tallies(tallies: Tallies, proportions: str = HARVEY) -> Values:
 
 
 def proportion(tallies: Tallies, proportions: str = HARVEY) -> Values:
-    """Give the step of the proportion, 0 to 5."""
+    """Return the proportion step, 0 to 5."""
     positive, cells = tallies.positive, tallies.cells
     if proportions == HARVEY:
         above = (10 * positive > cells, 3 * positive > cells)

@@ -97,7 +97,7 @@ def category(score: float, shares: Mapping[str, float]) -> str:
 
 
 def patterns(tallies: Tallies) -> dict[str, float]:
-    """Give the share of cells of each membrane pattern."""
+    """Return the share of cells of each membrane pattern."""
     return {name: float(ratio(tallies[name], tallies.membranes)) for name in PATTERNS}
 
 

@@ -29,7 +29,7 @@ NO_CELLS = Unscorable("no scored cells")
 
 
 def value(scored: float | Unscorable) -> float | None:
-    """Give a score as a table holds it: None where there is none.
+    """Convert a score for a table: None where there is none.
 
     Examples
     --------
@@ -40,7 +40,7 @@ def value(scored: float | Unscorable) -> float | None:
 
 
 def outcome(score: Values, tallies: Tallies | None = None, minimum_cells: int = 1) -> float | Unscorable:
-    """Give the score of one set of cells, or why there is none.
+    """Return the score of one set of cells, or the reason why there is none.
 
     Parameters
     ----------

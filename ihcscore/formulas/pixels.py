@@ -1,4 +1,4 @@
-"""The pixel H-score: the H-score's weights over pixels, where cells cannot be told apart."""
+"""The pixel H-score: the H-score's weights over pixels, where cells cannot be separated."""
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -22,7 +22,7 @@ def pixel_h_score(dab_od: ArrayLike, thresholds: tuple[float, float, float]) -> 
     Returns
     -------
     float or Unscorable
-        0 to 300; `Unscorable` without pixels. It is not an H-score of cells, and never stands in its column.
+        0 to 300; `Unscorable` without pixels. It is not an H-score of cells, and never in its column.
 
     Raises
     ------

@@ -14,7 +14,7 @@ NO_LOCKS = (errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS)
 
 @contextmanager
 def atomic_path(path: Path) -> Iterator[Path]:
-    """Give a temporary path beside `path` that replaces it when the block ends well.
+    """Yield a temporary path that replaces `path` when the block ends without error.
 
     Parameters
     ----------

@@ -13,7 +13,7 @@ UNSPECIFIED, PREMULTIPLIED = 0, 1
 
 
 def over_white(rgba: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], bool]:
-    """Lay transparent pixels over white; tell whether all were opaque."""
+    """Blend transparent pixels with white; return also whether all were opaque."""
     alpha = rgba[..., 3:]
     if (alpha == 255).all():
         return np.asarray(cv2.cvtColor(rgba, cv2.COLOR_RGBA2RGB), np.uint8), True
@@ -23,7 +23,7 @@ def over_white(rgba: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], bool]:
 
 
 def rgb_of(page: Any, pixels: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], list[str]]:
-    """Give the colours of a TIFF's pixels, shape (M, N, 3 or 4), and what was done with a fourth channel."""
+    """Return the colors of a TIFF's pixels, shape (M, N, 3 or 4), and notes about a fourth channel."""
     if pixels.shape[-1] == 3:
         return np.ascontiguousarray(pixels), []
     kind = _fourth_channel(page)
@@ -38,7 +38,7 @@ def rgb_of(page: Any, pixels: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], lis
 
 
 def alpha_notes(page: Any) -> list[str]:
-    """Say what is done with a fourth channel of a TIFF that is read piece by piece."""
+    """Return notes about the fourth channel of a TIFF that is read piece by piece."""
     if page.samplesperpixel == 3:
         return []
     return [UNSTATED_NOTE if _fourth_channel(page) == UNSPECIFIED else f"{TRANSPARENT_NOTE}, if there are any"]

@@ -70,7 +70,7 @@ def read_image(path: str | Path, mpp: float | None = None) -> SourceImage:
     Parameters
     ----------
     path : str or Path
-        PNG, JPEG, flat TIFF or OME-TIFF, 8-bit colour.
+        PNG, JPEG, flat TIFF or OME-TIFF, 8-bit color.
     mpp : float, optional
         um per pixel; wins over what the file says. Needed where the file says nothing: the dpi tags of PNG and JPEG,
         and resolutions a printer would have in TIFF, are never taken as a pixel size.
@@ -82,7 +82,7 @@ def read_image(path: str | Path, mpp: float | None = None) -> SourceImage:
     Raises
     ------
     UnreadableImage
-        If it is missing, no image, truncated, too large, 16-bit, grey or CMYK.
+        If it is missing, no image, truncated, too large, 16-bit, gray or CMYK.
     MissingPixelSize
         If neither `mpp` nor the file gives a pixel size.
     PixelSizeError
@@ -139,9 +139,9 @@ def _check_mode(path: Path, image: Image.Image) -> None:
     if image.mode in ("RGB", "RGBA", "P"):
         return
     problem = {
-        "L": "is grey: stains cannot be told apart without color; export it in RGB",
-        "LA": "is grey: stains cannot be told apart without color; export it in RGB",
-        "1": "is black and white: stains cannot be told apart without color; export it in RGB",
+        "L": "is gray: stains cannot be separated without color; export it in RGB",
+        "LA": "is gray: stains cannot be separated without color; export it in RGB",
+        "1": "is black and white: stains cannot be separated without color; export it in RGB",
         "CMYK": "is CMYK, made for printing: export it from its source in RGB",
     }.get(image.mode, f"has pixels of type {image.mode}: export it as 8-bit RGB")
     raise UnreadableImage(path, problem)

@@ -24,7 +24,7 @@ SPREADSHEETS = (".xlsx", ".xls", ".ods")
 MANIFEST_COLUMNS = ("path", "mpp", "assay", "nuclei", "regions")
 """Columns that mean something, however their names are written in upper and lower case."""
 MANIFEST_FOLDER = "\0folder"
-"""Key of a manifest's row under which its folder stands: no column has such a name."""
+"""Key of a manifest's row for the manifest's folder: no column has such a name."""
 GLOB_CHARACTERS = "*?["
 
 
@@ -218,7 +218,7 @@ def _manifest_mpp(path: Path, row: dict[str, str]) -> float | None:
 
 
 def _refuse_empty_nuclei(rows: dict[Path, dict[str, str]]) -> None:
-    """Refuse images for which a manifest's column of nuclei is empty: found nuclei would stand among given ones."""
+    """Refuse images whose manifest field for nuclei is empty: detected nuclei would mix with given ones."""
     empty = [path.name for path, row in rows.items() if "nuclei" in row and not (row["nuclei"] or "").strip()]
     if empty:
         text = ", ".join(empty[:5]) + (f" and {len(empty) - 5} more" if len(empty) > 5 else "")
@@ -228,7 +228,7 @@ def _refuse_empty_nuclei(rows: dict[Path, dict[str, str]]) -> None:
 
 
 def _labels(paths: Iterable[Path], given: Path | None, named_by: Callable[[str], Iterable[str]]) -> set[Path]:
-    """Give the images that hold nuclei or regions of others: the given file, or those in a folder so named."""
+    """Return the paths that are nuclei or regions of other images: the given file, or those so named in a folder."""
     if given is None:
         return set()
     place = given.resolve()
@@ -245,7 +245,7 @@ def _labels(paths: Iterable[Path], given: Path | None, named_by: Callable[[str],
 
 
 def _is_of(path: Path, image: Path, owners: dict[Path, set[Path]]) -> bool:
-    """Tell whether a file holds the labels of an image, and not the image those of the file: that is in colour."""
+    """Return whether a file holds the labels of an image, and not the other way round: images are in color."""
     return path not in owners.get(image, ()) or (_has_one_channel(path) and not _has_one_channel(image))
 
 
@@ -266,13 +266,13 @@ def _region_names(name: str) -> list[str]:
 
 
 def _file_of(row: dict[str, str], column: str, given: Path | None) -> Path | None:
-    """Give the file that a manifest names, relative to it, else what was given for all."""
+    """Return the file that a manifest names, relative to it, else the one given for all images."""
     text = (row.get(column) or "").strip()
     return Path(row[MANIFEST_FOLDER]) / text if text else given
 
 
 def _assay_of(row: dict[str, str]) -> Path | None:
-    """Give the assay a manifest names: a file, relative to it, or the name of a preset."""
+    """Return the assay that a manifest names: a file, relative to it, or the name of a preset."""
     text = (row.get("assay") or "").strip()
     if not text:
         return None

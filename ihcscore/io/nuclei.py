@@ -17,7 +17,7 @@ LABEL_SUFFIXES = (".png", ".tif", ".tiff")
 GEOJSON_SUFFIXES = (".geojson", ".json")
 SUFFIXES = LABEL_SUFFIXES + GEOJSON_SUFFIXES
 NAME_ENDINGS = ("", "_nuclei", "_labels", "_cp_masks")
-"""What may stand between an image's stem and the suffix."""
+"""What may follow an image's stem before the suffix."""
 LARGEST_LABEL = np.iinfo(np.int32).max
 LONGEST_UM = 100.0
 """No nucleus is longer: what is, is a mask, an annotation, or of another pixel size."""
@@ -72,7 +72,7 @@ def nuclei_for(image: Path, given: Path) -> Path:
 
 
 def names_named_by(name: str) -> list[str]:
-    """Give what an image can be called whose nuclei are in a file of this name; nothing if the file holds none.
+    """Return the possible names of the image whose nuclei a file of this name holds; empty for other files.
 
     Examples
     --------
@@ -140,7 +140,7 @@ def read_nuclei(path: Path, shape: tuple[int, int], mpp: float, move: Move | Non
 
 
 def why_no_nuclei(labels: NDArray[np.integer], mpp: float) -> str | None:
-    """Say why labels are not one number for each nucleus.
+    """Return why labels are not one number per nucleus; None if they are.
 
     Parameters
     ----------
@@ -174,7 +174,7 @@ def _too_long(labels: NDArray[np.integer], mpp: float) -> str | None:
 
 
 def is_mask(labels: NDArray[np.integer]) -> bool:
-    """Tell whether labels are one number in several pieces: all nuclei, not one of them.
+    """Return whether a label image is a binary mask: one number in several pieces.
 
     Examples
     --------
@@ -187,7 +187,7 @@ def is_mask(labels: NDArray[np.integer]) -> bool:
 
 
 def longest_px(labels: NDArray[np.integer]) -> float:
-    """Give the longest diagonal of a label's bounding box, in pixels; 0 without labels.
+    """Return the longest diagonal of all labels' bounding boxes, in pixels; 0 without labels.
 
     Examples
     --------
@@ -236,7 +236,7 @@ def _from_image(path: Path, data: bytes) -> NDArray[np.int32]:
         raise InputError(path, f"expected labels, whole numbers in one channel, found {kind}")
     if labels.size and (labels.min() < 0 or labels.max() > LARGEST_LABEL):
         found = f"{labels.min()} to {labels.max()}"
-        raise InputError(path, f"expected labels from 0 to {LARGEST_LABEL}, found {found}: number the nuclei anew")
+        raise InputError(path, f"expected labels from 0 to {LARGEST_LABEL}, found {found}: renumber the nuclei")
     return np.asarray(labels, np.int32)
 
 

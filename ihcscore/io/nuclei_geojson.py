@@ -15,7 +15,7 @@ OBJECT_TYPES = ("cell", "detection", "nucleus")
 OLD_TYPES = {"PathCellObject": "cell", "PathDetectionObject": "detection"}
 """What QuPath before 0.3 writes as the id of a feature; 0.3 has ``object_type``, newer ones have ``objectType``."""
 ASIDE = np.array([1.3e-4, 0.7e-4])
-"""Added to outlines, px, so that a pixel whose centre lies on the border of two nuclei is one's alone."""
+"""Added to outlines, px, so that a pixel whose center lies on the border of two nuclei is one's alone."""
 Move: TypeAlias = Callable[[NDArray[np.float64]], NDArray[np.float64]]
 Polygon: TypeAlias = list[NDArray[np.float64]]
 """Rings, the outer one and holes; each of shape (N, 2), x before y."""
@@ -116,7 +116,7 @@ def _rings(polygon: Any) -> Polygon:
 
 
 def _draw(labels: NDArray[np.int32], polygons: list[Polygon], number: int) -> bool:
-    """Give the pixels whose centres lie in a polygon the number; tell whether any had another one."""
+    """Label the pixels whose centers lie in a polygon; return whether any had another label."""
     corners = np.concatenate([ring for rings in polygons for ring in rings])
     ends = np.array(labels.shape[::-1])
     low = np.clip(np.floor(corners.min(axis=0)) - 1, 0, ends).astype(int)

@@ -65,7 +65,7 @@ def check_file_mpp(path: Path, mpp: float) -> None:
 
 
 def tiff_pixel_size(path: Path, tiff: tifffile.TiffFile, page: Any) -> tuple[float | None, str]:
-    """Give the pixel size that a TIFF states in um, or None, and where it states it."""
+    """Return the pixel size that a TIFF states in um, or None, and where it states it."""
     if tiff.ome_metadata:
         found = square_pixels(path, *_ome_pixel_sizes(tiff.ome_metadata))
         if found is not None:
@@ -75,7 +75,7 @@ def tiff_pixel_size(path: Path, tiff: tifffile.TiffFile, page: Any) -> tuple[flo
 
 
 def size_notes(tiff: tifffile.TiffFile, page: Any, found: float | None) -> list[str]:
-    """Say so where a TIFF's tags state another pixel size than its OME-XML, which counts."""
+    """Return a note where a TIFF's tags state another pixel size than its OME-XML, which is used."""
     across, _ = _stated_by_tags(tiff, page)
     if found is None or across is None or abs(across - found) <= DISAGREE * found:
         return []
@@ -83,14 +83,14 @@ def size_notes(tiff: tifffile.TiffFile, page: Any, found: float | None) -> list[
 
 
 def _stated_by_tags(tiff: tifffile.TiffFile, page: Any) -> tuple[float | None, float | None]:
-    """Give the pixel size in TIFF's tags, across and down; None where it is none of a microscope."""
+    """Return the pixel size in a TIFF's tags, across and down; None where no microscope has it."""
     um = _um_per_resolution_unit(tiff, page)
     across, down = (_per_pixel(page.tags.get(name), um) for name in ("XResolution", "YResolution"))
     return (None, None) if across is None or not FINEST_MPP <= across <= 2 * COARSEST_MPP else (across, down)
 
 
 def square_pixels(path: Path, across: float | None, down: float | None) -> float | None:
-    """Give the pixel size if it is the same across and down, None if there is none."""
+    """Return the pixel size if it is the same across and down, None if there is none."""
     if across is not None and down is not None and abs(across - down) > DISAGREE * across:
         raise PixelSizeError(path, f"has pixels of {across:g} x {down:g} um: resample it to square ones")
     return across

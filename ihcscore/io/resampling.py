@@ -50,7 +50,7 @@ class WorkingImage:
         return float(round(scale)) if abs(scale - round(scale)) < 1e-6 * scale else scale
 
     def read(self, window: Window) -> NDArray[np.uint8]:
-        """Give a window of working pixels.
+        """Read a window of working pixels.
 
         Parameters
         ----------
@@ -116,10 +116,10 @@ def _weights(start: int, stop: int, scale: float, length: int) -> tuple["csr_arr
         overlap = np.minimum(index + 1, edges[1:, None]) - np.maximum(index, edges[:-1, None])
         weight = np.maximum(overlap, 0) / scale
     else:
-        centre = (edges[:-1] + edges[1:]) / 2 - 0.5
-        first = np.floor(centre).astype(int)
+        center = (edges[:-1] + edges[1:]) / 2 - 0.5
+        first = np.floor(center).astype(int)
         index = first[:, None] + np.arange(2)
-        share = centre - first
+        share = center - first
         weight = np.column_stack([1 - share, share])
     index = index.clip(0, length - 1)
     low, high = int(index.min()), int(index.max()) + 1

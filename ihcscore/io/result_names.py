@@ -29,7 +29,7 @@ def legal_name(stem: str) -> str:
 
 
 def legal_names(paths: Sequence[Path]) -> list[str]:
-    """Give each path a different legal name, from its stem.
+    """Return a different legal name for each path, made of its stem.
 
     Equal stems (upper and lower case are equal on some systems) get the name of the folder they come from, and a number
     where that is equal, too.

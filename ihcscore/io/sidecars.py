@@ -7,7 +7,7 @@ from ihcscore.errors import InputError
 
 
 def names_of(image: Path) -> list[str]:
-    """Give the names of an image by which what belongs to it may be called, the shortest first.
+    """Return the stems that an image's sidecar files may have, the shortest first.
 
     Examples
     --------

@@ -13,7 +13,7 @@ LARGEST_PIXELS = 300_000_000
 """A plain image is decoded whole; beyond this it is refused (also a guard against decompression bombs)."""
 TOO_LARGE = f"has more than the {LARGEST_PIXELS / 1e6:.0f} megapixels that are decoded whole: cut it into tiles"
 TIFF_COLORS = (tifffile.PHOTOMETRIC.RGB, tifffile.PHOTOMETRIC.MINISBLACK, tifffile.PHOTOMETRIC.MINISWHITE)
-"""Read as stored; grey is refused by its one channel."""
+"""Read as stored; gray is refused by its one channel."""
 ORIENTATION_NOTE = "orientation tag left out: pixels as stored"
 
 
@@ -55,6 +55,6 @@ def check_segments(path: Path, page: Any, size: int) -> None:
 
 
 def orientation_notes(page: Any) -> list[str]:
-    """Say that a TIFF page asks to be turned or mirrored, which nobody does here: outlines lie on pixels as stored."""
+    """Return a note where a TIFF page asks to be rotated, which is not done: outlines fit pixels as stored."""
     tag = page.tags.get("Orientation")
     return [ORIENTATION_NOTE] if tag is not None and tag.value not in (0, 1) else []

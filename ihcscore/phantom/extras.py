@@ -34,7 +34,7 @@ def extras(
     tissue : ndarray of shape (M, N), dtype float32
         Weight of tissue, 0 on glass; only debris lies on glass.
     stains : StainMatrix
-        Ghosts, nuclei far out of focus that nobody would count, have the colour of its hematoxylin.
+        Ghosts, nuclei far out of focus that nobody would count, have the color of its hematoxylin.
     drawn : mapping of str to float
         Uses `ghosts_per_mm2`, `pigment_per_mm2`, `debris_per_mm2`, `red_cells_per_mm2`, `refractile_per_mm2`,
         `nucleus_radius_um`, `hematoxylin_od`.

@@ -15,7 +15,7 @@ KIND_GAIN = {TUMOR: 1.0, STROMA: 1.15, LYMPHOCYTE: 1.35, MACROPHAGE: 0.6}
 """Condensed chromatin of stroma nuclei and lymphocytes takes more dye; a macrophage's lies under its granules."""
 RIM_UM = 0.5
 RIM_SLOPE_UM = 1.3
-"""A clear centre begins this far inside the outline and is full after the slope."""
+"""A clear center begins this far inside the outline and is full after the slope."""
 MAX_NUCLEOLI = 4
 TISSUE_SHARE = 0.25
 """Part of `stroma_hematoxylin_od` that lies evenly on all tissue; the rest is in the fibres."""
@@ -30,7 +30,7 @@ class Chromatin:
     od : ndarray of shape (M, N), dtype float32
         Hematoxylin OD of nuclei, 0 elsewhere.
     pattern : ndarray of shape (M, N), dtype float32
-        Relative density of chromatin, about 1: rims, clumps, clear centres.
+        Relative density of chromatin, about 1: rims, clumps, clear centers.
     deep : ndarray of shape (M, N), dtype float32
         How far out of focus the pixel's cell lies, 0 to 1.
     """
@@ -69,7 +69,7 @@ def chromatin(rng: np.random.Generator, scene: Scene) -> Chromatin:
     clumps *= lognormal(rng, grid, 2.5 * drawn["chromatin_um"], 0.6 * drawn["chromatin"])
     pattern = (1 - per_label(clear, layout.nuclei) * inside) * clumps
     pattern += _nucleoli(rng, grid, layout, np.where(vesicular, 1.0, 0.25) * drawn["nucleoli"]) * inside
-    # a clear centre gathers its dye at the rim: part of what it loses comes back
+    # a clear center gathers its dye at the rim: part of what it loses comes back
     level = per_label(od * (1 + 0.4 * clear), layout.nuclei)
     hidden = per_label(0.5 * od, layout.under)
     stained = (level * pattern + hidden) * (layout.nuclei > 0)
@@ -91,7 +91,7 @@ def surroundings(rng: np.random.Generator, scene: Scene) -> NDArray[np.float32]:
         Hematoxylin OD on all tissue.
     """
     grid, tissue, drawn, cells = scene.grid, scene.tissue, scene.drawn, scene.cells.cells
-    # a nest is filled with cytoplasm, cell or not; each cell differs a little, so that neighbours can be told apart
+    # a nest is filled with cytoplasm, cell or not; each cell differs a little, so that neighbors can be distinguished
     own = np.exp(0.4 * scene.layout.normal(rng)) * (scene.layout.kind != STROMA)
     nest = (~tissue.glass & ~tissue.stroma) | (cells > 0)
     filled = cv2.GaussianBlur(nest.astype(np.float32), (0, 0), 1.0 / grid.mpp)
@@ -109,7 +109,7 @@ def surroundings(rng: np.random.Generator, scene: Scene) -> NDArray[np.float32]:
 def _nucleoli(
     rng: np.random.Generator, grid: Grid, layout: Layout, mean_count: NDArray[np.float64]
 ) -> NDArray[np.float32]:
-    """Draw small dense bodies around the centre of each nucleus."""
+    """Draw small dense bodies around the center of each nucleus."""
     dots = np.zeros(grid.shape, np.float32)
     x, y = centroids_px(layout.nuclei)
     radius = np.sqrt(np.bincount(layout.nuclei.ravel(), minlength=len(x) + 1)[1:] / np.pi)

@@ -19,7 +19,7 @@ def per_label(values: NDArray[np.float64], labels: NDArray[np.int32]) -> NDArray
 
 
 def centroids_px(labels: NDArray[np.int32]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Give x, y of the centroid of each object 1..n, where pixel (0, 0) covers [0, 1) x [0, 1).
+    """Compute x, y of the centroid of each object 1..n, pixel (0, 0) covering [0, 1) x [0, 1).
 
     Examples
     --------
@@ -56,7 +56,7 @@ def depth(labels: NDArray[np.int32], grid: Grid) -> NDArray[np.float32]:
 
 
 def touching(labels: NDArray[np.int32]) -> NDArray[np.bool_]:
-    """Tell which objects have another one among the eight neighbours of one of their pixels.
+    """Return which objects touch another one (8-connected).
 
     Parameters
     ----------
@@ -84,7 +84,7 @@ def touching(labels: NDArray[np.int32]) -> NDArray[np.bool_]:
 
 
 def at_border(labels: NDArray[np.int32]) -> NDArray[np.bool_]:
-    """Tell which objects have a pixel in the outermost rows or columns.
+    """Return which objects touch the image border.
 
     Examples
     --------

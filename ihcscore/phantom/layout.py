@@ -170,7 +170,7 @@ def _lay(
 
 def _filled(points: NDArray[np.float64], size: NDArray[np.int_]) -> NDArray[np.bool_]:
     mask = np.zeros((size[1], size[0]), np.uint8)
-    # a pixel's centre is at half a pixel; fillPoly takes whole numbers as centres, here in 1/16 pixel
+    # a pixel's center is at half a pixel; fillPoly takes whole numbers as centers, here in 1/16 pixel
     cv2.fillPoly(mask, [np.round((points - 0.5) * 16).astype(np.int32)], 1, shift=4)
     return mask > 0
 

@@ -118,14 +118,14 @@ def _vector_problems(values: Mapping[str, Any]) -> list[str]:
     if not found and _numbers(shift, 2):
         apart = angle_deg(values["hematoxylin_vector"], values["dab_vector"])
         needed = MIN_ANGLE_DEG + 2 * shift[1]
-        # turned towards each other, the two must still be told apart
+        # turned towards each other, the two must still be distinguishable
         if apart <= needed:
             found.append(f"the stain vectors are {apart:.1f} degrees apart, more than {needed:.1f} are needed")
     return found
 
 
 def _numbers(value: Any, count: int) -> bool:
-    """Tell whether a value is `count` finite numbers."""
+    """Return whether a value is `count` finite numbers."""
     if not isinstance(value, tuple) or len(value) != count:
         return False
     return all(isinstance(v, (int, float)) and not isinstance(v, bool) and abs(v) < math.inf for v in value)

@@ -14,7 +14,7 @@ COMPARTMENTS = ("cytoplasm", "membrane", "nucleus")
 ARC_END = 0.05
 """Length over which a stained arc fades out, as a share of half the way round."""
 MAX_LEVEL_OD = 3.0
-"""Denser DAB lets through less than a grey level in every channel."""
+"""Denser DAB lets through less than a gray level in every channel."""
 HOLE_UM = 2.0
 HOLE_DEPTH = 0.85
 """Size of a gap in the DAB, and how much of the DAB it lacks."""
@@ -75,7 +75,7 @@ def deposit(
     -------
     dab : ndarray of shape (M, N), dtype float32
         DAB OD. In each compartment of each cell the mean is its level times the share of that compartment, plus the
-        background and what a hidden neighbour adds; the unstained part of a
+        background and what a hidden neighbor adds; the unstained part of a
         membrane counts as cytoplasm.
     stained : ndarray of shape (M, N), dtype float32, or None
         Weight 1 where a membrane of a positive cell takes stain; None unless the marker is membranous.

@@ -16,7 +16,7 @@ SHARPEN_PX = 1.0
 
 @dataclass(frozen=True)
 class Light:
-    """Colour of the light and of the stains.
+    """Color of the light and of the stains.
 
     Parameters
     ----------
@@ -52,7 +52,7 @@ def absorb(
     stains: StainMatrix,
     deep_blur_px: float,
 ) -> NDArray[np.float32]:
-    """Give the share of light that passes, ``10 ** -od`` (Beer-Lambert).
+    """Compute the transmittance ``10 ** -od`` (Beer-Lambert).
 
     Parameters
     ----------
@@ -131,7 +131,7 @@ def blurred(image: NDArray[np.float32], sigma_px: float) -> NDArray[np.float32]:
 
 
 def compressed(rgb: NDArray[np.uint8], quality: int, *, full_color: bool) -> NDArray[np.uint8]:
-    """Pass an image through JPEG, its colour at full (4:4:4) or half (4:2:0) resolution; quality 0 leaves it."""
+    """Pass an image through JPEG, its color at full (4:4:4) or half (4:2:0) resolution; quality 0 leaves it."""
     if quality <= 0:
         return rgb
     sampling = cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444 if full_color else cv2.IMWRITE_JPEG_SAMPLING_FACTOR_420
@@ -142,7 +142,7 @@ def compressed(rgb: NDArray[np.uint8], quality: int, *, full_color: bool) -> NDA
 
 
 def _fringed(rng: np.random.Generator, image: NDArray[np.float32], shift_px: float) -> NDArray[np.float32]:
-    """Move red and blue apart, as a lens with lateral colour does."""
+    """Move red and blue apart, as a lens with lateral color does."""
     angle = rng.uniform(0, 2 * np.pi)
     if shift_px <= 0:
         return image

@@ -50,7 +50,7 @@ def outlines(rng: np.random.Generator, shapes: Shapes, drawn: Mapping[str, float
     Returns
     -------
     ndarray of shape (n, POINTS, 2), dtype float64
-        x, y in um from the centre of the ellipse.
+        x, y in um from the center of the ellipse.
     """
     long, short = _axes(rng, shapes, drawn)
     angle = np.linspace(0, 2 * np.pi, POINTS, endpoint=False)
@@ -62,7 +62,7 @@ def outlines(rng: np.random.Generator, shapes: Shapes, drawn: Mapping[str, float
 
 
 def contact_steps(rng: np.random.Generator, outline: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Give the step from each nucleus's predecessor to itself that makes the two just touch, in a random direction.
+    """Return the step from each nucleus's predecessor, in a random direction, that makes the two just touch.
 
     Parameters
     ----------

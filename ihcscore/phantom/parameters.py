@@ -65,9 +65,9 @@ class PhantomParameters:
     hematoxylin_spread : range
         Standard deviation of its logarithm from nucleus to nucleus.
     vesicular_share : range
-        Share of tumour nuclei with a clear centre and a rim.
+        Share of tumour nuclei with a clear center and a rim.
     clearing : range
-        How clear such a centre is.
+        How clear such a center is.
     chromatin : range
         Contrast of the chromatin's clumps (standard deviation of the logarithm).
     chromatin_um : range
@@ -86,7 +86,7 @@ class PhantomParameters:
     marker_spread : range
         Standard deviation of its logarithm from cell to cell.
     patchiness : range
-        0 makes neighbours independent, 1 alike.
+        0 makes neighbors independent, 1 alike.
     patch_um : range
         Size of a patch of cells that are alike.
     granularity : range
@@ -114,7 +114,7 @@ class PhantomParameters:
     stray_light : range
         Share of the light that reaches every pixel.
     background : range
-        Light without tissue, in grey levels.
+        Light without tissue, in gray levels.
     tint : range
         Largest difference of a channel's background from `background`.
     hematoxylin_vector, dab_vector : tuple of 3 float
@@ -122,13 +122,13 @@ class PhantomParameters:
     stain_shift_deg : range
         Angle by which each vector is turned in a random direction.
     noise_grey : range
-        Standard deviation of the noise at the background, in grey levels; it falls with the root of the light.
+        Standard deviation of the noise at the background, in gray levels; it falls with the root of the light.
     sharpen : range
         Strength of the unsharp mask.
     jpeg_quality : range
         Quality 1 to 100, rounded; 0 for none.
     jpeg_color : range
-        From 0.5, JPEG keeps the colour at full resolution (4:4:4, as Aperio's RGB JPEG does); below, at half (4:2:0).
+        From 0.5, JPEG keeps the color at full resolution (4:4:4, as Aperio's RGB JPEG does); below, at half (4:2:0).
     hole_share : range
         Share of the DAB's area that takes next to none: patchy nuclei.
     ragged_um : range
@@ -253,7 +253,7 @@ class PhantomParameters:
         return {n: low + p * (high - low) for n, p, (low, high) in zip(names, place.tolist(), ends, strict=True)}
 
     def to_dict(self) -> dict[str, Any]:
-        """Give plain numbers, strings and lists."""
+        """Return plain numbers, strings and lists."""
         return {key: list(v) if isinstance(v, tuple) else v for key, v in asdict(self).items()}
 
     def to_toml(self) -> str:
@@ -268,7 +268,7 @@ class PhantomParameters:
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> "PhantomParameters":
-        """Read what `to_dict` gave; a number alone fixes a range, a name left out keeps its default.
+        """Read what `to_dict` returned; a number alone fixes a range, an omitted name keeps its default.
 
         Raises
         ------

@@ -75,7 +75,7 @@ class Phantom:
         thresholds: Sequence[float] = (0.2, 0.4, 0.6),
         include_border: bool = False,
     ) -> float:
-        """Give the true H-score, ``100 * sum over k of P(mean DAB OD >= t_k)``.
+        """Compute the true H-score, ``100 * sum over k of P(mean DAB OD >= t_k)``.
 
         Parameters
         ----------
@@ -196,7 +196,7 @@ def render(parameters: PhantomParameters, seed: int) -> Phantom:
 
 
 def _kept(scene: Scene, level: NDArray[np.float64]) -> NDArray[np.float32]:
-    """Give the share of hematoxylin left under nuclear DAB."""
+    """Return the share of hematoxylin left under nuclear DAB."""
     if scene.marker != "nuclear":
         return np.ones(scene.grid.shape, np.float32)
     loss = (1 - scene.drawn["hematoxylin_in_positive"]) * np.minimum(level / DENSE_DAB_OD, 1)

@@ -48,7 +48,7 @@ def table(
         (of `ihcscore.phantom.layout.KINDS`); ``level``; ``nucleus_px``; ``touches_border``; ``touching``; and for each
         compartment ``<compartment>_dab_od`` and ``<compartment>_hematoxylin_od``, means over its pixels, NaN if it has
         none. Cytoplasm is the cell without nucleus and membrane. ``completeness`` is the share of the cell's border
-        that is stained on its own side or the neighbour's, NaN for a cell without membrane or an unknown one.
+        that is stained on its own side or the neighbor's, NaN for a cell without membrane or an unknown one.
     """
     n = len(level)
     x, y = centroids_px(layout.nuclei)
@@ -74,7 +74,7 @@ def table(
 
 
 def seen(taking: NDArray[np.float32], grid: Grid, membrane_um: float) -> NDArray[np.bool_]:
-    """Tell where light shows a stained membrane: stained there or on the neighbour's side, which light cannot part.
+    """Return where a stained membrane is visible: stained there or on the neighbor's side, which light cannot separate.
 
     Parameters
     ----------
@@ -107,7 +107,7 @@ def means(labels: NDArray[np.int32], values: NDArray[np.float32], n: int) -> NDA
 
 
 def h_score(measured: Table, compartment: str, thresholds: Sequence[float], include_border: bool) -> float:
-    """Give the H-score of a table; see `Phantom.h_score`."""
+    """Compute the H-score of a table; see `Phantom.h_score`."""
     if compartment not in COMPARTMENTS:
         raise ValueError(f"compartment must be one of {', '.join(COMPARTMENTS)}, found {compartment!r}")
     cuts = np.asarray(thresholds, dtype=np.float64)
@@ -121,7 +121,7 @@ def h_score(measured: Table, compartment: str, thresholds: Sequence[float], incl
 
 
 def h_score_or_none(measured: Table, compartment: str) -> float | None:
-    """Give the H-score at the default thresholds, None where no cell can be counted."""
+    """Compute the H-score at the default thresholds, None where no cell can be counted."""
     try:
         return h_score(measured, compartment, (0.2, 0.4, 0.6), False)
     except ValueError:
@@ -156,6 +156,6 @@ def write(
 
 
 def _png(image: NDArray[Any]) -> bytes:
-    """Encode colour as it is and labels as 16 bits."""
+    """Encode color as it is and labels as 16 bits."""
     pixels = image[..., ::-1] if image.ndim == 3 else image.astype(np.uint16)
     return bytes(cv2.imencode(".png", pixels)[1])

@@ -60,7 +60,7 @@ def released_digests(assay: Assay) -> list[tuple[str, str]]:
 def recorded_digest(record: dict[str, Any]) -> str:
     """Return the digest of the parameters that a summary or a run's record holds, whichever version wrote it.
 
-    It equals `parameters_digest` of the same assay as long as no step has changed since; empty if it cannot be told.
+    It equals `parameters_digest` of the same assay as long as no step has changed since; empty if it is not known.
     """
     steps = recorded_steps(record)
     try:

@@ -87,7 +87,7 @@ class CellSums:
 
     @classmethod
     def from_table(cls, cells: pd.DataFrame, assay: Assay, context: SlideContext | None, image: int) -> "CellSums":
-        """Sum up a classified table; `image` tells images that are pooled apart."""
+        """Sum up a classified table; `image` numbers images that are pooled."""
         codes = _codes(cells[CLASS_COLUMN], CLASSES)
         known = OFF_PLANE_COLUMN in cells.columns and bool(cells[OFF_PLANE_COLUMN].notna().any())
         reason = _codes(cells[LEFT_OUT_COLUMN], tuple(LEFT_OUT))

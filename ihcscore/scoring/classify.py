@@ -21,7 +21,7 @@ from ihcscore.table.schema import (
 
 
 def scored_od(cells: pd.DataFrame, compartment: tuple[str, ...], *, ridge: bool = True) -> NDArray[np.float64]:
-    """Give the mean DAB optical density of each cell over one compartment or the union of several.
+    """Compute the mean DAB optical density of each cell over one compartment or the union of several.
 
     Parameters
     ----------
@@ -62,7 +62,7 @@ def scored_od(cells: pd.DataFrame, compartment: tuple[str, ...], *, ridge: bool 
 
 
 def scored_channels(cells: pd.DataFrame, compartment: tuple[str, ...]) -> NDArray[np.float64]:
-    """Give the mean optical density of red, green and blue of each cell over a union of compartments; shape (n, 3)."""
+    """Compute the mean optical density of each channel and cell over a union of compartments; shape (n, 3)."""
     names = [name.capitalize() for name in compartment]
     total = np.zeros(len(cells))
     weighted = np.zeros((len(cells), len(CHANNELS)))
@@ -77,12 +77,12 @@ def scored_channels(cells: pd.DataFrame, compartment: tuple[str, ...]) -> NDArra
 
 
 def exclusion_reasons(cells: pd.DataFrame, assay: Assay, excluded: NDArray[np.bool_]) -> NDArray[np.object_]:
-    """Tell which cells count in no score, and why.
+    """Return why each cell is excluded from every score.
 
     Parameters
     ----------
     cells : DataFrame
-        Classed, with what tells of off-color cells. Not modified.
+        Classified, with the off-color columns. Not modified.
     assay : Assay
         Says whether cells that are cut count, and those off-color.
     excluded : ndarray of shape (n,), dtype bool

@@ -40,7 +40,7 @@ def classify_tables(
     Parameters
     ----------
     tables : callable
-        Returns the table from its start; called twice where cell types depend on neighbouring cells.
+        Returns the table from its start; called twice where cell types depend on neighboring cells.
     assay : Assay
     regions : RegionSet
     plane : tuple of 4 float, optional
@@ -55,7 +55,7 @@ def classify_tables(
         raise IhcscoreError("only the cells in regions are wanted (only_regions), and there are none: give regions")
 
     def wanted() -> Iterable[pd.DataFrame]:
-        # before cell types: these depend on neighbours, and a result has no other cells
+        # before cell types: these depend on neighbors, and a result has no other cells
         return (_inside(cells, regions) for cells in tables()) if assay.only_regions else tables()
 
     typer = make_cell_typer(assay, regions)

@@ -38,7 +38,7 @@ class Hotspot:
 
 
 def heterogeneity(blocks: BlockTallies) -> dict[str, float]:
-    """Tell how the H-score varies between blocks.
+    """Measure how the H-score varies between blocks.
 
     Parameters
     ----------
@@ -49,7 +49,7 @@ def heterogeneity(blocks: BlockTallies) -> dict[str, float]:
     dict of str to float
         ``h_iqr``, the spread between the first and third quarter of blocks; ``class_entropy``, of the four classes over
         all cells, 0 (one class) to 2 bits; ``moran_i``, the correlation of touching blocks (0 by chance, 1 smooth), and
-        ``moran_p``, the share of random orders with as high a value. What too few blocks cannot tell is left out.
+        ``moran_p``, the share of random orders with as high a value. Values that need more blocks are omitted.
 
     References
     ----------
@@ -77,7 +77,7 @@ def heterogeneity(blocks: BlockTallies) -> dict[str, float]:
 
 
 def between(parts: Values) -> dict[str, float]:
-    """Tell how the H-score varies from region to region.
+    """Measure how the H-score varies between regions.
 
     Parameters
     ----------
@@ -97,7 +97,7 @@ def between(parts: Values) -> dict[str, float]:
 
 
 def _alike(away: Values, one: NDArray[np.intp], other: NDArray[np.intp]) -> float:
-    """Give what changes of Moran's I when scores change places."""
+    """Compute the part of Moran's I that changes when scores are permuted."""
     return float(away[one] @ away[other])
 
 

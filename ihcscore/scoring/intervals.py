@@ -19,7 +19,7 @@ FEWEST_BLOCKS = 3.5
 HALVINGS = 2
 """How often blocks can be halved: tallies are kept on squares of a quarter of their side."""
 ASSUMED_CORRELATION = 0.1
-"""Of cells within a tissue, where blocks cannot tell: one block, or all blocks alike."""
+"""Assumed correlation of cells within a tissue where blocks cannot show it: one block, or all blocks alike."""
 FEWEST_FREEDOM = 0.5
 """Degrees of freedom that blocks which differ have at least, though they weigh less than one and a half."""
 NO_ERROR = 1e-9
@@ -81,7 +81,7 @@ class Sampling:
     ----------
     blocks : BlockTallies
     inflation : float
-        How many times neighbouring blocks that are alike raise the variance, at least 1.
+        How many times neighboring blocks that are alike raise the variance, at least 1.
     weights : ndarray of shape (1000, n), dtype uint8, or None
         How often each block is drawn in each resample; None below 20 effective blocks.
     """
@@ -157,7 +157,7 @@ _Z = NormalDist().inv_cdf(0.5 + LEVEL / 2)
 
 
 def _widening(inflation: float, effective: float) -> float:
-    """How many times fewer blocks are drawn than there are: neighbours are alike, and few blocks tell less."""
+    """Compute the variance inflation, by which fewer blocks are drawn: neighbors are alike, and few blocks say less."""
     return inflation * effective / (effective - 1) * (two_sided_t(effective - 1, LEVEL) / _Z) ** 2
 
 
@@ -181,7 +181,7 @@ def _inflation(blocks: BlockTallies) -> float:
 
 
 def _numbered(at: NDArray[np.int64]) -> tuple[NDArray[np.int64], int, NDArray[np.int64]]:
-    """Number squares row by row, with room for a neighbour beside each: lowest row and column, width, numbers."""
+    """Number squares row by row, with room for a neighbor beside each: lowest row and column, width, numbers."""
     if not len(at):
         return np.zeros(2, np.int64), 1, np.zeros(0, np.int64)
     low, width = at.min(axis=0), int(np.ptp(at[:, 1])) + 3
@@ -189,7 +189,7 @@ def _numbered(at: NDArray[np.int64]) -> tuple[NDArray[np.int64], int, NDArray[np
 
 
 def touching(at: NDArray[np.int64]) -> NDArray[np.intp]:
-    """Give the pairs of squares that share a side or a corner.
+    """Return the pairs of blocks that share a side or a corner.
 
     Parameters
     ----------
@@ -221,7 +221,7 @@ def touching(at: NDArray[np.int64]) -> NDArray[np.intp]:
 
 
 def interval(score: Score, sample: Sampling) -> Interval | None:
-    """Give the 95 % interval of a score.
+    """Compute the 95 % interval of a score.
 
     Parameters
     ----------

@@ -14,12 +14,12 @@ Values = NDArray[np.float64]
 
 
 def is_measured(cells: pd.DataFrame) -> bool:
-    """Tell whether a table has membranes: one whose stains changed after measuring has not."""
+    """Return whether a table holds membranes: one recomputed for other stains does not."""
     return COMPLETENESS_COLUMN in cells.columns
 
 
 def completeness(cells: pd.DataFrame, threshold: float) -> Values:
-    """Give the share of each cell's perimeter that shows a stained line of at least some DAB OD.
+    """Compute the share of each cell's perimeter with a stained line of at least some DAB OD.
 
     Parameters
     ----------
@@ -37,7 +37,7 @@ def completeness(cells: pd.DataFrame, threshold: float) -> Values:
 
 
 def _denser(deciles: Values, threshold: float) -> Values:
-    """Give the share of each cell's line that has at least some OD."""
+    """Compute the share of each cell's line that has at least some OD."""
     below = (deciles < threshold).sum(axis=1) - 1
     at = np.clip(below, 0, len(RIDGE_DECILES) - 2)
     rows = np.arange(len(deciles))
@@ -51,7 +51,7 @@ def _denser(deciles: Values, threshold: float) -> Values:
 
 
 def intensity(cells: pd.DataFrame, threshold: float) -> Values:
-    """Give the mean DAB OD of the part of each cell's line that has at least `threshold`.
+    """Compute the mean DAB OD of the part of each cell's line that has at least `threshold`.
 
     Parameters
     ----------

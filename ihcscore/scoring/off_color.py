@@ -1,4 +1,4 @@
-"""Stained cells whose colour is not that of the slide's two stains: pigment, red cells, another chromogen."""
+"""Stained cells whose color is not that of the slide's two stains: pigment, red cells, another chromogen."""
 
 import numpy as np
 import pandas as pd
@@ -13,10 +13,10 @@ from ihcscore.table.schema import measured_column, saturated_column
 LEAST = 0.02
 """Share of a cell's density outside the plane from which it is off: what noise leaves of a cell's mean is below."""
 LIGHT_OD = 0.5
-"""Paler cells count as if they were as dense as this: what blur and JPEG do to their colour does not get less with
+"""Paler cells count as if they were as dense as this: what blur and JPEG do to their color does not get less with
 their density."""
 SATURATED = 0.02
-"""With a larger share of saturated pixels, the color is that of the darkest grey levels, and tells nothing."""
+"""With a larger share of saturated pixels, the color is that of the darkest gray levels and carries no information."""
 WORTH_A_WARNING = 0.05
 """Share of the stained cells from which the result warns of it."""
 NOT_DETECTED = "off-color cells cannot be detected here; none were excluded (exclude_off_color)"
@@ -25,7 +25,7 @@ OWN_WARNINGS = ("off-color cells", "off-colour cells", "are off-color (", "are o
 
 
 def off_plane(cells: pd.DataFrame, assay: Assay, plane: Plane | None) -> NDArray[np.float64]:
-    """Give how far beside the plane of the slide's stains each cell's optical density lies, relative to its length.
+    """Compute each cell's distance from the plane of the slide's stains, relative to its optical density.
 
     Parameters
     ----------
@@ -39,7 +39,7 @@ def off_plane(cells: pd.DataFrame, assay: Assay, plane: Plane | None) -> NDArray
     Returns
     -------
     ndarray of shape (n,), dtype float64
-        Cells of less than 0.5 OD count as if they had as much. NaN where it cannot be told: no plane, no pixel, pixels
+        Cells of less than 0.5 OD count as if they had as much. NaN where it is unknown: no plane, no pixel, pixels
         that are saturated, or a table of another background than was measured.
 
     Notes
@@ -61,13 +61,13 @@ def off_plane(cells: pd.DataFrame, assay: Assay, plane: Plane | None) -> NDArray
 
 
 def off_color(cells: pd.DataFrame, assay: Assay, outside: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """Tell which cells are stained and of another colour; `outside` is what `off_plane` gave."""
+    """Return which cells are stained and of another color; `outside` is the result of `off_plane`."""
     od = scored_od(cells, assay.compartment, ridge=assay.membrane_from == "ridge")
     return np.asarray((od >= assay.thresholds[0]) & (np.abs(outside) > LEAST))
 
 
 def off_color_warnings(row: ScoreRow, assay: Assay) -> list[str]:
-    """Say so where much of what is stained is of another colour, or cells should be left out for it and cannot."""
+    """Warn where many stained cells are off-color, or where they should be excluded and cannot be detected."""
     if assay.exclude_off_color and row.off_color is None and row.cells:
         return [NOT_DETECTED]
     off = row.off_color or 0

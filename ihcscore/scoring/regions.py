@@ -34,7 +34,7 @@ class RegionSet:
         return len(self.regions)
 
     def names_at(self, xy: NDArray[np.float64]) -> NDArray[np.object_]:
-        """Give the names of the regions that hold each position, in the order of the file.
+        """Return the names of the regions that hold each position, in the order of the file.
 
         Parameters
         ----------
@@ -62,12 +62,12 @@ class RegionSet:
         return names
 
     def area_mm2(self, names: Sequence[str]) -> float:
-        """Give the area that regions cover together, in mm^2."""
+        """Return the area that regions cover together, in mm^2."""
         wanted = [region.geometry for region in self.regions if region.name in set(names)]
         return float(shapely.area(shapely.union_all(wanted))) * self.mpp**2 / 1e6
 
     def excluded(self, patterns: Sequence[str]) -> frozenset[str]:
-        """Give the names of the regions whose class matches one of the patterns (``*`` matches anything)."""
+        """Return the names of the regions whose class matches one of the patterns (``*`` matches anything)."""
         return frozenset(region.name for region in self.regions if is_excluded(region.classification, patterns))
 
     @property
@@ -95,7 +95,7 @@ NO_REGIONS = RegionSet()
 
 
 def is_excluded(classification: str, patterns: Sequence[str]) -> bool:
-    """Tell whether a class matches one of the patterns, whatever the case.
+    """Return whether a class matches one of the patterns, ignoring case.
 
     QuPath marks the classes it ignores by a star at the end, ``Ignore*``: there the star is part of the name.
 
@@ -110,7 +110,7 @@ def is_excluded(classification: str, patterns: Sequence[str]) -> bool:
 
 
 def in_regions(names: NDArray[np.object_], wanted: Collection[str]) -> NDArray[np.bool_]:
-    """Tell which cells lie in at least one of the regions, by what `RegionSet.names_at` gave.
+    """Return which cells lie in at least one of the regions, from the result of `RegionSet.names_at`.
 
     Examples
     --------

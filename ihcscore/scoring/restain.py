@@ -13,7 +13,7 @@ from ihcscore.survey.context import ABOUT_ESTIMATE, DEFAULT_STAINS, NO_GLASS, Sl
 from ihcscore.table.schema import CHANNELS, COMPARTMENTS, MEMBRANE_COLUMNS, channel_column, stain_column
 
 FROM_PIXELS_ONLY = ("OD std dev", "OD min", "OD p10", "OD median", "OD p90", "OD max")
-"""Endings of columns that do not follow from the means of the colour channels."""
+"""Endings of columns that do not follow from the means of the color channels."""
 
 
 def restain_table(cells: pd.DataFrame, context: SlideContext, assay: Assay, measured_by: Assay) -> pd.DataFrame:

@@ -20,7 +20,7 @@ class ScoreValue:
     Parameters
     ----------
     value, low, high : float or None
-        None where there is none, and `reason` says why; a value can stand without interval.
+        None where there is none, and `reason` says why; a value may have no interval.
     category : str
         What the value is called, for scores with categories.
     status : str
@@ -99,7 +99,7 @@ class ScoreRow:
     excluded : int
         Cells left out because they lie in a region of an excluded class.
     off_color : int or None
-        Stained cells of another colour than the slide's; left out if the assay says so, None where it cannot be told.
+        Stained cells of another color than the slide's; excluded if the assay says so; None if not known.
     area_mm2 : float or None
         Area of the region; of the tissue, where it is the whole image.
     saturated_share : float or None
@@ -140,7 +140,7 @@ class ScoreRow:
     reason: str = ""
 
     def value(self, name: str) -> float | None:
-        """Give a score, None where it was not asked for or there is none."""
+        """Return a score, None where it was not requested or could not be computed."""
         return self.scores[name].value if name in self.scores else None
 
     @property
@@ -176,7 +176,7 @@ class ScoreRow:
         problems = (set(data) - names) | (set(TEXT_FIELDS[:6]) - set(data))
         if problems:
             raise ValueError(f"fields of the scores differ: {', '.join(sorted(problems))}")
-        values = {"scores": {}, "band": None, **dict.fromkeys(_NUMBERS, {}), **data}
+        values = {"scores": {}, "band": None, **{name: {} for name in _NUMBERS}, **data}
         for name in set(data) - {"scores", "band", *_NUMBERS}:
             kind = (str,) if name in TEXT_FIELDS else (int, float, type(None))
             if not isinstance(values[name], kind) or isinstance(values[name], bool):
@@ -194,7 +194,7 @@ class ScoreRow:
         return cls(**values)
 
     def to_dict(self) -> dict[str, Any]:
-        """Give the fields as plain values."""
+        """Return the fields as plain values."""
         plain = asdict(self)
         if self.band is not None:
             plain["band"]["ranges"] = {name: list(pair) for name, pair in self.band.ranges.items()}
@@ -225,7 +225,7 @@ def _parts(name: str) -> tuple[str, ...]:
 
 
 def flat(row: ScoreRow) -> dict[str, Any]:
-    """Give a row as a table holds it: `<score>`, `<score>_low`, `<score>_high`, `<score>_status`."""
+    """Flatten a row for a table: `<score>`, `<score>_low`, `<score>_high`, `<score>_status`."""
     values: dict[str, Any] = {name: getattr(row, name) for name in (*BEFORE_SCORES, *AFTER_SCORES, *LAST)}
     for name, score in row.scores.items():
         values |= {name: score.value, f"{name}_low": score.low, f"{name}_high": score.high}
@@ -237,7 +237,7 @@ def flat(row: ScoreRow) -> dict[str, Any]:
 
 
 def failed_row(image: str, group: str, assay: Assay, reason: str, *, region: str = WHOLE) -> ScoreRow:
-    """Give the row of an image or group that could not be scored."""
+    """Return the row of an image or group that could not be scored."""
     return ScoreRow(
         image, group, region, "", assay.population, "+".join(assay.compartment), status=FAILED, reason=reason
     )

@@ -24,7 +24,7 @@ class ScoringPass:
     ----------
     tables : callable
         Returns the measured cell table from its start, tile by tile; called twice where cell types depend on
-        neighbouring cells.
+        neighboring cells.
     assay : Assay
     regions : RegionSet
     context : SlideContext, optional

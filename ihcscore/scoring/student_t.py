@@ -12,7 +12,7 @@ HIGHEST = 1e150
 
 @lru_cache(maxsize=4096)
 def two_sided_t(freedom: float, level: float) -> float:
-    """Give the t that Student's variable stays within, to either side, with a probability.
+    """Return the two-sided quantile of Student's t distribution.
 
     Parameters
     ----------

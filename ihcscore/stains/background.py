@@ -104,7 +104,7 @@ def _find(rgb: NDArray[np.uint8]) -> Glass:
 
 
 def _apart(light: ArrayLike, dark: ArrayLike) -> NDArray[np.float32]:
-    """Give the optical density of one image of 8 bits over another."""
+    """Compute the optical density of one 8-bit image relative to another."""
     table = -np.log10(np.maximum(np.arange(256, dtype=np.float32), 1) / np.float32(255))
     over, under = (np.asarray(cv2.LUT(np.asarray(image, np.uint8), table), np.float32) for image in (light, dark))
     return under - over

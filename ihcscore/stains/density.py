@@ -12,7 +12,7 @@ BLACK_LIGHT = 8
 """Light up to which a pixel is black: scanners and programs write areas they left out as black or pure white."""
 SATURATED_OD = 1.5
 """A pixel with a channel at or above this optical density is counted as saturated: under a white of 255 it has 8 or
-fewer of 255 grey levels left, so that one grey level is worth 0.05 OD or more."""
+fewer of 255 gray levels left, so that one gray level is worth 0.05 OD or more."""
 
 
 def as_background(background: ArrayLike) -> NDArray[np.float64]:
@@ -124,7 +124,7 @@ def density_table(background: ArrayLike) -> NDArray[np.float32]:
 
 
 def ends(image: NDArray[Light]) -> tuple[NDArray[Light], NDArray[Light]]:
-    """Give the lowest and highest of each pixel's three channels, plane by plane.
+    """Return the lowest and highest of each pixel's three channels, as two planes.
 
     NumPy's own minimum takes ten times as long; and strided planes, an emulated processor with AVX2 compared wrongly.
 

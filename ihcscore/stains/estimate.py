@@ -38,7 +38,7 @@ KNOWN: dict[str, tuple[float, float, float]] = {
     "Fast Red": (0.2139, 0.8511, 0.4779),
     "eosin": (0.07, 0.99, 0.11),
 }
-"""Directions of stains; those but the first two from G. Landini's ImageJ plugin Colour Deconvolution."""
+"""Directions of stains; those but the first two from G. Landini's ImageJ plugin Color Deconvolution."""
 
 ESTIMATED, TOO_LITTLE, NO_COLOR = "estimated", "too little tissue", "no color"
 NO_DAB, NO_HEMATOXYLIN, NOT_HDAB = "DAB nearly absent", "hematoxylin nearly absent", "not H-DAB"
@@ -47,7 +47,7 @@ MIXED = "DAB nowhere alone"
 
 @dataclass(frozen=True)
 class StainEstimate:
-    """What the colours of an image say about its stains.
+    """What the colors of an image say about its stains.
 
     Parameters
     ----------
@@ -76,7 +76,7 @@ class StainEstimate:
 
     @property
     def looks_like_hdab(self) -> bool:
-        """False when the colours contradict H-DAB; a stain that is merely absent does not."""
+        """False when the colors contradict H-DAB; a stain that is merely absent does not."""
         return self.status not in (NOT_HDAB, NO_COLOR)
 
     @property
@@ -138,7 +138,7 @@ def estimate_stains(rgb: NDArray[np.uint8], background: ArrayLike = 255) -> Stai
 
 
 def stained_densities(rgb: NDArray[np.uint8], background: ArrayLike) -> NDArray[np.float32]:
-    """Give the optical densities of the stained pixels, shape (n, 3): saturated ones are left out, as is glass."""
+    """Return the optical densities of the stained pixels, shape (n, 3), without glass and saturated pixels."""
     od = optical_density(rgb, background, clip=False).reshape(-1, 3)
     stained = (np.linalg.norm(od, axis=1) >= TISSUE_OD) & (od.max(axis=1) < SATURATED_OD)
     return np.asarray(od[stained & (od.min(axis=1) > -TISSUE_OD)], np.float32)
@@ -161,7 +161,7 @@ def _shares(od: NDArray[np.float32], length: NDArray[np.float32]) -> tuple[float
 
 
 def _chroma(od: NDArray[np.float32], length: NDArray[np.float32]) -> float:
-    """Median angle to grey in degrees."""
+    """Median angle to gray in degrees."""
     cosine = od.sum(axis=1) / (length * np.sqrt(3))
     return float(np.degrees(np.arccos(np.clip(np.median(cosine), -1, 1))))
 
@@ -221,7 +221,7 @@ def _judge(colors: _Colors) -> tuple[str, str]:
 
 
 def _is_mixture(colors: _Colors) -> bool:
-    """Tell whether the brownest direction lies between hematoxylin and DAB, as DAB does that lies nowhere alone."""
+    """Return whether the brownest direction lies between hematoxylin and DAB, as where all DAB overlaps hematoxylin."""
     dab = unit(RUIFROK_DAB)
     if angle_deg(colors.bluest, colors.brownest) >= angle_deg(colors.bluest, dab):
         return False
@@ -232,7 +232,7 @@ def _is_mixture(colors: _Colors) -> bool:
 def _judge_single(colors: _Colors, spread: float) -> tuple[str, str]:
     """Judge an image with one stain: which one, if it is one of the two."""
     if colors.chroma < GREY_DEG:
-        return NO_COLOR, f"colors lie {colors.chroma:.1f} degrees from grey"
+        return NO_COLOR, f"colors lie {colors.chroma:.1f} degrees from gray"
     status = NO_DAB if colors.share_h >= colors.share_d else NO_HEMATOXYLIN
     only, limit = (HEMATOXYLIN, MAX_HEMATOXYLIN_DRIFT_DEG) if status == NO_DAB else (DAB, MAX_DAB_DRIFT_DEG)
     away = angle_deg(colors.bluest + colors.brownest, KNOWN[only])

@@ -1,4 +1,4 @@
-"""Light in 256 levels: DAB, and all colours together."""
+"""Light in 256 levels: DAB, and all colors together."""
 
 import cv2
 import numpy as np
@@ -18,7 +18,7 @@ LUMA = (0.299, 0.587, 0.114)
 
 
 def dab_levels(rgb: NDArray[np.uint8], background: ArrayLike, stains: StainMatrix) -> NDArray[np.uint8]:
-    """Give the DAB of light in levels.
+    """Convert transmitted light to DAB in 8-bit levels.
 
     Parameters
     ----------
@@ -51,7 +51,7 @@ def dab_levels(rgb: NDArray[np.uint8], background: ArrayLike, stains: StainMatri
 
 
 def luma_levels(rgb: NDArray[np.uint8], background: ArrayLike) -> NDArray[np.uint8]:
-    """Give how dark light is, all colours together, in levels.
+    """Convert transmitted light to luma density in 8-bit levels.
 
     Parameters
     ----------
@@ -72,8 +72,8 @@ def luma_levels(rgb: NDArray[np.uint8], background: ArrayLike) -> NDArray[np.uin
 
     Notes
     -----
-    JPEG keeps the luma of every pixel, and in most files the colour of every second one in each direction: what is seen
-    in luma is as sharp as the lens, what is unmixed from colours is not.
+    JPEG keeps the luma of every pixel, and in most files the color of every second one in each direction: what is seen
+    in luma is as sharp as the lens, what is unmixed from colors is not.
 
     Examples
     --------
@@ -88,5 +88,5 @@ def luma_levels(rgb: NDArray[np.uint8], background: ArrayLike) -> NDArray[np.uin
 
 
 def both_levels(rgb: NDArray[np.uint8], background: ArrayLike, stains: StainMatrix) -> NDArray[np.uint8]:
-    """Give `dab_levels` and `luma_levels`, one after the other; shape (2, M, N)."""
+    """Return `dab_levels` and `luma_levels` stacked; shape (2, M, N)."""
     return np.stack([dab_levels(rgb, background, stains), luma_levels(rgb, background)])

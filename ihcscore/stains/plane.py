@@ -1,4 +1,4 @@
-"""The plane in which the optical densities of a slide's two stains lie: what lies beside it is another colour."""
+"""The plane in which the optical densities of a slide's two stains lie: what lies beside it is another color."""
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -35,7 +35,7 @@ def find_plane(rgb: NDArray[np.uint8], background: ArrayLike) -> Plane | None:
     Notes
     -----
     The plane from which the stained pixels' optical densities lie off least, in sum of distances and not of squares, so
-    that what is of another colour hardly moves it: least squares, weighted anew by the distances found [1]_. It need
+    that what is of another color hardly moves it: least squares, reweighted by the distances found [1]_. It need
     not go through the origin: another light than the slide's own adds the same to every pixel.
 
     References

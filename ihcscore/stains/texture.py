@@ -1,4 +1,4 @@
-"""How dense and how sharp the DAB of a slide is: what tells its weak membranes from the haze of another's strong ones.
+"""Texture of a slide's DAB: how dense and how sharp it is, to distinguish weak membranes from the haze of strong ones.
 
 Of small places of the tissue, it measures how dense DAB is, how strong its lines are, and how contrast falls from
 coarse to fine: what blur, sharpening and compression did to a line can be read off that, not off the line itself.
@@ -112,7 +112,7 @@ def _filled(rgb: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 
 def _lines(od: NDArray[np.float32], px: float) -> NDArray[np.float32]:
-    """Give how far density bends down across a line: the lower eigenvalue of the Hessian, turned round."""
+    """Compute the ridge strength of density: the negated lower eigenvalue of the Hessian."""
     smooth = _smooth(od, px)
     across = np.array([[1, -2, 1]], np.float32)
     xx, yy = cv2.filter2D(smooth, -1, across), cv2.filter2D(smooth, -1, across.T)
@@ -122,7 +122,7 @@ def _lines(od: NDArray[np.float32], px: float) -> NDArray[np.float32]:
 
 
 def _edges(od: NDArray[np.float32], px: float) -> NDArray[np.float32]:
-    """Give how steep density is."""
+    """Compute the gradient magnitude of density."""
     smooth = _smooth(od, px)
     across, down = (cv2.Sobel(smooth, -1, *way, ksize=3) for way in ((1, 0), (0, 1)))
     return np.asarray(np.hypot(across, down) * np.float32(px / 8), np.float32).reshape(od.shape)
@@ -133,7 +133,7 @@ def _smooth(od: NDArray[np.float32], px: float) -> NDArray[np.float32]:
 
 
 def _power(od: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Give the mean power in each band of frequencies; shape (bands, places)."""
+    """Compute the mean power in each frequency band; shape (bands, patches)."""
     window = np.outer(*[np.hanning(PATCH_PX)] * 2)[..., None]
     power = np.abs(np.fft.rfft2((od - od.mean(axis=(0, 1))) * window, axes=(0, 1))) ** 2
     frequency = np.hypot(np.fft.fftfreq(PATCH_PX)[:, None], np.fft.rfftfreq(PATCH_PX)[None])

@@ -17,7 +17,7 @@ def unmix(od: NDArray[np.float32], stains: StainMatrix | None = None) -> NDArray
     Parameters
     ----------
     od : ndarray of shape (..., 3), dtype float32
-        Optical density per colour channel. Not modified.
+        Optical density per color channel. Not modified.
     stains : StainMatrix, optional
         Stain vectors; those of Ruifrok and Johnston unless given.
 
@@ -97,7 +97,7 @@ def shares_of_light(background: ArrayLike, stains: StainMatrix) -> NDArray[np.fl
 
 
 def mix(concentrations: NDArray[np.float32], stains: StainMatrix | None = None) -> NDArray[np.float32]:
-    """Give the optical density of stains laid over each other (Beer-Lambert); the inverse of `unmix`.
+    """Compute the optical density of superimposed stains (Beer-Lambert); the inverse of `unmix`.
 
     Parameters
     ----------

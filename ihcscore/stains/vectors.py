@@ -1,4 +1,4 @@
-"""Stain vectors: the colour of a stain as optical density per channel."""
+"""Stain vectors: the color of a stain as optical density per channel."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -45,7 +45,7 @@ def angle_deg(a: ArrayLike, b: ArrayLike) -> float:
 
 @dataclass(frozen=True)
 class StainMatrix:
-    """Unit optical density of hematoxylin and DAB per colour channel, and their residual.
+    """Unit optical density of hematoxylin and DAB per color channel, and their residual.
 
     Parameters
     ----------
@@ -104,12 +104,12 @@ class StainMatrix:
         return np.asarray(np.linalg.inv(self.rows), np.float64)
 
     def to_dict(self) -> dict[str, list[float]]:
-        """Give the two vectors as plain lists."""
+        """Return the two vectors as plain lists."""
         return {"hematoxylin": list(self.hematoxylin), "dab": list(self.dab)}
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> "StainMatrix":
-        """Read what `to_dict` gave.
+        """Read what `to_dict` returned.
 
         Raises
         ------

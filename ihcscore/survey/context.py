@@ -36,15 +36,15 @@ class SlideContext:
     stains_origin : str
         "default", "given", "estimated ..." or why the fallback was taken.
     appearance : str
-        What the colours look like: the status of the stain estimate.
+        What the colors look like: the status of the stain estimate.
     warnings : tuple of str
         What the user should know.
     plane : tuple of 4 float, optional
-        Where the stained colours lie, as they are and not as `stains` has them (`ihcscore.stains.plane`); None where
-        they do not look like two stains, and until it is settled.
+        Where the stained colors lie, as they are and not as `stains` has them (`ihcscore.stains.plane`); None where
+        they do not look like two stains, and until it is estimated.
     texture : tuple of float, optional
         How dense and how sharp the DAB's lines and grains are, as `ihcscore.stains.texture.describe` says; None until
-        it is settled. Both are an image's own, whatever it shares with others.
+        it is measured. Both are an image's own, whatever it shares with others.
     """
 
     background: tuple[float, float, float]
@@ -62,7 +62,7 @@ class SlideContext:
         return self.background, self.stains
 
     def to_dict(self) -> dict[str, Any]:
-        """Give the fields as plain values."""
+        """Return the fields as plain values."""
         return {
             "background": list(self.background),
             "background_origin": self.background_origin,
@@ -76,7 +76,7 @@ class SlideContext:
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> "SlideContext":
-        """Read what `to_dict` gave.
+        """Read what `to_dict` returned.
 
         Raises
         ------

@@ -52,7 +52,7 @@ def complete_context(sample: ColorSample, context: SlideContext, *, shared: bool
     Returns
     -------
     SlideContext
-        Without a plane where its colours do not look like H-DAB.
+        Without a plane where its colors do not look like H-DAB.
     """
     texture = describe(sample.patches, *context.light) if sample.patches else None
     looks_like = estimate_stains(sample.pixels, context.background).status if shared else context.appearance
@@ -63,7 +63,7 @@ def complete_context(sample: ColorSample, context: SlideContext, *, shared: bool
 def _choose_background(
     glasses: Sequence[Glass], rule: str | tuple[float, float, float]
 ) -> tuple[tuple[float, float, float], str, list[str]]:
-    """Give the background by rule, its origin and warnings; several images count by their share of glass."""
+    """Choose the background by rule; return it, its origin and warnings. Images weigh by their share of glass."""
     if not isinstance(rule, str):
         return rule, "given", []
     found = [glass for glass in glasses if glass.background is not None]

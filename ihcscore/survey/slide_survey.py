@@ -26,7 +26,7 @@ MOST_PATCHES = 192
 STAINED_LIGHT, STAINED_SHARE = 195, 0.15
 """A patch is tissue if a larger share of its pixels is darker than this in one channel."""
 UNKNOWN_GLASS = (245.0, 245.0, 245.0)
-"""Glass that tissue is told from where an image shows none."""
+"""Glass assumed for the segmentation of tissue where an image shows none."""
 
 
 @dataclass(frozen=True)
@@ -117,7 +117,7 @@ def _glass_of(coarse: NDArray[np.uint8]) -> Glass:
 def _places(slide: Slide, tissue: TissueMap) -> list[NDArray[np.uint8]]:
     """Read small patches of the tissue at the working pixel size: the first that are stained, in an order of their own.
 
-    The order is by chance, but the same for all slides, and whether a patch is stained is told from its own pixels: the
+    The order is random, but the same for all slides, and whether a patch is stained depends on its own pixels: the
     coarse image, which a file's pyramid decides, only spares looking at glass.
     """
     frame = frame_for(*slide.dimensions, mpp=slide.mpp)

@@ -1,4 +1,4 @@
-"""Where a slide has tissue, on a coarse grid: glass, pen and what was not scanned told from it."""
+"""Segmentation of a slide's overview: tissue, glass, pen and unscanned areas."""
 
 from dataclasses import dataclass
 
@@ -20,9 +20,9 @@ COARSE_UM = 8.0
 FAINT_OD = 0.04
 """Tissue absorbs more than this in its strongest channel; glass is even to 0.012."""
 TINT_OD = 0.01
-"""Tissue is tinted: channels of its optical density differ by more; dust and coverslip edges are grey."""
+"""Tissue is tinted: channels of its optical density differ by more; dust and coverslip edges are gray."""
 DARK_OD = 0.25
-"""What absorbs more than this in its clearest channel is tissue or pen even where it is grey."""
+"""What absorbs more than this in its clearest channel is tissue or pen even where it is gray."""
 GAP_UM = 48.0
 """Gaps in tissue that are narrower than this, such as pale stroma between nuclei, belong to it."""
 SMALLEST_TISSUE_UM2 = 100.0
@@ -35,9 +35,9 @@ BLUE_INK = 1.9
 RED_INK = 0.2
 """Ink that absorbs less than this times as much red as green is red: DAB reaches 0.35."""
 BLACK_OD = 1.2
-"""Black ink lets less than a fifteenth of every colour through, ..."""
+"""Black ink lets less than a fifteenth of every color through, ..."""
 EVEN_OD = 0.12
-"""... and evenly: its optical density varies by no more between neighbouring pixels."""
+"""... and evenly: its optical density varies by no more between neighboring pixels."""
 SMALLEST_PEN_UM2 = 40_000.0
 """A stroke of a pen is half a millimetre wide and longer; what is smaller is pigment, debris or dense stain."""
 
@@ -68,17 +68,17 @@ class TissueMap:
     size_um: tuple[float, float] | None = None
 
     def at(self, xy_um: NDArray[np.float64]) -> NDArray[np.uint8]:
-        """Give what is at positions (x, y) in um from the slide's origin, shape (n, 2)."""
+        """Return the codes at positions (x, y) in um from the slide's origin, shape (n, 2)."""
         rows, cols = self.codes.shape
         at = np.floor(np.asarray(xy_um) / self.um).astype(np.int64)
         return np.asarray(self.codes[at[:, 1].clip(0, rows - 1), at[:, 0].clip(0, cols - 1)])
 
     def has_tissue(self, box_um: tuple[float, float, float, float]) -> bool:
-        """Tell whether there is tissue in a box ``(y0, x0, y1, x1)`` in um."""
+        """Return whether there is tissue in a box ``(y0, x0, y1, x1)`` in um."""
         return bool((self._part(box_um) == TISSUE).any())
 
     def any_in(self, corners_um: NDArray[np.float64], side_um: float, *codes: int) -> NDArray[np.bool_]:
-        """Tell which squares have one of some codes: their first corners (y, x) in um, shape (n, 2), and their side."""
+        """Return which squares hold one of some codes, by first corner (y, x) in um, shape (n, 2), and side."""
         last = np.array(self.codes.shape)
         start = np.minimum(np.floor(corners_um / self.um).astype(np.int64), last - 1)
         stop = np.minimum(np.ceil((corners_um + side_um) / self.um).astype(np.int64), last)
@@ -87,12 +87,12 @@ class TissueMap:
         return np.asarray(summed[bottom, right] - summed[top, right] - summed[bottom, left] + summed[top, left] > 0)
 
     def shares(self, box_um: tuple[float, float, float, float]) -> dict[str, float]:
-        """Give what part of a box in um is what."""
+        """Return the share of each code in a box in um."""
         counts = np.bincount(self._part(box_um).ravel(), minlength=len(NAMES))
         return {name: float(n) / max(1, counts.sum()) for name, n in zip(NAMES, counts.tolist(), strict=True)}
 
     def area_mm2(self, code: int) -> float:
-        """Give the area of a code; those of all codes add up to the slide's."""
+        """Return the area of a code; those of all codes add up to the slide's."""
         found = self.codes == code
         last_height, last_width = self._last_um
         widths = found[:, :-1].sum(axis=1) * self.um + found[:, -1] * last_width
@@ -113,12 +113,12 @@ class TissueMap:
         return self.codes[y0 : max(y1, y0 + 1), x0 : max(x1, x0 + 1)]
 
     def outside_at(self, xy_um: NDArray[np.float64]) -> NDArray[np.bool_]:
-        """Tell which positions lie on pen or what was not scanned: cells there are not to be scored."""
+        """Return which positions lie on pen or unscanned areas: cells there are not scored."""
         return np.asarray(self.at(xy_um) >= PEN)
 
 
 def coarse_image(slide: Slide) -> tuple[NDArray[np.uint8], float]:
-    """Give a slide at about 8 um per pixel, and the size of a pixel in um.
+    """Read a slide at about 8 um per pixel; return it and the pixel size in um.
 
     The slide is read once, in bands, from its best level. What does not fill a pixel at the far edges is left out.
     """
@@ -129,7 +129,7 @@ def coarse_image(slide: Slide) -> tuple[NDArray[np.uint8], float]:
 
 
 def slide_size_um(slide: Slide) -> tuple[float, float]:
-    """Give the height and width of a slide in um."""
+    """Return the height and width of a slide in um."""
     width, height = slide.dimensions
     return height * slide.mpp, width * slide.mpp
 
@@ -137,7 +137,7 @@ def slide_size_um(slide: Slide) -> tuple[float, float]:
 def map_tissue(
     coarse: NDArray[np.uint8], um: float, glass: ArrayLike, size_um: tuple[float, float] | None = None
 ) -> TissueMap:
-    """Tell tissue from glass, pen and unscanned areas.
+    """Segment tissue, glass, pen and unscanned areas.
 
     Parameters
     ----------
@@ -170,14 +170,14 @@ def map_tissue(
 
 
 def _stained(od: NDArray[np.float32], times: float) -> NDArray[np.bool_]:
-    """Tell what absorbs, tinted, or darkly; `times` the limits, where noise is not smoothed away."""
+    """Return the mask of what absorbs with a tint, or strongly; `times` scales the limits."""
     clearest, strongest = ends(od)
     tinted = strongest - clearest > times * TINT_OD
     return np.asarray(((strongest > times * FAINT_OD) & tinted) | (clearest > DARK_OD))
 
 
 def _ink(od: NDArray[np.float32], sharp: NDArray[np.float32]) -> NDArray[np.bool_]:
-    """Colours that no stain of H-DAB has, and even black."""
+    """Colors that no stain of H-DAB has, and even black."""
     red, green = od[..., 0], od[..., 1]
     strong = ends(od)[1] > PEN_OD
     colored = strong & ((red > BLUE_INK * green) | (red < RED_INK * green))

@@ -12,7 +12,7 @@ BYTES = pd.ArrowDtype(pa.large_binary())
 """Type of columns of bytes: offsets of 64 bits, as those of a slide can exceed 2 GB."""
 
 
-def column_of(
+def bytes_column(
     letters: NDArray[np.uint8], stop: NDArray[np.int64], missing: NDArray[np.bool_] | None = None
 ) -> ArrowExtensionArray:
     """Make a column of bytes of their letters.
@@ -32,7 +32,7 @@ def column_of(
 
     Examples
     --------
-    >>> list(column_of(np.frombuffer(b"onetwo", np.uint8), np.array([3, 6])))
+    >>> list(bytes_column(np.frombuffer(b"onetwo", np.uint8), np.array([3, 6])))
     [b'one', b'two']
     """
     offsets = np.concatenate([np.zeros(1, np.int64), stop])
@@ -41,8 +41,8 @@ def column_of(
     return ArrowExtensionArray(pa.Array.from_buffers(pa.large_binary(), len(stop), buffers))
 
 
-def kept(column: ArrowExtensionArray, keep: NDArray[np.bool_]) -> ArrowExtensionArray:
-    """Give some values of a column, most of them as a rule: what lies between two that are left out is copied at once.
+def filter_bytes(column: ArrowExtensionArray, keep: NDArray[np.bool_]) -> ArrowExtensionArray:
+    """Filter a column of bytes; consecutive kept values are copied at once.
 
     Parameters
     ----------
@@ -55,7 +55,8 @@ def kept(column: ArrowExtensionArray, keep: NDArray[np.bool_]) -> ArrowExtension
 
     Examples
     --------
-    >>> list(kept(column_of(np.frombuffer(b"abc", np.uint8), np.array([1, 2, 3])), np.array([True, False, True])))
+    >>> column = bytes_column(np.frombuffer(b"abc", np.uint8), np.array([1, 2, 3]))
+    >>> list(filter_bytes(column, np.array([True, False, True])))
     [b'a', b'c']
     """
     if keep.all():
@@ -65,8 +66,8 @@ def kept(column: ArrowExtensionArray, keep: NDArray[np.bool_]) -> ArrowExtension
     return ArrowExtensionArray(pa.concat_arrays([array[:0], *(array[start:stop] for start, stop in turns)]))
 
 
-def letters_of(column: Any) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
-    """Give the letters of texts, in UTF-8, or bytes, one value after the other, and how many each has.
+def bytes_and_lengths(column: Any) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+    """Return the concatenated bytes of a column of text (UTF-8) or bytes, and the length of each value.
 
     Parameters
     ----------
@@ -85,7 +86,7 @@ def letters_of(column: Any) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
 
     Examples
     --------
-    >>> letters_of(["ab", "c"])
+    >>> bytes_and_lengths(["ab", "c"])
     (array([97, 98, 99], dtype=uint8), array([2, 1]))
     """
     array = _whole(column).cast(pa.large_binary())

@@ -1,4 +1,4 @@
-"""A cell table as a stream: its blocks one after another, and the digest of all of them."""
+"""Digest of a cell table that is read tile by tile."""
 
 import hashlib
 from collections.abc import Iterable
@@ -6,12 +6,12 @@ from collections.abc import Iterable
 import numpy as np
 import pandas as pd
 
-from ihcscore.table.arrow_columns import letters_of
+from ihcscore.table.arrow_columns import bytes_and_lengths
 from ihcscore.table.schema import COLUMNS
 
 
 class TableDigest:
-    """The SHA-256 of a cell table's measured values, whatever file it is stored in, block by block.
+    """The SHA-256 of a cell table's measured values, whatever file it is stored in, tile by tile.
 
     Examples
     --------
@@ -24,34 +24,34 @@ class TableDigest:
         self.rows = 0
 
     def update(self, cells: pd.DataFrame) -> None:
-        """Add the cells of one or several blocks, in block order."""
-        for start, stop in block_ranges(cells):
-            self._sha.update(_block_digest(cells.iloc[start:stop]))
+        """Add the cells of one or several tiles, in tile order."""
+        for start, stop in tile_ranges(cells):
+            self._sha.update(_tile_digest(cells.iloc[start:stop]))
         self.rows += len(cells)
 
     def hexdigest(self) -> str:
-        """Give the digest of what was added."""
+        """Return the digest of all cells added so far."""
         return self._sha.hexdigest()
 
 
 def digest(tables: pd.DataFrame | Iterable[pd.DataFrame]) -> str:
-    """Give the digest of a whole table, or of a stream of its blocks."""
+    """Return the digest of a whole table, or of a stream of its tiles."""
     found = TableDigest()
     for cells in [tables] if isinstance(tables, pd.DataFrame) else tables:
         found.update(cells)
     return found.hexdigest()
 
 
-def block_ranges(cells: pd.DataFrame) -> list[tuple[int, int]]:
-    """Give first and last row + 1 of each block of a table in block order."""
+def tile_ranges(cells: pd.DataFrame) -> list[tuple[int, int]]:
+    """Return the first row and the row after the last of each tile in a table in tile order."""
     if not len(cells):
         return []
-    block = cells[["block_row", "block_col"]].to_numpy()
-    starts = [0, *(np.flatnonzero((block[1:] != block[:-1]).any(axis=1)) + 1).tolist()]
+    tile = cells[["block_row", "block_col"]].to_numpy()
+    starts = [0, *(np.flatnonzero((tile[1:] != tile[:-1]).any(axis=1)) + 1).tolist()]
     return list(zip(starts, [*starts[1:], len(cells)], strict=True))
 
 
-def _block_digest(cells: pd.DataFrame) -> bytes:
+def _tile_digest(cells: pd.DataFrame) -> bytes:
     sha = hashlib.sha256()
     for column in COLUMNS:
         if column.name not in cells.columns:
@@ -59,7 +59,7 @@ def _block_digest(cells: pd.DataFrame) -> bytes:
         values = cells[column.name]
         sha.update(column.name.encode())
         if column.dtype in ("str", "bytes"):
-            letters, length = letters_of(values)
+            letters, length = bytes_and_lengths(values)
             sha.update(length.data)
             sha.update(letters.data)
         else:

@@ -86,7 +86,7 @@ def stain_column(compartment: str, stain: str, statistic: str) -> str:
 
 
 def channel_column(compartment: str, channel: str) -> str:
-    """Name the column of a colour channel's mean optical density."""
+    """Name the column of a color channel's mean optical density."""
     return f"{compartment}: {channel} OD mean"
 
 
@@ -202,11 +202,11 @@ SCORED_COLUMNS: tuple[Column, ...] = (
         OFF_PLANE_COLUMN,
         "float64",
         "",
-        "relative distance of the optical density from the plane of the stained colours; empty if not told",
+        "relative distance of the optical density from the plane of the stained colors; empty if not known",
     ),
     Column(OFF_COLOR_COLUMN, "bool", "", "stained, and more than 0.02 beside that plane"),
     Column(REGION_COLUMN, "str", "", "names of the regions that hold the centroid, joined by ' | '; empty outside"),
-    Column(CELL_TYPE_COLUMN, "str", "", "Tumor, Stroma, Immune or Other; empty where no rule tells"),
+    Column(CELL_TYPE_COLUMN, "str", "", "Tumor, Stroma, Immune or Other; empty where none is assigned"),
     Column(
         LEFT_OUT_COLUMN,
         "str",

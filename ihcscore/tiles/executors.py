@@ -1,4 +1,4 @@
-"""Blocks on one core, on several, or on many machines: whatever measures them, they come out the same."""
+"""Measure tiles on one core, on several, or on many machines, with the same result."""
 
 import contextlib
 import os
@@ -25,9 +25,9 @@ from ihcscore.tiles.store import Key, MeasuredTile
 from ihcscore.tiles.tile import TileJob, measure_tile
 
 AHEAD = 2
-"""Blocks that wait for each worker, so that none is idle."""
+"""Tiles that wait for each worker, so that none is idle."""
 MOST_DEATHS = 3
-"""Times that workers may die in a row without a block done."""
+"""Times that workers may die in a row without a tile done."""
 GUARD = 'if __name__ == "__main__":'
 LOCAL = "local"
 """Name of a Dask cluster of this machine, made for the run."""
@@ -36,7 +36,7 @@ TIMEOUT_S = 10
 
 @dataclass(frozen=True)
 class SlideTask:
-    """What a worker needs to make the job of a slide again: files, and plain values.
+    """What a worker process needs to open a slide: files and plain values.
 
     Parameters
     ----------
@@ -49,7 +49,7 @@ class SlideTask:
     nuclei : Path, optional
         File of nuclei found elsewhere.
     place : Placement
-        Of the slide in the frame of that file, where it is GeoJSON.
+        Placement of the slide in the frame of that file, where it is GeoJSON.
     """
 
     path: Path
@@ -66,19 +66,19 @@ Found = TypeVar("Found")
 
 
 class Executor(Protocol):
-    """What measures blocks."""
+    """Measures tiles."""
 
     def run(self, job: TileJob, task: SlideTask | None, keys: Sequence[Key]) -> Iterator[tuple[Key, MeasuredTile]]:
-        """Measure blocks.
+        """Measure tiles.
 
         Parameters
         ----------
         job : TileJob
-            Of the slide, in this process.
+            The job of the slide, in this process.
         task : Task or None
-            The same for other processes; None where the pixels are only in this one.
+            The same for other processes; None where the pixels are in this one only.
         keys : sequence of tuple of int
-            Rows and columns of the blocks.
+            Rows and columns of the tiles.
 
         Yields
         ------
@@ -88,16 +88,16 @@ class Executor(Protocol):
         Raises
         ------
         IhcscoreError
-            If a block cannot be measured.
+            If a tile cannot be measured.
         """
         ...
 
 
 class SerialExecutor:
-    """One block after another, in this process, on one core."""
+    """Measures one tile after another, in this process, on one core."""
 
     def run(self, job: TileJob, task: SlideTask | None, keys: Sequence[Key]) -> Iterator[tuple[Key, MeasuredTile]]:
-        """Measure blocks; see `Executor`."""
+        """Measure tiles; see `Executor`."""
         with one_thread():
             for key in keys:
                 yield key, measure_tile(job, job.grid.tile(*key))
@@ -130,7 +130,7 @@ class ProcessExecutor:
         self._close(kill=kind is not None)
 
     def run(self, job: TileJob, task: SlideTask | None, keys: Sequence[Key]) -> Iterator[tuple[Key, MeasuredTile]]:
-        """Measure blocks; see `Executor`. A worker that dies is replaced, and its blocks are measured again."""
+        """Measure tiles; see `Executor`. A worker that dies is replaced, and its tiles are measured again."""
         if task is None or len(keys) < 2:
             yield from SerialExecutor().run(job, task, keys)
             return
@@ -150,7 +150,7 @@ class ProcessExecutor:
         Yields
         ------
         tuple
-            An argument and what the function gave, as they are done, in any order.
+            An argument and the function's result, as they are done, in any order.
 
         Raises
         ------
@@ -168,7 +168,7 @@ class ProcessExecutor:
                 self._close(kill=True)
                 deaths += 1
                 if deaths == MOST_DEATHS:
-                    hint = "" if begun else f"; a script that asks for workers needs {GUARD}"
+                    hint = "" if begun else f"; a script that uses workers needs {GUARD}"
                     raise IhcscoreError(
                         f"workers died {deaths} times in a row at {', '.join(map(str, left[: self.workers]))}: "
                         f"out of memory? try fewer --workers; what is done is kept{hint}"
@@ -246,7 +246,7 @@ class DaskExecutor:
                 self._cluster.close()
 
     def run(self, job: TileJob, task: SlideTask | None, keys: Sequence[Key]) -> Iterator[tuple[Key, MeasuredTile]]:
-        """Measure blocks; see `Executor`."""
+        """Measure tiles; see `Executor`."""
         if task is None:
             yield from SerialExecutor().run(job, task, keys)
             return
@@ -269,19 +269,19 @@ class DaskExecutor:
         for future in running:
             key = of_future.pop(future)
             try:
-                part = future.result()
+                tile = future.result()
             except IhcscoreError:
                 raise
             except Exception as error:  # what a cluster raises is of no common root
-                raise IhcscoreError(f"Dask failed at block {key}: {error}; what is done is kept") from error
-            yield key, part
+                raise IhcscoreError(f"Dask failed at tile {key}: {error}; what is done is kept") from error
+            yield key, tile
             submit()
 
 
 def make_executor(
     workers: int, scheduler: str | None, open_job: OpenJob
 ) -> SerialExecutor | ProcessExecutor | DaskExecutor:
-    """Give what measures blocks.
+    """Return the executor that measures tiles.
 
     Parameters
     ----------
@@ -320,14 +320,14 @@ _jobs = threading.local()
 
 
 def measure_tile_remote(token: bytes, key: Key) -> MeasuredTile:
-    """Measure a block in a worker.
+    """Measure a tile in a worker.
 
     Parameters
     ----------
     token : bytes
         Pickled function that makes a job, and its task.
     key : tuple of int
-        Row and column of the block.
+        Row and column of the tile.
     """
     if getattr(_jobs, "token", None) != token:
         open_job, task = pickle.loads(token)

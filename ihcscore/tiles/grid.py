@@ -1,7 +1,7 @@
-"""The canonical blocks: fixed to the image's origin, whatever is asked of it.
+"""The grid of tiles, anchored at the image's origin whatever region is measured.
 
-A block *owns* the cells whose nucleus centroid lies in its core; it is read with a halo, so that what it owns is seen
-whole. Pure geometry in working pixels.
+A tile *owns* the cells whose nucleus centroid lies in its core; it is read with a halo, so that the cells it owns are
+complete. Pure geometry in working pixels.
 """
 
 import math
@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 CORE_PX = 2048
-"""Side of a block's core in working pixels (1024 um at 0.5 um/px). Larger ones read less for halos, and take more
+"""Side of a tile's core in working pixels (1024 um at 0.5 um/px). Larger ones read less for halos, but need more
 memory."""
 
 
@@ -34,7 +34,7 @@ class Tile:
     window: tuple[int, int, int, int]
 
     def owns(self, xy: NDArray[np.float64]) -> NDArray[np.bool_]:
-        """Tell which positions (x, y in working pixels, shape (n, 2)) lie in the core."""
+        """Return which positions (x, y in working pixels, shape (n, 2)) lie in the core."""
         y0, x0, y1, x1 = self.core
         x, y = xy[:, 0], xy[:, 1]
         return np.asarray((x >= x0) & (x < x1) & (y >= y0) & (y < y1))
@@ -42,21 +42,21 @@ class Tile:
 
 @dataclass(frozen=True)
 class Grid:
-    """Blocks over an image.
+    """Tiles of an image.
 
     Parameters
     ----------
     height, width : int
         Size of the image in working pixels.
     halo : int
-        What a block sees beyond its core, in working pixels: at least every step's influence radius plus the largest
+        Margin around the core, in working pixels: at least every step's influence radius plus the largest
         nucleus. A window ends at the image.
     core : int, default 2048
         Side of a core.
 
     Examples
     --------
-    >>> [tile.core for block in Grid(600, 3000, halo=100)]
+    >>> [tile.core for tile in Grid(600, 3000, halo=100)]
     [(0, 0, 600, 2048), (0, 2048, 600, 3000)]
     """
 
@@ -67,7 +67,7 @@ class Grid:
 
     @property
     def shape(self) -> tuple[int, int]:
-        """Rows and columns of blocks."""
+        """Rows and columns of tiles."""
         return math.ceil(self.height / self.core), math.ceil(self.width / self.core)
 
     def __len__(self) -> int:
@@ -80,7 +80,7 @@ class Grid:
                 yield self.tile(row, col)
 
     def tile(self, row: int, col: int) -> Tile:
-        """Give the block at a position of the grid.
+        """Return the tile at a position of the grid.
 
         Raises
         ------
@@ -89,7 +89,7 @@ class Grid:
         """
         rows, cols = self.shape
         if not (0 <= row < rows and 0 <= col < cols):
-            raise IndexError(f"block ({row}, {col}) is outside the grid of {rows} x {cols}")
+            raise IndexError(f"tile ({row}, {col}) is outside the grid of {rows} x {cols}")
         y0, x0 = row * self.core, col * self.core
         y1, x1 = min(y0 + self.core, self.height), min(x0 + self.core, self.width)
         window = (

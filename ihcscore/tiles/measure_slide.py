@@ -233,7 +233,7 @@ def _segmenter(assay: Assay, nuclei: Labels | None, slide: Slide) -> tuple[Segme
 
 
 def _is_needed(job: TileJob, survey: SlideSurvey, tile: Tile, within: shapely.Geometry | None) -> bool:
-    """Return whether a tile can own wanted cells, or share one of them with a neighbour."""
+    """Return whether a tile can own wanted cells, or share one of them with a neighbor."""
     frame = job.image.frame
     reach = CONTESTED_PX + int(np.ceil(um_to_px(job.segmenter.largest_object_um, frame.working_mpp)))
     y0, x0, y1, x1 = tile.core

@@ -1,4 +1,4 @@
-"""The rows of all blocks to one cell table, in which every nucleus kept once."""
+"""Merge per-tile cell tables, removing duplicate nuclei at tile borders."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,23 +14,23 @@ from pandas.api.extensions import ExtensionArray
 
 from ihcscore.cells.contours import boxes_of
 from ihcscore.survey.tissue import TissueMap
-from ihcscore.table.arrow_columns import BYTES, column_of, kept
+from ihcscore.table.arrow_columns import BYTES, bytes_column, filter_bytes
 from ihcscore.table.schema import COLUMNS, area_column
 from ihcscore.tiles.store import Key, Rows, TileStore
 
 COMPARED = ("owned", "contested", "bordering", "nucleus_wkb", area_column("Nucleus"))
-"""What tells whether two rows are the same nucleus, and which of them kept."""
+"""Columns that decide whether two rows are the same nucleus, and which of them is kept."""
 
 LATER = ((0, 1), (1, -1), (1, 0), (1, 1))
-"""Steps from a block to those neighbours that come after it."""
+"""Steps from a tile to those neighbors that come after it."""
 
 RowKey = tuple[int, int, int]
-"""A row of a block's part: row and column of the block, number in the part."""
+"""A row of a tile: row and column of the tile, number in the tile."""
 
 
 @dataclass(frozen=True)
 class _Border:
-    """The rows of a block that can be the same nucleus as one of another block."""
+    """The rows of a tile that can be the same nucleus as one of another tile."""
 
     key: Key
     at: NDArray[np.intp]
@@ -55,26 +55,26 @@ class _Border:
 
 
 def stitch(store: TileStore, tissue: TissueMap) -> Iterator[pd.DataFrame]:
-    """Put the blocks' rows together, so that every nucleus kept in the table once.
+    """Merge the tiles' rows, so that every nucleus is in the table once.
 
     Parameters
     ----------
     store : TileStore
-        Of all blocks that were measured.
+        All measured tiles.
     tissue : TissueMap
-        Tells which cells lie in artifacts.
+        To detect cells in artifacts.
 
     Yields
     ------
     DataFrame
-        The cell table of each block, in block order; together they are the table of the slide. Of the store, a few are
-        in memory at a time.
+        The cell table of each tile, in tile order; together they are the table of the slide. A few tiles are in
+        memory at a time.
 
     Notes
     -----
-    Two rows of different blocks are the same nucleus when their outlines share more than half of the smaller one. Rows
-    are taken by rank - owned ones first, then the larger, then those of the earlier block - and each kept unless it
-    is the same nucleus as one that kept. What only one block saw kept, whichever owns it.
+    Two rows of different tiles are the same nucleus when their outlines share more than half of the smaller one. Rows
+    are taken by rank - owned ones first, then the larger, then those of the earlier tile - and each is kept unless it
+    is the same nucleus as a kept one. What only one tile detected is kept, whichever owns it.
     """
     dropped = _dropped(store)
     for key in store.done():
@@ -86,7 +86,8 @@ def stitch(store: TileStore, tissue: TissueMap) -> Iterator[pd.DataFrame]:
 
 def _table(rows: Rows, keep: NDArray[np.bool_], tissue: TissueMap) -> pd.DataFrame:
     some: Rows = {
-        name: values[keep] if isinstance(values, np.ndarray) else kept(values, keep) for name, values in rows.items()
+        name: values[keep] if isinstance(values, np.ndarray) else filter_bytes(values, keep)
+        for name, values in rows.items()
     }
     some["cell_id"] = cell_ids(some["x_px"], some["y_px"])
     some["in_artifact"] = tissue.outside_at(np.column_stack([some["x_um"], some["y_um"]]))
@@ -94,7 +95,7 @@ def _table(rows: Rows, keep: NDArray[np.bool_], tissue: TissueMap) -> pd.DataFra
 
 
 def empty_table() -> pd.DataFrame:
-    """Give a cell table without rows."""
+    """Return a cell table without rows."""
     return pd.DataFrame({c.name: pd.Series([], dtype=BYTES if c.dtype == "bytes" else c.dtype) for c in COLUMNS})
 
 
@@ -110,39 +111,39 @@ def cell_ids(x_px: NDArray[np.float64], y_px: NDArray[np.float64]) -> ExtensionA
     letters = np.tile(np.frombuffer(b"00000000-0000-8000-8000-000000000000", np.uint8), (len(x), 1))
     for first, values, digits in ((0, x >> 16, 8), (9, x, 4), (24, y, 12)):
         letters[:, first : first + digits] = _hexadecimal(values, digits)
-    ids = column_of(letters.ravel(), np.arange(36, letters.size + 1, 36))
+    ids = bytes_column(letters.ravel(), np.arange(36, letters.size + 1, 36))
     texts: ExtensionArray = pd.array(pa.array(ids).cast(pa.large_string()), dtype="str")
     return texts
 
 
 def _hexadecimal(values: NDArray[np.int64], digits: int) -> NDArray[np.uint8]:
-    """Give the letters of the last hexadecimal digits of numbers of shape (n, 1)."""
+    """Return the last hexadecimal digits of numbers of shape (n, 1) as ASCII codes."""
     shift = np.arange(4 * (digits - 1), -1, -4)
     letters: NDArray[np.uint8] = np.frombuffer(b"0123456789abcdef", np.uint8)[(values >> shift) & 15]
     return letters
 
 
 def _dropped(store: TileStore) -> dict[Key, list[int]]:
-    """Tell which rows of which blocks do not stand: from the best rank down, those equal to one that kept."""
+    """Return the rows of each tile to drop: from the best rank down, those that duplicate a kept one."""
     rivals: dict[RowKey, list[RowKey]] = {}
     ranks: dict[RowKey, tuple[bool, float, RowKey]] = {}
-    for one, other in _neighbours(store):
+    for one, other in _neighbors(store):
         for i, j in _same_nucleus(one, other):
             first, second = one.place(i), other.place(j)
             rivals.setdefault(first, []).append(second)
             rivals.setdefault(second, []).append(first)
             ranks[first], ranks[second] = one.rank(i), other.rank(j)
-    kept: dict[RowKey, bool] = {}
+    is_kept: dict[RowKey, bool] = {}
     dropped: dict[Key, list[int]] = {}
     for place in sorted(rivals, key=ranks.__getitem__):
-        kept[place] = not any(kept.get(other, False) for other in rivals[place])
-        if not kept[place]:
+        is_kept[place] = not any(is_kept.get(other, False) for other in rivals[place])
+        if not is_kept[place]:
             dropped.setdefault(place[:2], []).append(place[2])
     return dropped
 
 
-def _neighbours(store: TileStore) -> Iterator[tuple[_Border, _Border]]:
-    """Give each two blocks that touch, once; the borders of two rows of blocks are in memory at a time."""
+def _neighbors(store: TileStore) -> Iterator[tuple[_Border, _Border]]:
+    """Yield each pair of touching tiles once; the borders of two rows of tiles are in memory at a time."""
     keys = store.done()
     there, borders = set(keys), dict[Key, _Border]()
     for key in keys:
@@ -157,7 +158,7 @@ def _neighbours(store: TileStore) -> Iterator[tuple[_Border, _Border]]:
 
 
 def _same_nucleus(one: _Border, other: _Border) -> list[tuple[int, int]]:
-    """Pairs of rows of two blocks that are the same nucleus, one of them contested."""
+    """Return the pairs of rows of two tiles that are the same nucleus, one of them contested."""
     mine, theirs = one.rows["nucleus_wkb"], other.rows["nucleus_wkb"]
     if not (one.rows["contested"].any() or other.rows["contested"].any()):
         return []
@@ -165,7 +166,7 @@ def _same_nucleus(one: _Border, other: _Border) -> list[tuple[int, int]]:
     contested = one.rows["contested"][i] | other.rows["contested"][j]
     i, j = i[contested], j[contested]
     same = mine[i] == theirs[j]
-    # Mostly blocks agree: what both saw, and saw as two nuclei, are two.
+    # Mostly tiles agree: what both detected, and as two nuclei, are two.
     both = {*mine} & {*theirs}
     apart = np.array([a in both or b in both for a, b in _zip(mine[i], theirs[j])], bool)
     differ = np.flatnonzero(~same & ~apart)

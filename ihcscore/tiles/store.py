@@ -1,4 +1,4 @@
-"""What the blocks of a slide gave, until they are put together: in memory, or in files that survive a killed run."""
+"""The measured tiles of a slide until they are stitched: in memory, or in files that survive a killed run."""
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
@@ -13,10 +13,10 @@ from ihcscore.errors import DamagedResult, OutputError, ResultMismatch
 from ihcscore.io.atomic import atomic_path, write_bytes
 
 Key = tuple[int, int]
-"""Row and column of a block."""
+"""Row and column of a tile."""
 
 Rows = dict[str, Any]
-"""Columns of a block's cells: NumPy arrays, and those of `ihcscore.table.arrow_columns` for bytes."""
+"""Columns of a tile's cells: NumPy arrays, and for bytes those of `ihcscore.table.arrow_columns`."""
 
 JOB = "job.json"
 ENDING = ".arrow"
@@ -25,14 +25,14 @@ QUALITY = b"quality"
 
 @dataclass(frozen=True)
 class MeasuredTile:
-    """What one block gave.
+    """The cells and the quality of one tile.
 
     Parameters
     ----------
     rows : dict of str to array of shape (n,)
-        As `ihcscore.tiles.tile.measure_rows` gives them.
+        As returned by `ihcscore.tiles.tile.measure_rows`.
     quality : dict of str to float
-        As `ihcscore.cells.quality.measure_quality` gives them.
+        As returned by `ihcscore.cells.quality.measure_quality`.
     """
 
     rows: Rows
@@ -40,44 +40,44 @@ class MeasuredTile:
 
 
 class TileStore(Protocol):
-    """The parts that are there."""
+    """Keeps measured tiles."""
 
     def done(self) -> list[Key]:
-        """Give the blocks whose parts are there, in block order."""
+        """Return the keys of the measured tiles, in tile order."""
         ...
 
     def put(self, key: Key, tile: MeasuredTile) -> None:
-        """Keep a part."""
+        """Keep a measured tile."""
         ...
 
     def get(self, key: Key, columns: Iterable[str] | None = None) -> MeasuredTile:
-        """Give a part, with all columns or some."""
+        """Return a measured tile, with all columns or some."""
         ...
 
 
 @dataclass
 class MemoryStore:
-    """Parts in memory, for images of few blocks."""
+    """Tiles in memory, for images of few tiles."""
 
     tiles: dict[Key, MeasuredTile] = field(default_factory=dict)
 
     def done(self) -> list[Key]:
-        """Give the blocks whose parts are there, in block order."""
+        """Return the keys of the measured tiles, in tile order."""
         return sorted(self.tiles)
 
     def put(self, key: Key, tile: MeasuredTile) -> None:
-        """Keep a part."""
+        """Keep a measured tile."""
         self.tiles[key] = tile
 
     def get(self, key: Key, columns: Iterable[str] | None = None) -> MeasuredTile:
-        """Give a part, with all columns or some."""
+        """Return a measured tile, with all columns or some."""
         tile = self.tiles[key]
         return tile if columns is None else MeasuredTile({name: tile.rows[name] for name in columns}, tile.quality)
 
 
 @dataclass(frozen=True)
 class FolderStore:
-    """Parts in files, each written whole or not at all.
+    """Tiles in files, each written whole or not at all.
 
     Parameters
     ----------
@@ -91,7 +91,7 @@ class FolderStore:
     Raises
     ------
     ResultMismatch
-        If the folder holds parts of another job.
+        If the folder holds tiles of another job.
     OutputError
         If it cannot be written.
     """
@@ -118,12 +118,12 @@ class FolderStore:
             )
 
     def done(self) -> list[Key]:
-        """Give the blocks whose parts are there, in block order."""
+        """Return the keys of the measured tiles, in tile order."""
         names = (path.stem.split("_") for path in self.folder.glob(f"*{ENDING}") if not path.name.startswith("."))
         return sorted((int(row), int(col)) for row, col in names)
 
     def put(self, key: Key, tile: MeasuredTile) -> None:
-        """Write a part."""
+        """Write a measured tile."""
         metadata = {QUALITY: json.dumps(tile.quality).encode()}
         table = pa.table({name: pa.array(values) for name, values in tile.rows.items()}).replace_schema_metadata(
             metadata
@@ -137,7 +137,7 @@ class FolderStore:
             writer.write_table(table)
 
     def get(self, key: Key, columns: Iterable[str] | None = None) -> MeasuredTile:
-        """Read a part.
+        """Read a measured tile.
 
         Raises
         ------

@@ -1,4 +1,4 @@
-"""One canonical block to the rows of the cell table."""
+"""Measure one tile: its nuclei, cells and quality."""
 
 import dataclasses
 from dataclasses import dataclass
@@ -27,12 +27,12 @@ from ihcscore.tiles.grid import CORE_PX, Grid, Tile
 from ihcscore.tiles.store import MeasuredTile, Rows
 
 CONTESTED_PX = 12
-"""How far outside its core a block still reports nuclei, in case the neighbour sees them differently."""
+"""How far outside its core, in px, a tile still reports nuclei, in case the neighbor detects them differently."""
 
 
 @dataclass(frozen=True)
 class TileJob:
-    """Everything a block needs to be measured; the same for all blocks of an image.
+    """Everything that the measurement of a tile needs; the same for all tiles of an image.
 
     Parameters
     ----------
@@ -42,7 +42,7 @@ class TileJob:
     expansion_um, membrane_um, nucleus_edge_um, cytoplasm_edge_um : float
         As in `Assay`.
     core_px : int
-        Side of a block's core, working pixels.
+        Side of a tile's core, working pixels.
     """
 
     image: WorkingImage
@@ -56,7 +56,7 @@ class TileJob:
 
     @classmethod
     def of(cls, image: WorkingImage, context: SlideContext, segmenter: Segmenter, assay: Assay) -> "TileJob":
-        """Make a job from an assay.
+        """Make the job of an assay.
 
         Raises
         ------
@@ -72,22 +72,22 @@ class TileJob:
 
     @property
     def texture(self) -> tuple[float, ...]:
-        """The context's texture; nothing can be measured before it is settled."""
+        """The context's texture; nothing can be measured without it."""
         if self.context.texture is None:
-            raise ValueError("the context has no texture: settle it with ihcscore.survey.context.complete_context")
+            raise ValueError("the context has no texture: complete it with ihcscore.survey.estimation.complete_context")
         return self.context.texture
 
     @property
     def around_um(self) -> float:
-        """How far from its nucleus something matters for a cell."""
+        """Distance from its nucleus within which something influences a cell."""
         return max(2 * self.expansion_um + self.membrane_um, REACH_UM)
 
     @property
     def grid(self) -> Grid:
-        """The canonical blocks.
+        """The tiles of the image.
 
-        The halo holds the largest nucleus, from a centroid in the core, the neighbours that its cell meets halfway and
-        the membrane band, or as far as the membrane is looked for, and around all that the segmenter's influence.
+        The halo holds the largest nucleus around a centroid in the core, the neighbors that its cell meets halfway and
+        the membrane band, or the reach of the membrane's rays, and around all that the segmenter's influence.
         """
         cell_um = self.segmenter.largest_object_um + self.around_um
         reach_um = cell_um + self.segmenter.influence_um
@@ -119,14 +119,14 @@ def measure_rows(job: TileJob, tile: Tile) -> Rows:
     -------
     dict of str to array
         Columns of the cell table but ``cell_id`` and ``in_artifact``, ``owned`` (the centroid lies in the core),
-        ``contested`` (it lies near the core's border, on either side: `settle` decides) and ``bordering`` (a contested
-        nucleus of another block can reach it); sorted by y, then x.
+        ``contested`` (it lies near the core's border, on either side: `stitch` decides) and ``bordering`` (a contested
+        nucleus of another tile can overlap it); sorted by y, then x.
     """
     return _measured(job, tile)[1]
 
 
 def _measured(job: TileJob, tile: Tile) -> tuple[NDArray[np.uint8], Rows]:
-    """Give the light of a block's window and the rows of its cells."""
+    """Return the pixels of a tile's window and the rows of its cells."""
     mpp = job.image.frame.working_mpp
     y0, x0, _, _ = tile.window
     rgb, nuclei = _nuclei(job, tile)
@@ -147,7 +147,7 @@ def _measured(job: TileJob, tile: Tile) -> tuple[NDArray[np.uint8], Rows]:
 
 
 def _nuclei(job: TileJob, tile: Tile) -> tuple[NDArray[np.uint8], NDArray[np.int32]]:
-    """Give the light and the nuclei's labels in a block's window."""
+    """Return the pixels and the nuclei's labels of a tile's window."""
     if isinstance(job.segmenter, MapSegmenter):
         read = seen(tile.window, job.image.frame.shape, job.segmenter)
         light = job.image.read(read)
@@ -165,7 +165,7 @@ def _pixels(job: TileJob, tile: Tile, rgb: NDArray[np.uint8]) -> TilePixels:
 
 
 def _around(spans: LabelRuns, margin: int, shape: tuple[int, ...]) -> tuple[slice, slice]:
-    """Rows and columns that hold all labels and a margin around them: what lies beyond cannot matter."""
+    """Return the rows and columns of all labels with a margin: what lies beyond has no influence."""
     if not len(spans.row):
         return slice(0, 1), slice(0, 1)
     first, last = (int(spans.row.min()), int(spans.start.min())), (int(spans.row.max()) + 1, int(spans.stop.max()))
@@ -175,7 +175,7 @@ def _around(spans: LabelRuns, margin: int, shape: tuple[int, ...]) -> tuple[slic
 
 
 def _renumbered(nuclei: NDArray[np.int32], rows: NDArray[np.intp], found: int) -> NDArray[np.int32]:
-    """Number the reported nuclei 1.. in their order, and the others, which only delimit their cells, after them.
+    """Renumber the reported nuclei 1.. in their order, and the others, which only delimit their cells, after them.
 
     Parameters
     ----------
@@ -219,7 +219,7 @@ def _measure(
 
 
 def _reported(tile: Tile, xy: NDArray[np.float64]) -> NDArray[np.intp]:
-    """Nuclei in the core or close to it, sorted by y, then x."""
+    """Return the nuclei in the core or close to it, sorted by y, then x."""
     near = _widened(tile, CONTESTED_PX).owns(xy)
     rows = np.flatnonzero(near)
     return rows[np.lexsort((xy[rows, 0], xy[rows, 1]))]
@@ -231,7 +231,7 @@ def _widened(tile: Tile, margin: int) -> Tile:
 
 
 def _bordering(job: TileJob, tile: Tile, boxes: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """Tell which nuclei's boxes reach so near the core's border that a contested one of another block can meet them."""
+    """Return which nuclei lie so near the core's border that a contested one of another tile can overlap them."""
     reach = CONTESTED_PX + int(np.ceil(um_to_px(job.segmenter.largest_object_um, job.image.frame.working_mpp)))
     y0, x0, y1, x1 = _widened(tile, -reach).core
     top, left, bottom, right = boxes.T
@@ -252,6 +252,6 @@ def _places(job: TileJob, tile: Tile, xy: NDArray[np.float64]) -> dict[str, NDAr
 
 
 def _cut(boxes: NDArray[np.int64], shape: tuple[int, int]) -> NDArray[np.bool_]:
-    """Tell which boxes touch the image's edge."""
+    """Return which boxes touch the image border."""
     top, left, bottom, right = boxes.T
     return np.asarray((top == 0) | (left == 0) | (bottom == shape[0]) | (right == shape[1]))

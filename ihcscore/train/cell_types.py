@@ -1,4 +1,4 @@
-"""Train the rule that tells epithelium from other cells, on phantoms alone.
+"""Train the rule that classifies epithelium against other cells, on phantoms alone.
 
     python -m ihcscore.train.cell_types [--fields 60] [--seed 7]
 
@@ -25,7 +25,7 @@ TYPES = {"tumor": "Tumor", "stroma": "Stroma", "lymphocyte": "Immune", "macropha
 
 
 def labelled(preset: str, seed: int) -> tuple[pd.DataFrame, NDArray[np.object_]]:
-    """Give the cells of a phantom and their true types, empty where a cell is none.
+    """Return the cells of a phantom and their true types, empty where a detected cell is none.
 
     Parameters
     ----------

@@ -53,7 +53,7 @@ class Schedule:
     seed: int = 1
 
     def rate_at(self, step: int) -> float:
-        """Give the learning rate of a step."""
+        """Return the learning rate of a step."""
         done = step / self.steps
         return self.rate * min(1.0, (step + 1) / WARM_UP) * (0.5 * (1 + float(np.cos(np.pi * done))) + 0.005)
 
@@ -114,7 +114,7 @@ def loss(logits: Tensor, height: Tensor) -> Tensor:
 
 
 class Run:
-    """A training that can be interrupted and goes on where its last checkpoint stands.
+    """Training that can be interrupted and resumes from its last checkpoint.
 
     Parameters
     ----------

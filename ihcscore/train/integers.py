@@ -39,7 +39,7 @@ class Layer:
 
 @dataclass(frozen=True)
 class Span:
-    """The values that a byte stands for: ``scale * (byte - zero)``."""
+    """The values that a byte represents: ``scale * (byte - zero)``."""
 
     scale: float
     zero: int
@@ -180,7 +180,7 @@ def integer_model(net: NucleusNet, found: dict[str, Span]) -> Any:
 
 
 def _colors_last(weight: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Order the inputs as ONNX's SpaceToDepth gives them: torch's ``pixel_unshuffle`` has colours outermost."""
+    """Order the inputs as ONNX's SpaceToDepth gives them: torch's ``pixel_unshuffle`` has colors outermost."""
     outputs, inputs, *kernel = weight.shape
     parted = weight.reshape(outputs, inputs // UNSHUFFLE**2, UNSHUFFLE**2, *kernel)
     return parted.transpose(0, 2, 1, 3, 4).reshape(weight.shape)
@@ -207,7 +207,7 @@ class _Graph:
         return name
 
     def floats(self, name: str, span: Span) -> str:
-        """What bytes stand for; each reader has its own copy, or onnxruntime does not fuse."""
+        """Dequantize bytes; each consumer has its own copy, or onnxruntime does not fuse."""
         new = f"{name}.floats{len(self.nodes)}"
         scale = self.constant(f"{new}.scale", np.float32(span.scale))
         return self.add("DequantizeLinear", [name, scale, self.constant(f"{new}.zero", np.uint8(span.zero))], new)

@@ -13,7 +13,7 @@ DEEP_BLOCKS = 4
 STRIDE = 2 * UNSHUFFLE
 """The sides of an input are multiples of this."""
 LIGHT_MEAN, LIGHT_SPREAD = 178 / 255, 0.2
-"""What the light is centred on and divided by; beyond an image's border lies the mean."""
+"""What the light is centerd on and divided by; beyond an image's border lies the mean."""
 RECEPTIVE_PX = 52
 """No output depends on an input pixel farther away than this; `tests/train` measures it."""
 
@@ -34,7 +34,7 @@ class Residual(nn.Module):
         self.change = nn.Sequential(nn.Conv2d(width, width, 3, 1, 1, bias=False), nn.BatchNorm2d(width))
 
     def forward(self, given: Tensor) -> Tensor:
-        """Give what is not negative of the sum."""
+        """Return the rectified sum."""
         return functional.relu(given + self.change(given))
 
 

@@ -23,7 +23,7 @@ leaves them less of their hematoxylin than the third, a nucleus is a dark core i
 those takes the cores of brown nuclei for nuclei. Nor does anybody see them."""
 DENSE_OD, DENSE_WEIGHT = 0.7, 3
 """Tiles of nuclei stained as densely as this are drawn so many times as often as others: what lies in a black nucleus
-is hard to tell from a nucleus in brown cytoplasm."""
+is hard to distinguish from a nucleus in brown cytoplasm."""
 
 WIDE: dict[str, Any] = {
     "nest_um": (40, 220),
@@ -95,7 +95,7 @@ def training_parameters(rng: np.random.Generator) -> PhantomParameters:
 
 
 def weight(parameters: PhantomParameters) -> int:
-    """Say how many times as often as others a tile is drawn while the network is trained."""
+    """Return the relative frequency with which a tile is drawn in training."""
     dense = parameters.marker == "nuclear" and _middle(parameters.marker_od) > DENSE_OD
     return DENSE_WEIGHT if dense else 1
 
@@ -169,6 +169,6 @@ def _faults(rng: np.random.Generator, mpp: float, marker: str) -> dict[str, Any]
         "blur_um": float(rng.uniform(sharp_um, 0.6) if rng.random() < 0.75 else rng.uniform(0.6, 1.1)),
         "sharpen": some(0.5, 1.5),
         "jpeg_quality": 0.0 if rng.random() < 0.15 else float(rng.uniform(35, 97)),
-        # where cytoplasm is brown, a macrophage is told from a cell by its nucleus alone, and shows none
+        # where cytoplasm is brown, a macrophage differs from a cell by its nucleus alone, and shows none
         "macrophage_share": some(0.5, 0.35) if marker in ("nuclear", "negative") else 0.0,
     }

@@ -30,7 +30,7 @@ from ihcscore.workflows.run_settings import with_hashes
 from ihcscore.workflows.write_image import write_scored
 
 OUTDATED = (OF_OTHER_NUCLEI, *OWN_WARNINGS)
-"""Texts of warnings that scoring gives anew."""
+"""Texts of warnings that scoring issues again."""
 
 
 def rescore_folder(

@@ -5,7 +5,7 @@ python tests/benchmarks/annotated_tiles.py --truth DIR [--evaluate EVALUATE.PY] 
 
 DIR holds manifest.json and the tiles it names; EVALUATE.PY compares GeoJSON with them (by default
 ../../evaluate/evaluate.py beside DIR). Neither is part of this project. ``--changed`` also compares the tiles blurred,
-sharpened, compressed, noisy, paler, denser, darker and of other stain colours, one after the other: a line of means
+sharpened, compressed, noisy, paler, denser, darker and of other stain colors, one after the other: a line of means
 each.
 """
 
@@ -45,8 +45,8 @@ def compressed(rgb, _mpp, quality):
     return np.asarray(Image.open(file))
 
 
-def noisy(rgb, _mpp, grey):
-    return np.clip(rgb + np.random.default_rng(0).normal(0, grey, rgb.shape), 0, 255).astype(np.uint8)
+def noisy(rgb, _mpp, gray):
+    return np.clip(rgb + np.random.default_rng(0).normal(0, gray, rgb.shape), 0, 255).astype(np.uint8)
 
 
 def denser(rgb, _mpp, times):
@@ -58,7 +58,7 @@ def darker(rgb, _mpp, times):
 
 
 def turned(rgb, _mpp, deg):
-    """Turn all stains about grey, in optical density."""
+    """Turn all stains about gray, in optical density."""
     x, y, z = np.ones(3) / np.sqrt(3)
     cross = np.array([[0, -z, y], [z, 0, -x], [-y, x, 0]])
     turn = np.eye(3) + np.sin(np.radians(deg)) * cross + (1 - np.cos(np.radians(deg))) * cross @ cross
@@ -71,7 +71,7 @@ CHANGES = {
     "blurred by 0.5 um": partial(blurred, um=0.5),
     "sharpened": sharpened,
     "JPEG, quality 40": partial(compressed, quality=40),
-    "noise of 6 grey levels": partial(noisy, grey=6),
+    "noise of 6 gray levels": partial(noisy, gray=6),
     "density x 0.7": partial(denser, times=0.7),
     "density x 1.4": partial(denser, times=1.4),
     "light x 0.85, taken for white": partial(darker, times=0.85),

@@ -3,7 +3,7 @@
     python tests/benchmarks/membranes.py [--fields 100] [--completeness-fields 24] [--first-field 24]
         [--hscore-fields 50] [--cytoplasmic-fields 20] [--nuclei given|found] [--cytoplasm 0.03 0.12]
 
-Completeness is that of the border that light shows (stained on the cell's own side or the neighbour's). The HER2
+Completeness is that of the border that light shows (stained on the cell's own side or the neighbor's). The HER2
 fields are drawn so that their class is known: 0 (no stain, or faint in a few cells), 1+ (faint, a third
 of the border, in half of the cells), 2+ (complete, moderate, in most), 3+ (complete, intense, in most). The H-score of
 the membrane alone is that of phantoms of the preset `membranous`, each with its own background and vectors.

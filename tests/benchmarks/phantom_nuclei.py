@@ -23,7 +23,7 @@ from ihcscore.phantom import PRESETS, load_parameters, render
 
 
 def labels_of(cells, shape):
-    """Draw the nuclei of a cell table at 0.5 um/px: the pixels whose centres lie inside."""
+    """Draw the nuclei of a cell table at 0.5 um/px: the pixels whose centers lie inside."""
     labels = np.zeros(shape, np.int32)
     for number, nucleus in enumerate(shapely.from_wkb(cells["nucleus_wkb"].to_numpy()), 1):
         x0, y0, x1, y1 = (int(v) for v in nucleus.bounds)

@@ -112,7 +112,7 @@ def main():
         ]
         print(
             f"seed {seed}: {len(found)} places of {len(places)}, missing {'right' if absent == missing else 'WRONG'} "
-            f"({len(absent)} of {len(missing)}), {sum(d > CORE_UM / 2 for d in off)} cores misplaced, centres off by "
+            f"({len(absent)} of {len(missing)}), {sum(d > CORE_UM / 2 for d in off)} cores misplaced, centers off by "
             f"{np.median(off):.0f} um (median), {max(off):.0f} um at most",
             flush=True,
         )

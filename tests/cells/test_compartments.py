@@ -25,7 +25,7 @@ def test_cells_hold_their_nuclei_and_reach_no_farther(places, distance_um):
         assert (cells[reach <= distance_um * 0.97 - 0.02] > 0).all()
 
 
-def test_neighbours_meet_halfway():
+def test_neighbors_meet_halfway():
     nuclei = np.zeros((1, 21), np.int32)
     nuclei[0, 5], nuclei[0, 15] = 1, 2
     cells = expand(nuclei, 20, 0.5)

@@ -13,7 +13,7 @@ LABELS = hnp.arrays(np.int32, st.tuples(st.integers(1, 8), st.integers(1, 8)), e
 
 
 @given(LABELS)
-def test_pixel_centres_lie_on_the_side_their_label_says(labels):
+def test_pixel_centers_lie_on_the_side_their_label_says(labels):
     yy, xx = np.mgrid[: labels.shape[0], : labels.shape[1]] + 0.5
     for number, shape in enumerate(outlines(read_only(labels), 3), 1):
         if shape is None:
@@ -42,7 +42,7 @@ def test_sizes_are_those_of_the_polygons(labels):
     np.testing.assert_array_equal(spans.hull_areas(), np.nan_to_num(shapely.area(shapely.convex_hull(shapes))))
 
 
-def test_neighbours_do_not_overlap():
+def test_neighbors_do_not_overlap():
     labels = np.repeat(np.repeat(np.arange(1, 10, dtype=np.int32).reshape(3, 3), 4, axis=0), 5, axis=1)
     shapes = outlines(labels, 9)
     for k in range(9):

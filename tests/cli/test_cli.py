@@ -183,7 +183,7 @@ def test_score_refuses_and_overwrites(call, tile):
             2,
             "are given: leave out --segmenter",
         ),
-        (["tile.png", "-o", "out", "--tumor-rule", "--classifier", "c.json"], 2, "tells types of cells already"),
+        (["tile.png", "-o", "out", "--tumor-rule", "--classifier", "c.json"], 2, "assigns cell types already"),
         (["tile.png", "-o", "out", "--mpp", "0.5", "--thresholds", "0.4,0.2,0.6"], 1, "rise"),
         (["tile.png", "-o", "out", "--mpp", "0.5", "--thresholds", "0.4,0.6"], 2, "expected 3 numbers"),
         (["tile.png", "-o", "out", "--mpp", "0.5", "--compartment", "nukleus"], 1, "nukleus"),

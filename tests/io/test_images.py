@@ -101,10 +101,10 @@ def test_impossible_pixel_sizes_name_the_file(tmp_path, mpp):
 @pytest.mark.parametrize(
     ("mode", "suffix", "message"),
     [
-        ("L", "png", "grey"),
-        ("LA", "png", "grey"),
+        ("L", "png", "gray"),
+        ("LA", "png", "gray"),
         ("1", "png", "black and white"),
-        ("L", "jpg", "grey"),
+        ("L", "jpg", "gray"),
         ("CMYK", "jpg", "CMYK"),
         ("CMYK", "tif", "CMYK"),
         ("L", "tif", "not RGB"),

@@ -119,8 +119,8 @@ def test_files_of_other_formats_are_named(tiles):
     assert [path.name for path in unread_pictures([folder, tiles / "list.csv"])] == ["x.bmp", "y.CZI"]
 
 
-def save(path, colour=True):
-    Image.fromarray(np.zeros((4, 4, 3) if colour else (4, 4), np.uint8)).save(path)
+def save(path, color=True):
+    Image.fromarray(np.zeros((4, 4, 3) if color else (4, 4), np.uint8)).save(path)
 
 
 @pytest.mark.parametrize(
@@ -136,7 +136,7 @@ def save(path, colour=True):
 )
 def test_labels_in_the_folder_of_the_images_are_not_images(tmp_path, image, labels):
     save(tmp_path / image)
-    save(tmp_path / labels, colour=False)
+    save(tmp_path / labels, color=False)
     save(tmp_path / "b.png")
     found = expand_inputs([tmp_path], nuclei=tmp_path)
     assert sorted(item.path.name for item in found) == sorted([image, "b.png"])
@@ -145,8 +145,8 @@ def test_labels_in_the_folder_of_the_images_are_not_images(tmp_path, image, labe
 
 def test_the_given_file_of_labels_is_not_an_image(tmp_path):
     save(tmp_path / "a.png")
-    save(tmp_path / "a_nuclei.png", colour=False)
-    save(tmp_path / "a_mask.png", colour=False)
+    save(tmp_path / "a_nuclei.png", color=False)
+    save(tmp_path / "a_mask.png", color=False)
     found = expand_inputs([tmp_path], nuclei=tmp_path / "a_nuclei.png", regions=tmp_path / "a_mask.png")
     assert names(found) == ["a"]
     assert names(expand_inputs([tmp_path / "a.png"], nuclei=tmp_path / "a.png")) == ["a"]  # it fails when it is scored

@@ -50,7 +50,7 @@ def test_label_images(tmp_path, dtype):
         assert len(found.sha256) == 64
 
 
-def test_geojson_has_the_pixels_whose_centres_lie_inside(tmp_path):
+def test_geojson_has_the_pixels_whose_centers_lie_inside(tmp_path):
     path = write(tmp_path / "n.geojson", feature(square(10, 20, 5)), feature(square(40.6, 20.4, 3)))
     labels = read_nuclei(path, SHAPE, 0.5).labels
     assert labels[20:25, 10:15].min() == labels[20:25, 10:15].max() == 1
@@ -185,7 +185,7 @@ def test_what_is_no_nuclei_is_said(tmp_path, name, content, message):
         read_nuclei(tmp_path / name, SHAPE, 0.5)
 
 
-def test_other_sizes_colours_and_empty_labels_are_said(tmp_path):
+def test_other_sizes_colors_and_empty_labels_are_said(tmp_path):
     path = tmp_path / "n.png"
     cv2.imwrite(str(path), np.ones((30, 20), np.uint8))
     with pytest.raises(InputError, match="has labels for 20 x 30 pixels, the image has 90 x 60"):
@@ -309,7 +309,7 @@ def test_what_is_longer_than_any_nucleus_is_refused(tmp_path):
 
 
 def test_nuclei_that_share_a_border_through_pixels_share_none(tmp_path):
-    """Corners that are cut go exactly through centres of pixels, at 0.25 um per pixel and finer."""
+    """Corners that are cut go exactly through centers of pixels, at 0.25 um per pixel and finer."""
     left = polygon((10.5, 10), (20.5, 10), (25.5, 15), (25.5, 30), (10.5, 30))
     right = polygon((20.5, 10), (35.5, 10), (35.5, 30), (25.5, 30), (25.5, 15))
     found = read_nuclei(write(tmp_path / "n.geojson", feature(left), feature(right)), SHAPE, 0.5)

@@ -167,9 +167,9 @@ def test_dicom_of_wsidicom_without_pixel_size_is_refused(tmp_path, rgb):
 
 def test_grey_dicom_is_refused(tmp_path, rgb):
     path = write_dicom(tmp_path / "s", rgb, MPP, kind=JPEG_LS, downsamples=(1,))
-    grey = encapsulate([bytes(imagecodecs.jpegls_encode(tile[..., 0].copy())) for tile in tiles_of(rgb)])
+    gray = encapsulate([bytes(imagecodecs.jpegls_encode(tile[..., 0].copy())) for tile in tiles_of(rgb)])
     changed_dicom(
-        path, PixelData=grey, SamplesPerPixel=1, PlanarConfiguration=None, PhotometricInterpretation="MONOCHROME2"
+        path, PixelData=gray, SamplesPerPixel=1, PlanarConfiguration=None, PhotometricInterpretation="MONOCHROME2"
     )
     with pytest.raises(UnreadableImage, match="RGB"), closing(open_slide(path)) as slide:
         slide.read_level(0, (0, 0, 1187, 1303))

@@ -64,7 +64,7 @@ def test_a_tone_curve_scales_optical_density(gamma: float) -> None:
     plain, curved = tile(**knobs), tile(**knobs, gamma=gamma)
     od = [-np.log10(np.clip(p.rgb / 240.0, 1 / 240, 1)) for p in (plain, curved)]
     dark = (od[0] > 0.2) & (od[0] < 0.8)
-    assert np.median(od[1][dark] / od[0][dark]) == pytest.approx(gamma, rel=0.02)  # grey levels are whole numbers
+    assert np.median(od[1][dark] / od[0][dark]) == pytest.approx(gamma, rel=0.02)  # gray levels are whole numbers
 
 
 @pytest.mark.parametrize("marker", ["nuclear", "negative"])

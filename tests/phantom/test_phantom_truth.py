@@ -24,7 +24,7 @@ SMALL = {"size_px": (160, 176)}
 
 
 def pieces(labels: NDArray[np.int32]) -> list[int]:
-    """Connected pieces (4 neighbours) of each object 1..n."""
+    """Connected pieces (4 neighbors) of each object 1..n."""
     boxes = ndimage.find_objects(labels)
     return [ndimage.label(labels[box] == i)[1] for i, box in enumerate(boxes, start=1) if box is not None]
 
@@ -94,7 +94,7 @@ def test_unmixed_picture_gives_the_table() -> None:
     for channel, name in ((0, "hematoxylin"), (1, "dab")):
         for labels, compartment in ((phantom.nuclei, "nucleus"), (phantom.cells, "cell")):
             measured = ndimage.mean(stains[..., channel], labels, index)
-            # half a grey level is up to 0.01 OD in a dark pixel; the error averages out over a nucleus
+            # half a gray level is up to 0.01 OD in a dark pixel; the error averages out over a nucleus
             np.testing.assert_allclose(measured, phantom.table[f"{compartment}_{name}_od"], atol=0.004)
 
 

@@ -188,7 +188,7 @@ def test_blocks_that_differ_are_not_taken_for_alike_however_few_they_are():
     assert alike.method == ALIKE
 
 
-def test_neighbours_that_are_alike_widen_the_interval():
+def test_neighbors_that_are_alike_widen_the_interval():
     tallies = blocks((4000, 0, 0, 4000), 10)
     mixed = sampling(tallies)
     half = tallies.at[:, 1] < 20

@@ -57,7 +57,7 @@ def test_an_estimate_from_little_hematoxylin_is_doubtful():
         (stained(H, KNOWN["AEC"]), "not H-DAB", "nearest to AEC"),
         (stained(H, KNOWN["Fast Red"]), "not H-DAB", "nearest to Fast Red"),
         (stained(H, KNOWN["eosin"]), "not H-DAB", "nearest to eosin"),
-        (stained((1, 1, 1), (1, 1, 1), noise=0), "no color", "from grey"),
+        (stained((1, 1, 1), (1, 1, 1), noise=0), "no color", "from gray"),
         (np.full((1, 9000, 3), 238, np.uint8), "too little tissue", "0 stained pixels"),
     ],
 )

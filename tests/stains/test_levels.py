@@ -9,12 +9,12 @@ from ihcscore.stains.vectors import StainMatrix
 
 
 def test_luma_is_the_density_of_grey_light():
-    grey = np.repeat(np.arange(256, dtype=np.uint8), 3).reshape(1, 256, 3)
+    gray = np.repeat(np.arange(256, dtype=np.uint8), 3).reshape(1, 256, 3)
     od = -np.log10((np.arange(256) + 1) / 241)
-    np.testing.assert_array_equal(luma_levels(grey, 240)[0], np.clip(np.rint((od + 0.05) * 200), 0, 255))
+    np.testing.assert_array_equal(luma_levels(gray, 240)[0], np.clip(np.rint((od + 0.05) * 200), 0, 255))
 
 
-def test_luma_keeps_a_line_that_half_resolved_colour_blurs():
+def test_luma_keeps_a_line_that_half_resolved_color_blurs():
     rgb = np.full((48, 48, 3), 240, np.uint8)
     rgb[:, 24] = (163, 90, 60)
     fine, coarse = (cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_420)

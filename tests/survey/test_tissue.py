@@ -22,7 +22,7 @@ UM = 8.0
 
 @pytest.fixture(scope="module")
 def coarse():
-    """Pale stroma, dense tissue, brown tissue, three inks, a black area, grey dust."""
+    """Pale stroma, dense tissue, brown tissue, three inks, a black area, gray dust."""
     chance = np.random.default_rng(0)
     rgb = np.full((300, 400, 3), 240.0) + chance.normal(0, 1.5, (300, 400, 3))
     areas = {

@@ -153,13 +153,13 @@ def test_a_changed_image_is_refused_unless_told(tiles, out):
 
 def test_a_failed_image_is_a_row_with_its_reason(tiles, out):
     (tiles / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\n")
-    Image.new("L", (40, 40)).save(tiles / "grey.png")
+    Image.new("L", (40, 40)).save(tiles / "gray.png")
     report = run(tiles, out)
     assert len(report.failed) == 2
     rows = {row["image"]: row for row in rows_of(out)}
     assert rows["broken"]["status"] == "failed"
     assert "not a PNG" in rows["broken"]["reason"]
-    assert rows["grey"]["h_score"] == ""
+    assert rows["gray"]["h_score"] == ""
     assert rows["case1_a"]["status"] == "ok"
     assert not (out / "broken").exists()
 

@@ -21,7 +21,7 @@ from ihcscore.table.schema import (
 LINE = 0.7
 """Probability from which a border counts as a stained line."""
 BEND_UM = 2.0
-"""Two neighbouring rays' borders are one line if their distances from the centroid differ by no more."""
+"""Two neighboring rays' borders are one line if their distances from the centroid differ by no more."""
 ROUNDING = 1e-6
 """Shares of a border are known to this."""
 BATCH_CELLS = 512
@@ -45,7 +45,7 @@ class Borders:
     width_um : ndarray
         Width at half its height, um.
     share : ndarray
-        Part of the cell's perimeter that each ray stands for; rows add up to 1, or to 0 where nuclei are all around.
+        Part of the cell's perimeter that each ray represents; rows add up to 1, or to 0 where nuclei are all around.
     """
 
     od: Rays

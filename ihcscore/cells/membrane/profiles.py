@@ -87,7 +87,7 @@ def read_profiles(
 
 @lru_cache(maxsize=4)
 def _steps(mpp: float) -> NDArray[np.int32]:
-    """Give where each ray is, from `BEFORE` steps before its centre on, in 1/32 px."""
+    """Return the sample offsets along each ray, starting `BEFORE` steps before its center, in 1/32 px."""
     angle = 2 * np.pi * np.arange(RAYS) / RAYS
     length = np.arange(-BEFORE, LONGEST + SAMPLES) * um_to_px(STEP_UM, mpp)
     way = np.stack([np.cos(angle), np.sin(angle)])[..., None]

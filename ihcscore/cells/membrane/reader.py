@@ -54,7 +54,7 @@ class Reading:
 
 
 def seen(profiles: Profiles) -> NDArray[np.float32]:
-    """Give what the network sees: DAB where no other nucleus lies, luma, and where another nucleus lies.
+    """Return the input of the network: DAB outside other nuclei, luma, and the mask of other nuclei.
 
     Parameters
     ----------
@@ -64,7 +64,7 @@ def seen(profiles: Profiles) -> NDArray[np.float32]:
     Returns
     -------
     ndarray of shape (n, 3, 24, 36), dtype float32
-        The rays go round: before the first and after the last stand two of those at the other end.
+        The rays are padded circularly: two from the other end before the first and after the last.
     """
     out = np.empty((len(profiles.other), PLANES, SAMPLES, RAYS + 2 * AROUND), np.float32)
     step, lowest = 1 / np.array([STEPS_PER_OD, LUMA_STEPS_PER_OD]), np.array([LOWEST_OD, LOWEST_LUMA_OD])
@@ -120,7 +120,7 @@ def settled(proposals: NDArray[np.float32], prior: NDArray[np.float32]) -> NDArr
 
 
 def packaged_sha256() -> str:
-    """Give the SHA-256 of the packaged network's two files, one after the other; every result records it.
+    """Return the SHA-256 of the packaged network's two files together; every result records it.
 
     Raises
     ------

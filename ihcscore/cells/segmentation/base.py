@@ -101,7 +101,7 @@ class MapSegmenter(Segmenter, Protocol):
     def stride(self) -> int: ...  # noqa: D102
 
     def maps(self, rgb: NDArray[np.uint8], background: NDArray[np.float64]) -> PixelMaps:
-        """Give the maps of pixels at `mpp`.
+        """Compute the maps of an image at `mpp`.
 
         Parameters
         ----------

@@ -22,12 +22,12 @@ class GivenNuclei:
     labels : ndarray of shape (M, N), integer
         0 is background, each other number, below 2^63, a nucleus, in level-0 pixels of the image.
     frame : Frame
-        How working pixels lie on it; a working pixel takes the label at its centre.
+        How working pixels lie on it; a working pixel takes the label at its center.
 
     Attributes
     ----------
     labels_given, labels_too_small : int
-        How many nuclei were given, and how many of them hold no centre of a working pixel and are lost.
+        How many nuclei were given, and how many of them hold no center of a working pixel and are lost.
     labels_sha256 : str
         Of the labels.
 
@@ -71,7 +71,7 @@ class GivenNuclei:
         object.__setattr__(self, "largest_object_um", longest_px(sampled) * self.frame.working_mpp)
 
     def segment(self, block: TilePixels) -> NDArray[np.int32]:
-        """Give the labels of a block, renumbered 1..n."""
+        """Return the labels of a tile, renumbered 1..n."""
         row, col = block.origin
         height, width = block.rgb.shape[:2]
         part = self._sampled[row : row + height, col : col + width]
@@ -81,7 +81,7 @@ class GivenNuclei:
 
 
 def sample_labels(labels: NDArray[np.integer], frame: Frame) -> NDArray[np.integer]:
-    """Give the label at the centre of each working pixel.
+    """Sample a label image at the center of each working pixel.
 
     Parameters
     ----------

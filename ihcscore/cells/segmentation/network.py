@@ -136,7 +136,7 @@ class Network:
             object.__setattr__(self, key, getattr(found, key))
 
     def maps(self, rgb: NDArray[np.uint8], background: NDArray[np.float64]) -> PixelMaps:
-        """Say of each pixel how surely it lies in a nucleus, and how high the nucleus's hill is there.
+        """Predict for each pixel the probability of lying in a nucleus and the height of the nucleus's distance map.
 
         Parameters
         ----------

@@ -17,7 +17,7 @@ def fill_gaps(mask: NDArray[np.uint8], widest: int) -> NDArray[np.uint8]:
     mask : ndarray of shape (M, N), dtype uint8
         0 or 1. Not modified.
     widest : int
-        Gaps of at most this many pixels are filled, rounded up to an even number (a line with a centre pixel shifts
+        Gaps of at most this many pixels are filled, rounded up to an even number (a line with a center pixel shifts
         nothing); 0 fills none.
 
     Returns
@@ -26,7 +26,7 @@ def fill_gaps(mask: NDArray[np.uint8], widest: int) -> NDArray[np.uint8]:
 
     Notes
     -----
-    The intersection of four closings by lines. Unlike a filling of holes its reach is bounded, and the pale centre of a
+    The intersection of four closings by lines. Unlike a filling of holes its reach is bounded, and the pale center of a
     nucleus whose rim has a break is filled too.
 
     Examples
@@ -69,7 +69,7 @@ class Sizes:
 
     Notes
     -----
-    Runs along the rows less pairs of runs in neighbouring rows that overlap is pieces less holes where holes are
+    Runs along the rows less pairs of runs in neighboring rows that overlap is pieces less holes where holes are
     8-connected; less those that meet at a corner only, where they are 4-connected [1]_.
 
     References

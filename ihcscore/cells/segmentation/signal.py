@@ -14,7 +14,7 @@ from ihcscore.stains.unmix import shares_of_light
 from ihcscore.stains.vectors import StainMatrix
 
 STEP_OD = 0.005
-"""Optical density of one grey level of a quantised plane."""
+"""Optical density of one gray level of a quantised plane."""
 WIDEST_MEAN = 63
 """Half side in pixels: a column of twice 255 still fits in 16 bits."""
 

@@ -1,6 +1,6 @@
 """Split touching nuclei on a height map: steepest ascent to the summits, then merging over high saddles.
 
-Only whole numbers are compared, and only with neighbours; ties go by raster order, which is the same in every window.
+Only whole numbers are compared, and only with neighbors; ties go by raster order, which is the same in every window.
 """
 
 from dataclasses import dataclass
@@ -35,7 +35,7 @@ def split(
 ) -> NDArray[np.int32]:
     """Label the hills of a height map.
 
-    Each pixel climbs to the highest of its four neighbours until it stands on a summit. Two hills are one if the way
+    Each pixel climbs to the highest of its four neighbors until it reaches a maximum. Two hills are one if the way
     between them goes down by less than `depth` from the lower summit. With `stained`, hills are first made one with its
     depth; then those whose common border is denser stained than both of their summits stay apart, and the others are
     made one with `depth`, if there is a way.

@@ -12,7 +12,7 @@ from ihcscore.cells.segmentation.signal import STEP_OD, WIDEST_MEAN, Plane, blob
 from ihcscore.cells.segmentation.split import split
 
 LEVELS_PER_UM = 16
-"""Grey levels of the height map per um of distance to the edge."""
+"""Gray levels of the height map per um of distance to the edge."""
 
 EDGE_LEVEL = 20
 """Height just inside an edge; smoothing spreads it outwards, so that the rim of a nucleus slopes towards it."""
@@ -63,7 +63,7 @@ class Watershed:
         A pixel farther than this from a nucleus does not change it; see Notes.
     signal_cap_od, dab_cap_od : float
         Hematoxylin plus DAB, and DAB, count as this where they are denser: dense brown then neither sets the threshold
-        of its pale neighbours nor is cut along its own texture. At most 1.275.
+        of its pale neighbors nor is cut along its own texture. At most 1.275.
     membrane_um : float
         DAB counts where a disc of this radius fits in, which a membrane does not hold.
     dab_window_um, dab_share : float
@@ -81,7 +81,7 @@ class Watershed:
     speck_um : float
         What is thinner than a disc of this radius is not nucleus.
     gap_um : float
-        Gaps up to this wide that are closed in on all sides are filled: pale centres.
+        Gaps up to this wide that are closed in on all sides are filled: pale centers.
     close_um, grow_um : float
         Outlines are closed with a disc of this radius and moved outwards: the threshold lies inside the edge.
     um_per_od, shape_cap_od : float

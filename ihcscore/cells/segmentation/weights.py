@@ -7,7 +7,7 @@ from ihcscore.errors import WeightsError
 
 
 def weights_sha256(path: Path) -> str:
-    """Give the SHA-256 of a file, or of a folder's files with their names, in order.
+    """Return the SHA-256 of a file, or of a folder's files with their names, in order.
 
     Raises
     ------

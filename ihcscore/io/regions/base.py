@@ -9,7 +9,7 @@ import shapely
 from numpy.typing import ArrayLike, NDArray
 
 BAR, INSTEAD = "|", "/"
-"""What stands between names in the cell table, blanks around it, and what takes its place in a name."""
+"""Separator between names in the cell table, with blanks around it, and its replacement within a name."""
 TAKEN = ("image", "pooled")
 TAKEN_START = "all "
 """Names that rows of scores have of their own."""
@@ -93,7 +93,7 @@ class NotARegionFile(ValueError):
 
 
 def ring(points: ArrayLike) -> NDArray[np.float64]:
-    """Give the corners of a ring.
+    """Return the corners of a ring.
 
     Raises
     ------
@@ -125,7 +125,7 @@ def _valid(*rings: Any) -> Any:
 
 
 def areas_of(geometry: Any) -> Any:
-    """Give the parts of a geometry that have an area, as Polygon or MultiPolygon; empty if there are none."""
+    """Return the parts of a geometry that have an area, as Polygon or MultiPolygon; empty if there are none."""
     if shapely.get_type_id(geometry) in (3, 6):
         return geometry
     parts = [part for part in shapely.get_parts(geometry) if shapely.get_type_id(part) in (3, 6)]
@@ -133,7 +133,7 @@ def areas_of(geometry: Any) -> Any:
 
 
 def named(shapes: Iterable[tuple[str, str, Any]]) -> list[Region]:
-    """Give each region a name of its own: what it was called, else its class and a number.
+    """Name regions uniquely: by their own name, else by class and number.
 
     Names that were given so stay as they are: a result's own file of regions is read again.
 

@@ -8,7 +8,7 @@ from ihcscore.io.sidecars import file_for, names_of
 
 REGION_SUFFIXES = (".geojson", ".json", ".xml", ".roi", ".zip", ".png", ".tif", ".tiff")
 REGION_ENDINGS = ("", "_regions", "_annotations", "_mask")
-"""What may stand between an image's stem and the suffix."""
+"""What may follow an image's stem before the suffix."""
 
 
 @dataclass(frozen=True)

@@ -68,7 +68,7 @@ def _read_feature(feature: dict[str, Any], drawn: Drawn) -> None:
 
 
 def geometry_of(geometry: dict[str, Any]) -> Any:
-    """Give the area of a GeoJSON geometry, or None where it has none.
+    """Return the area of a GeoJSON geometry as a polygon, or None where it has no area.
 
     Raises
     ------

@@ -77,7 +77,7 @@ def _labels(data: bytes) -> NDArray[Any]:
 
 
 def _runs(labels: NDArray[Any]) -> tuple[NDArray[np.float64], NDArray[Any]]:
-    """Give boxes (x0, y0, x1, y1) that cover the labels, equal runs of rows below each other as one, with labels."""
+    """Cover labels with boxes (x0, y0, x1, y1); equal runs of consecutive rows are merged into one box."""
     change = np.ones((labels.shape[0], labels.shape[1] + 1), bool)
     change[:, 1:-1] = labels[:, 1:] != labels[:, :-1]
     row, edge = np.nonzero(change)

@@ -31,7 +31,7 @@ def read_regions(path: str | Path, dimensions: tuple[int, int], mpp: float, move
     Parameters
     ----------
     path : str or Path
-        QuPath GeoJSON, ImageScope or ASAP XML, ImageJ .roi or .zip, or a mask as PNG or TIFF; told by content.
+        QuPath GeoJSON, ImageScope or ASAP XML, ImageJ .roi or .zip, or a mask as PNG or TIFF; detected by content.
     dimensions : tuple of int
         Width and height of the slide, level 0.
     mpp : float
@@ -103,7 +103,7 @@ def _bytes(path: Path) -> bytes:
 
 
 def _drawn(data: bytes, dimensions: tuple[int, int]) -> tuple[Drawn, bool]:
-    """Read by content; tell whether it was a mask."""
+    """Read a file by its content; return also whether it was a mask."""
     text = data[:1000].removeprefix(b"\xef\xbb\xbf").lstrip()
     if text[:1] in (b"{", b"["):
         return read_geojson(data.removeprefix(b"\xef\xbb\xbf")), False

@@ -10,7 +10,7 @@ from defusedxml import ElementTree as SafeTree
 from ihcscore.io.regions.base import Drawn, NotARegionFile, areas_of, polygon
 
 CIRCLE = 128
-"""Corners of the polygon that stands for an ellipse."""
+"""Corners of the polygon that approximates an ellipse."""
 AREAS = {"0": "polygon", "1": "rectangle", "2": "ellipse"}
 """Types of Aperio's regions that have an area; the others are arrows, rulers and text."""
 
@@ -56,7 +56,7 @@ def _aperio(root: Any) -> Drawn:
 
 
 def _attribute(layer: Any) -> str | None:
-    """Give the layer's attribute, which ImageScope shows as its description."""
+    """Return the layer's attribute, which ImageScope shows as its description."""
     first = layer.find("Attributes/Attribute")
     return None if first is None else first.get("Value") or first.get("Name")
 

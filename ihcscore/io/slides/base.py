@@ -27,9 +27,9 @@ class Slide(Protocol):
     mpp_origin : str
         Where the pixel size comes from.
     bounds : tuple of int
-        ``(x, y, width, height)`` of what was scanned, in level-0 pixels; the full canvas where the file does not tell.
+        ``(x, y, width, height)`` of what was scanned, in level-0 pixels; the full canvas where that is not stated.
     icc_sha256 : str or None
-        Of the colour profile in the file, which is not applied.
+        Of the color profile in the file, which is not applied.
     reader : str
         Package and version that decodes it.
     files : tuple of Path

@@ -22,7 +22,7 @@ UID_TAG = "SeriesInstanceUID"
 
 
 def series_of(path: Path) -> str | None:
-    """Give the series that a DICOM file belongs to; None where that cannot be told, or pydicom is not installed."""
+    """Return the series of a DICOM file; None where it is not known, or pydicom is not installed."""
     try:
         import pydicom
 
@@ -92,7 +92,7 @@ class DicomSlide:
 
     @cached_property
     def icc_sha256(self) -> str | None:
-        """Of the colour profile."""
+        """Of the color profile."""
         for path in self._slide.metadata.pyramid.optical_paths:
             if path.icc_profile:
                 return hashlib.sha256(path.icc_profile).hexdigest()

@@ -59,7 +59,7 @@ class ArraySlide:
         return 0, 0, *self.dimensions
 
     def read_level(self, level: int, window: tuple[int, int, int, int]) -> NDArray[np.uint8]:
-        """Give a view of the pixels; see `ihcscore.io.slides.base.Slide`."""
+        """Return a view of the pixels; see `ihcscore.io.slides.base.Slide`."""
         if level != 0:
             raise IndexError(f"level {level} of an image with one level")
         y0, x0, y1, x1 = window

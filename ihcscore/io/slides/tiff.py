@@ -20,7 +20,7 @@ from ihcscore.io.tiff_checks import LARGEST_PIXELS, check_segments, check_tiff, 
 KEPT_BYTES = 64_000_000
 LIKE_PX, LARGEST_STEP, ALIKE, PLAIN = 128, 16, 0.7, 4.0
 """Side of the pieces in which a page is compared with a smaller one; how much smaller it may be, to be compared; how
-much they must correlate; grey levels by which a piece must vary for that, and the means of others may differ."""
+much they must correlate; gray levels by which a piece must vary for that, and the means of others may differ."""
 SEPARATE = 2
 ICC_TAG = "InterColorProfile"
 SMALLEST_LEVEL = 16
@@ -79,7 +79,7 @@ class TiffSlide:
 
     @cached_property
     def icc_sha256(self) -> str | None:
-        """Of the colour profile."""
+        """Of the color profile."""
         tag = self._pages[0].tags.get(ICC_TAG)
         return None if tag is None else hashlib.sha256(bytes(tag.value)).hexdigest()
 
@@ -93,7 +93,7 @@ class TiffSlide:
         self._tiff.close()
 
     def _levels(self, page: Any) -> tuple[list[Any], list[str]]:
-        """Give the pages of the pyramid, from fine to coarse: the series' own, else reduced pages of the same shape."""
+        """Return the pages of the pyramid, from fine to coarse: the series' own, else reduced pages."""
         series = self._tiff.series[0]
         candidates = [level.pages[0] for level in series.levels[1:]]
         if not candidates:
@@ -117,7 +117,7 @@ class TiffSlide:
             raise UnreadableImage(self._path, "is one strip of pixels: write it in tiles (a pyramidal OME-TIFF)")
 
     def _shows(self, page: Any, other: Any) -> bool:
-        """Tell whether a page is the picture of another in small: it says so, or its middle and quarters agree."""
+        """Return whether a page shows the same picture as another: it says so, or center and quarters correlate."""
         if other.is_reduced:
             return True
         scale, side = page.imagewidth / other.imagewidth, LIKE_PX
@@ -183,7 +183,7 @@ def _segment_size(page: Any) -> tuple[int, int]:
 
 
 def _is_reduced(page: Any, other: Any) -> bool:
-    """Tell whether a page is a smaller version of another: same kind of pixels, same shape but for rounding."""
+    """Return whether a page can be a reduced version of another: same pixel type, same aspect but for rounding."""
     same = (other.samplesperpixel, other.dtype, other.planarconfig) == (
         page.samplesperpixel,
         page.dtype,

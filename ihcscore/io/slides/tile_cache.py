@@ -24,7 +24,7 @@ class Kept:
     _bytes: int = 0
 
     def get(self, key: Hashable, make: Callable[[], NDArray[np.uint8]]) -> NDArray[np.uint8]:
-        """Give a piece, made if it is not there."""
+        """Return a tile, decoding it if it is not in the cache."""
         if key not in self._pieces:
             piece = make()
             self._bytes += piece.nbytes
@@ -72,7 +72,7 @@ class Kept:
 
 
 def whole_downsample(dimensions: tuple[int, int], level: tuple[int, int]) -> float:
-    """Give the downsample of a level: a whole number where its size is that of level 0 divided by one and rounded.
+    """Return the downsample of a level; a whole number where its size is that of level 0 divided by it and rounded.
 
     Examples
     --------

@@ -80,7 +80,7 @@ class VendorSlide:
 
     @cached_property
     def icc_sha256(self) -> str | None:
-        """Of the colour profile."""
+        """Of the color profile."""
         if not self._number("openslide.icc-size"):
             return None
         profile = self._slide.color_profile
@@ -124,7 +124,7 @@ class VendorSlide:
         return value if np.isfinite(value) and value >= 0 else None
 
     def _disagreeing(self, found: float | None) -> list[str]:
-        """Say so where the file's own sources of the pixel size disagree."""
+        """Return a note where the file's own sources of the pixel size disagree."""
         pixels, unit = (
             self._number("tiff.XResolution"),
             UM_PER_UNIT.get(self._properties.get("tiff.ResolutionUnit", "")),
@@ -149,7 +149,7 @@ def companions(path: Path, series: str | None) -> list[Path]:
 
 
 def _is_of_series(path: Path, series: bytes) -> bool:
-    """Tell whether a file is a DICOM instance of a series: the identifier stands in its header."""
+    """Return whether a file is a DICOM instance of a series, by the identifier in its header."""
     with path.open("rb") as file:
         head = file.read(1 << 20)
     return head[128:132] == b"DICM" and series in head

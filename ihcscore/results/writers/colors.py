@@ -1,4 +1,4 @@
-"""One colour for each class, in every picture and file."""
+"""One color for each class, in every picture and file."""
 
 from ihcscore.table.schema import CLASSES, UNMEASURABLE
 
@@ -9,5 +9,5 @@ CLASS_COLORS: dict[str, tuple[int, int, int]] = dict(
         strict=True,
     )
 )
-"""RGB: blue, yellow, orange, red; grey for what could not be measured. They differ in lightness, too."""
+"""RGB: blue, yellow, orange, red; gray for what could not be measured. They differ in lightness, too."""
 LEFT_OUT_COLOR = (150, 150, 150)

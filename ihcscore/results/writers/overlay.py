@@ -50,7 +50,7 @@ def overlay(
     -------
     ndarray of shape (H, W, 3), dtype uint8
         RGB; reduced to at most 4096 pixels a side, small images enlarged by a whole number. Cells that are left out of
-        the score are grey.
+        the score are gray.
     """
     height, width, zoom = _fitted(rgb)
     colors = {**CLASS_COLORS, "left out": LEFT_OUT_COLOR}
@@ -97,7 +97,7 @@ def _fitted(rgb: NDArray[np.uint8]) -> tuple[int, int, float]:
 
 
 def _rings(wkb: Any, zoom: float) -> list[NDArray[np.int32]]:
-    """Rings of polygons in OpenCV's drawing coordinates, where pixel centres are whole."""
+    """Rings of polygons in OpenCV's drawing coordinates, where pixel centers are whole."""
     xy, size = rings_of(wkb)
     boundary = shapely.get_rings(shapely.get_parts(shapely.from_wkb(np.asarray(wkb[size == 0], object))))
     others, of = shapely.get_coordinates(boundary, return_index=True)

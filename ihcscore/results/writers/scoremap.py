@@ -56,7 +56,7 @@ def _reduction(slide: Slide) -> float:
 
 
 def score_grid(tables: Iterable[pd.DataFrame], size_um: tuple[float, float]) -> NDArray[np.float64]:
-    """Give the H-score of each square of a slide.
+    """Compute the H-score of each square of a slide.
 
     Parameters
     ----------
@@ -124,7 +124,7 @@ def score_map(
 
 
 def score_colors(score: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Give the color of H-scores, between those of the classes; shape (..., 3)."""
+    """Interpolate the color of H-scores between those of the classes; shape (..., 3)."""
     stops = np.array([CLASS_COLORS[name] for name in CLASSES], np.float64)
     value = np.nan_to_num(score) / 100
     return np.stack([np.interp(value, range(len(stops)), stops[:, k]) for k in range(3)], axis=-1)

@@ -27,7 +27,7 @@ def stain_plot(pixels: NDArray[np.uint8], context: SlideContext) -> NDArray[np.u
     -------
     ndarray of shape (H, W, 3), dtype uint8
         Left, how many pixels have which optical density in red (across) and blue (up), with hematoxylin and DAB as
-        lines (grey: the default vectors); right, the background and each stain at 0.25, 0.5 and 1.0 OD.
+        lines (gray: the default vectors); right, the background and each stain at 0.25, 0.5 and 1.0 OD.
     """
     return np.hstack([_scatter(pixels, context), _swatches(context)])
 
@@ -37,8 +37,8 @@ def _scatter(pixels: NDArray[np.uint8], context: SlideContext) -> NDArray[np.uin
     bins = (0, TOP_OD)
     counts, _, _ = np.histogram2d(od[:, 2], od[:, 0], bins=SIDE // 4, range=(bins, bins))
     shade = np.log1p(counts) / max(np.log1p(counts).max(), 1)
-    grey = (255 - 200 * shade).astype(np.uint8)[::-1]
-    plot = cv2.resize(grey, (SIDE, SIDE), interpolation=cv2.INTER_NEAREST)
+    gray = (255 - 200 * shade).astype(np.uint8)[::-1]
+    plot = cv2.resize(gray, (SIDE, SIDE), interpolation=cv2.INTER_NEAREST)
     canvas = np.full((SIDE + 2 * MARGIN, SIDE + 2 * MARGIN, 3), PAPER, np.uint8)
     canvas[MARGIN : MARGIN + SIDE, MARGIN : MARGIN + SIDE] = plot[..., None]
     cv2.rectangle(canvas, (MARGIN, MARGIN), (MARGIN + SIDE, MARGIN + SIDE), INK, 1)

@@ -84,7 +84,7 @@ def read_summary(path: Path) -> dict[str, Any]:
 
 
 def is_summary(data: Any) -> bool:
-    """Tell whether parsed JSON is a summary of ihcscore, of whatever version."""
+    """Return whether parsed JSON is a summary of ihcscore, of any version."""
     return isinstance(data, dict) and data.get("format") == FORMAT
 
 

@@ -19,7 +19,7 @@ from ihcscore.io.atomic import atomic_path, write_bytes
 from ihcscore.scoring.intervals import BlockTallies, Sampling
 from ihcscore.scoring.score_row import ScoreRow, flat, table_columns
 from ihcscore.table.arrow_columns import BYTES
-from ihcscore.table.digest import block_ranges
+from ihcscore.table.digest import tile_ranges
 from ihcscore.table.schema import (
     CLASS_COLUMN,
     COLUMNS,
@@ -56,14 +56,14 @@ BLOCK_COLUMNS = {
 
 
 def write_cells(path: Path, tables: Iterable[pd.DataFrame]) -> None:
-    """Write a cell table as Parquet, a row group for each canonical block.
+    """Write a cell table as Parquet, a row group for each tile.
 
     Parameters
     ----------
     path : Path
         Replaced if it exists.
     tables : iterable of DataFrame
-        Columns of `ihcscore.table.schema`, in block order; all with the same columns, at least one. One is in memory at
+        Columns of `ihcscore.table.schema`, in tile order; all with the same columns, at least one. One is in memory at
         a time.
 
     Raises
@@ -79,7 +79,7 @@ def write_cells(path: Path, tables: Iterable[pd.DataFrame]) -> None:
                 schema = _schema(known)
                 few = [c.name for c in known if c.name in FEW_VALUES]  # elsewhere a dictionary is larger
                 writer = stack.enter_context(pq.ParquetWriter(part, schema, compression="zstd", use_dictionary=few))
-            for start, stop in block_ranges(cells):
+            for start, stop in tile_ranges(cells):
                 writer.write_table(_arrow(cells.iloc[start:stop], known, schema), row_group_size=stop - start)
 
 
@@ -118,7 +118,7 @@ def read_cells(path: Path, columns: Sequence[str] | None = None) -> pd.DataFrame
 
 
 def iter_cells(path: Path, columns: Sequence[str] | None = None) -> Iterator[pd.DataFrame]:
-    """Read a cell table block by block; see `read_cells`. At least one table, which may have no rows."""
+    """Read a cell table tile by tile; see `read_cells`. At least one table, which may have no rows."""
     with _opened(path) as file:
         there = _there(file, columns)
         for group in range(file.num_row_groups):
@@ -172,8 +172,8 @@ def write_cells_csv(path: Path, tables: Iterable[pd.DataFrame]) -> None:
             plain.to_csv(file, index=False, header=number == 0, float_format="%.6g", lineterminator="\r\n")
 
 
-def write_quality(path: Path, blocks: Iterable[TileQuality]) -> None:
-    """Write the quality of each block as CSV.
+def write_quality(path: Path, tiles: Iterable[TileQuality]) -> None:
+    """Write the quality of each tile as CSV.
 
     Raises
     ------
@@ -183,9 +183,9 @@ def write_quality(path: Path, blocks: Iterable[TileQuality]) -> None:
     text = io.StringIO()
     writer = csv.writer(text)
     writer.writerow(["block_row", "block_col", *MEASURES, "flags"])
-    for block in blocks:
-        values = ["" if block.values[name] != block.values[name] else f"{block.values[name]:.5g}" for name in MEASURES]
-        writer.writerow([block.row, block.col, *values, "; ".join(block.flags)])
+    for tile in tiles:
+        values = ["" if tile.values[name] != tile.values[name] else f"{tile.values[name]:.5g}" for name in MEASURES]
+        writer.writerow([tile.row, tile.col, *values, "; ".join(tile.flags)])
     write_bytes(path, text.getvalue().encode("utf-8-sig"))
 
 

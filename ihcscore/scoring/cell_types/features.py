@@ -1,4 +1,4 @@
-"""What tells types of cells apart: the nucleus, and those around it. Nothing of the marker, which is what is scored."""
+"""Features for classifying cell types: of the nucleus and its neighbors, none of the scored marker."""
 
 from collections.abc import Iterable
 
@@ -10,9 +10,9 @@ from ihcscore.errors import IhcscoreError
 from ihcscore.table.schema import area_column, stain_column
 
 NEAR, FAR = 8, 24
-"""How many neighbours are looked at: those that touch, and the tissue around."""
+"""How many neighbors are looked at: those that touch, and the tissue around."""
 FARTHEST_UM = 60.0
-"""A neighbour that is farther away counts as this far."""
+"""A neighbor that is farther away counts as this far."""
 MEASURED = (
     area_column("Nucleus"),
     "Nucleus: Circularity",
@@ -25,14 +25,14 @@ MEASURED = (
 )
 NEEDED = ("x_um", "y_um", *MEASURED)
 OWN = ("log area", "circularity", "solidity", "log elongation", "nucleus/cell", "hematoxylin", "hematoxylin spread")
-_AROUND = (*(f"{{}} neighbours' {name}" for name in OWN), "log distance of {} neighbours", "spread of {} log areas")
+_AROUND = (*(f"{{}} neighbors' {name}" for name in OWN), "log distance of {} neighbors", "spread of {} log areas")
 FEATURES = (*OWN, *(name.format(count) for count in (NEAR, FAR) for name in _AROUND))
 
 Values = NDArray[np.float64]
 
 
 def features_of(tables: Iterable[pd.DataFrame]) -> Values:
-    """Give the features of all cells of an image.
+    """Compute the features of all cells of an image.
 
     Parameters
     ----------
@@ -42,7 +42,7 @@ def features_of(tables: Iterable[pd.DataFrame]) -> Values:
     Returns
     -------
     ndarray of shape (n, 25), dtype float64
-        Columns of `FEATURES`; neighbours are the nearest nuclei, with fewer cells those that there are.
+        Columns of `FEATURES`; neighbors are the nearest nuclei, with fewer cells those that there are.
 
     Raises
     ------
@@ -65,15 +65,15 @@ def _needed(table: pd.DataFrame) -> Values:
     missing = [name for name in NEEDED if name not in table]
     if missing:
         raise IhcscoreError(
-            f"types of cells need {', '.join(missing)}, which other background or stain vectors do not tell: "
+            f"cell types need {', '.join(missing)}, which cannot be recomputed for other background or stain vectors: "
             "score the images again with them"
         )
     return table[list(NEEDED)].to_numpy(np.float64)
 
 
 def _around(xy: Values, own: Values, count: int) -> Values:
-    """Give the means of the nearest cells' features, how far they are, and how much their areas differ."""
-    from scipy.spatial import cKDTree  # slow to load, and few runs tell types of cells
+    """Compute the means of the nearest cells' features, their distances, and the spread of their areas."""
+    from scipy.spatial import cKDTree  # slow to load, and few runs classify cell types
 
     k = min(count + 1, len(xy))
     if k == 1:

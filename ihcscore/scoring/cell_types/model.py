@@ -50,12 +50,12 @@ class CellClassifier:
     sha256: str = ""
 
     def predict(self, features: Values) -> NDArray[np.object_]:
-        """Give the type of each cell; shape (n,)."""
+        """Predict the type of each cell; shape (n,)."""
         scores = (features - self.mean) / self.scale @ self.coefficients.T + self.intercepts
         return np.asarray(np.array(self.classes, object)[scores.argmax(axis=1)], object)
 
     def warnings(self, segmenter: str) -> list[str]:
-        """Say so if it was trained on nuclei that another segmenter found: their shapes differ."""
+        """Return a warning if it was trained on nuclei of another segmenter, whose shapes differ."""
         known = {str(entry["segmenter"]) for entry in self.about.get("trained_on", ()) if "segmenter" in entry}
         if not known or segmenter in known:
             return []
@@ -101,7 +101,7 @@ def read_classifier(path: str | Path) -> CellClassifier:
 
 
 def epithelium_rule() -> CellClassifier:
-    """Give the rule that ships: epithelium against stroma and lymphocytes, trained on phantoms alone."""
+    """Load the packaged rule: epithelium against stroma and lymphocytes, trained on phantoms alone."""
     data = (resources.files("ihcscore.scoring.cell_types") / RULE).read_bytes()
     return _parsed(Path(RULE), data)
 

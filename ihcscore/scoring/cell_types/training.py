@@ -22,7 +22,7 @@ from ihcscore.scoring.cell_types.types import type_named
 NEAREST_UM = 10.0
 """How far from a nucleus' centroid a point may be set."""
 GROUP_UM = 200.0
-"""Labelled cells within such a square are one group: neighbours are alike, and would flatter the cross-validation."""
+"""Labelled cells within such a square are one group: neighbors are alike, and would flatter the cross-validation."""
 MOST_FOLDS = 5
 SEED = 0
 

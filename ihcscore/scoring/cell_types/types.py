@@ -17,7 +17,7 @@ SYNONYMS = {"immune cells": "Immune", "lymphocytes": "Immune", "tumour": TUMOR, 
 
 
 def type_named(name: str) -> str:
-    """Give the type that a class of regions stands for; empty if none.
+    """Return the cell type that a class of regions means; empty if none.
 
     Examples
     --------
@@ -34,7 +34,7 @@ class CellTyper:
     Parameters
     ----------
     regions : RegionSet
-        Those of a class named like a type tell that of their cells.
+        Regions of a class named like a cell type assign it to their cells.
     classifier : CellClassifier, optional
         A user's, or the rule that ships.
 
@@ -63,7 +63,7 @@ class CellTyper:
             self._predicted, self._next = self._classifier.predict(features_of(tables)), 0
 
     def types(self, cells: pd.DataFrame) -> NDArray[np.object_]:
-        """Tell the types of the next cells.
+        """Return the types of the next cells.
 
         Parameters
         ----------
@@ -73,7 +73,7 @@ class CellTyper:
         Returns
         -------
         ndarray of shape (n,), dtype object
-            Of `ihcscore.table.schema.CELL_TYPES`; empty where nothing tells.
+            Of `ihcscore.table.schema.CELL_TYPES`; empty where no type is assigned.
         """
         looks = np.full(len(cells), "", object)
         if self._predicted is not None:
@@ -87,6 +87,6 @@ class CellTyper:
         return np.where(both, looks, drawn)
 
     def _drawn(self, names: str) -> str:
-        """Give the type of the innermost typed region: of several, the last in the file."""
+        """Return the type of the innermost typed region: of several, the last in the file."""
         found = [self._of_region[name] for name in names.split(SEPARATOR) if name in self._of_region]
         return found[-1] if found else ""

@@ -23,7 +23,7 @@ GROUP, PAIR = 4, 2
 
 
 class MembraneNet(nn.Module):
-    """Say where along each ray the border lies, and what it is like there.
+    """Network that predicts where along each ray the cell border lies, and its staining there.
 
     Every second sample proposes a density and a line; a softmax along the ray chooses between them. The slide's texture
     moves what the convolutions answer to.
@@ -31,7 +31,7 @@ class MembraneNet(nn.Module):
     Parameters
     ----------
     mean, spread : Tensor of shape (t,)
-        What textures are centred on and divided by.
+        What textures are centerd on and divided by.
     """
 
     mean: Tensor
@@ -54,13 +54,13 @@ class MembraneNet(nn.Module):
         self.prior = nn.Parameter(torch.zeros(SAMPLES // 2))
 
     def moved(self, texture: Tensor) -> tuple[Tensor, Tensor]:
-        """Give what textures add to the biases of the first two convolutions, of shapes (n, 16) and (n, 64)."""
+        """Return what textures add to the biases of the first two convolutions, of shapes (n, 16) and (n, 64)."""
         far = torch.clamp((texture - self.mean) / self.spread, -FARTHEST, FARTHEST)
         both = self.slide(far)
         return both[:, :FIRST], both[:, FIRST:]
 
     def propose(self, around: Tensor, first: Tensor | None, second: Tensor | None) -> Tensor:
-        """Give the proposals that `ihcscore.cells.membrane.reader.settled` takes, of rays that already go round."""
+        """Return the proposals for `ihcscore.cells.membrane.reader`, from rays that are already padded circularly."""
         y = self.first(around)
         y = functional.relu(y if first is None else y + first[:, :, None, None])
         y = self.second(y)
@@ -68,7 +68,7 @@ class MembraneNet(nn.Module):
         return cast(Tensor, self.proposal(y))
 
     def forward(self, around: Tensor, texture: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Give density, logit of the line, sample, and the logits of the place, each cell with its slide's texture."""
+        """Return density, logit of the line, sample, and logits of the position, given each cell's slide texture."""
         y = self.propose(around, *self.moved(texture))
         y = y.reshape(-1, 3, PAIR, GROUP, SAMPLES // 2 // PAIR, RAYS // GROUP).permute(0, 1, 5, 3, 4, 2)
         y = y.flatten(4, 5).flatten(2, 3)

@@ -99,7 +99,7 @@ def read_sheet(path: Path) -> dict[tuple[str, str], str]:
 
 
 def core_regions(cores: Iterable[Core], mpp: float, place: Placement = HERE) -> list[Region]:
-    """Give the cores as circles, each under the name that its row of scores will have.
+    """Return the cores as circular regions, named as their rows of scores will be.
 
     Parameters
     ----------

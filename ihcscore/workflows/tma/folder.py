@@ -22,12 +22,12 @@ Patients = Mapping[tuple[str, str], str]
 
 
 def is_array(out: Path) -> bool:
-    """Tell whether a result folder holds scored arrays."""
+    """Return whether a result folder holds scored arrays."""
     return (out / CORES).is_file()
 
 
 def has_grid(out: Path, slide: str) -> bool:
-    """Tell whether a result folder has the grid of a slide."""
+    """Return whether a result folder has the grid of a slide."""
     return (out / GRIDS / f"{slide}.csv").is_file()
 
 
@@ -119,7 +119,7 @@ def write_arrays(out: Path, patients: Patients) -> tuple[list[CoreRow], list[Pat
 
 
 def _was_scored_by(result: StoredResult, grid: CoreGrid) -> bool:
-    """Tell whether a slide's regions were the cores of a grid, which someone may have found anew or changed since."""
+    """Return whether a slide was scored with the cores of a grid, which may have changed since."""
     image, scored = result.summary["image"], {region.name: region.geometry for region in result.regions().regions}
     canvas = shapely.box(0, 0, image["width"], image["height"])
     if len(scored) != len(grid.present):

@@ -17,7 +17,7 @@ COARSE_UM = 32.0
 LEAST_FILL = 0.2
 """Share of a core's disc that has tissue; below, it is debris, or the core is gone."""
 DRIFT = 0.35
-"""How far a core may lie from where its neighbours expect it, as a part of the grid's pitch."""
+"""How far a core may lie from where its neighbors expect it, as a part of the grid's pitch."""
 UPRIGHT = 0.36
 """Tangent of the angle by which a grid may be turned: 20 degrees."""
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
@@ -38,7 +38,7 @@ class Core:
     row, column : int
         From 0.
     x_um, y_um : float
-        Centre, from the slide's origin.
+        Center, from the slide's origin.
     diameter_um : float
     status : str
         "ok", or "missing" where there is no tissue to score.
@@ -120,24 +120,24 @@ def find_cores(tissue: TissueMap, diameter_um: float | None = None) -> CoreGrid:
 
     Notes
     -----
-    Cores are peaks of the share of tissue in a disc of their size, centred on its tissue. They are numbered outwards
-    from one of them, each by the neighbours found before, so that rows that bend or drift keep their numbers. The grid
-    may be turned by up to 20 degrees, and neighbours lie at most two steps apart.
+    Cores are peaks of the share of tissue in a disc of their size, centerd on its tissue. They are numbered outwards
+    from one of them, each by the neighbors found before, so that rows that bend or drift keep their numbers. The grid
+    may be turned by up to 20 degrees, and neighbors lie at most two steps apart.
     """
     mask, um = _coarser(tissue)
     diameter_um = diameter_um or _diameter_um(mask, um)
-    centres = _centres(mask, diameter_um / um)
-    if len(centres) < 4:
+    centers = _centers(mask, diameter_um / um)
+    if len(centers) < 4:
         raise IhcscoreError(
-            f"no grid of cores: {len(centres)} pieces of tissue {diameter_um / 1000:.2f} mm wide; "
+            f"no grid of cores: {len(centers)} pieces of tissue {diameter_um / 1000:.2f} mm wide; "
             "give --core-mm or --grid"
         )
-    places, across, down = _numbered(centres)
-    return _grid(centres * um, places, across * um, down * um, diameter_um)
+    places, across, down = _numbered(centers)
+    return _grid(centers * um, places, across * um, down * um, diameter_um)
 
 
 def _coarser(tissue: TissueMap) -> tuple[NDArray[np.float32], float]:
-    """Give the share of tissue at about `COARSE_UM`, and the size of a pixel."""
+    """Return the share of tissue at about `COARSE_UM` per pixel, and the pixel size."""
     step = max(1, round(COARSE_UM / tissue.um))
     mask = (tissue.codes == TISSUE).astype(np.float32)
     rows, columns = (-(-length // step) * step for length in mask.shape)
@@ -161,18 +161,18 @@ def _diameter_um(mask: NDArray[np.float32], um: float) -> float:
     return float(np.median(np.sqrt(width * height)[round_])) * um
 
 
-def _centres(mask: NDArray[np.float32], diameter: float) -> Points:
-    """Give the centres (x, y) of discs with enough tissue, in pixels; each is centred on its tissue."""
+def _centers(mask: NDArray[np.float32], diameter: float) -> Points:
+    """Return the centers (x, y) of discs with enough tissue, in pixels, each moved to its tissue's centroid."""
     radius = max(2, round(diameter / 2))
     disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * radius + 1,) * 2).astype(np.float32)
     fill = cv2.filter2D(mask, -1, disc / disc.sum(), borderType=cv2.BORDER_CONSTANT)
     near = cv2.dilate(fill, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * round(0.6 * diameter) + 1,) * 2))
     peaks = ((fill >= near - 1e-6) & (fill >= LEAST_FILL)).astype(np.uint8)
     count, _, _, middles = cv2.connectedComponentsWithStats(peaks, connectivity=8)
-    return np.array([_centred(mask, middles[k], radius * 1.15) for k in range(1, count)]).reshape(-1, 2) + 0.5
+    return np.array([_centerd(mask, middles[k], radius * 1.15) for k in range(1, count)]).reshape(-1, 2) + 0.5
 
 
-def _centred(mask: NDArray[np.float32], at: Points, radius: float) -> Points:
+def _centerd(mask: NDArray[np.float32], at: Points, radius: float) -> Points:
     """Move a disc to the centroid of its tissue, a few times."""
     for _ in range(5):
         x0, y0 = (max(0, int(v - radius)) for v in at)
@@ -183,14 +183,14 @@ def _centred(mask: NDArray[np.float32], at: Points, radius: float) -> Points:
     return at
 
 
-def _numbered(centres: Points) -> tuple[dict[Index, int], Points, Points]:
-    """Give each centre a row and a column, and the steps across and down."""
-    across, down = _step(centres), _step(centres[:, ::-1])[::-1]
+def _numbered(centers: Points) -> tuple[dict[Index, int], Points, Points]:
+    """Assign each center a row and a column; return these and the steps across and down."""
+    across, down = _step(centers), _step(centers[:, ::-1])[::-1]
     steps = [(0, 1), (0, -1), (1, 0), (-1, 0), (0, 2), (0, -2), (2, 0), (-2, 0), (1, 1), (1, -1), (-1, 1), (-1, -1)]
     best: dict[Index, int] = {}
-    left = set(range(len(centres)))
+    left = set(range(len(centers)))
     while left:
-        found = _spread(centres, min(left), across, down, steps)
+        found = _spread(centers, min(left), across, down, steps)
         left -= set(found.values())
         if len(found) > len(best):
             best = found
@@ -198,8 +198,8 @@ def _numbered(centres: Points) -> tuple[dict[Index, int], Points, Points]:
     return {(row - top, column - first): k for (row, column), k in best.items()}, across, down
 
 
-def _spread(centres: Points, start: int, across: Points, down: Points, steps: Sequence[Index]) -> dict[Index, int]:
-    """Number centres outwards from one: each where a neighbour found before expects it."""
+def _spread(centers: Points, start: int, across: Points, down: Points, steps: Sequence[Index]) -> dict[Index, int]:
+    """Number centers outwards from one: each where a neighbor found before expects it."""
     tolerance = DRIFT * min(np.hypot(*across), np.hypot(*down))
     places, waiting, taken = {(0, 0): start}, [(0, 0)], {start}
     for row, column in waiting:  # grows while it runs
@@ -207,8 +207,8 @@ def _spread(centres: Points, start: int, across: Points, down: Points, steps: Se
             place = (row + dr, column + dc)
             if place in places:
                 continue
-            expected = centres[places[row, column]] + dr * down + dc * across
-            away = np.hypot(*(centres - expected).T)
+            expected = centers[places[row, column]] + dr * down + dc * across
+            away = np.hypot(*(centers - expected).T)
             nearest = int(away.argmin())
             if away[nearest] <= tolerance and nearest not in taken:
                 places[place] = nearest
@@ -217,11 +217,11 @@ def _spread(centres: Points, start: int, across: Points, down: Points, steps: Se
     return places
 
 
-def _step(centres: Points) -> Points:
-    """Give the step to the next core to the right: the median of the shortest ones, which are not over a gap."""
+def _step(centers: Points) -> Points:
+    """Estimate the step to the next core to the right: the median of the shortest ones, which span no gap."""
     shortest = []
-    for centre in centres:
-        away = centres - centre
+    for center in centers:
+        away = centers - center
         right = away[(away[:, 0] > 0) & (np.abs(away[:, 1]) <= UPRIGHT * away[:, 0])]
         if len(right):
             shortest.append(right[np.hypot(*right.T).argmin()])
@@ -232,22 +232,22 @@ def _step(centres: Points) -> Points:
     return np.asarray(np.median(steps[length <= 1.3 * np.quantile(length, 0.25)], axis=0))
 
 
-def _grid(centres: Points, places: dict[Index, int], across: Points, down: Points, diameter_um: float) -> CoreGrid:
+def _grid(centers: Points, places: dict[Index, int], across: Points, down: Points, diameter_um: float) -> CoreGrid:
     rows, columns = (max(place[k] for place in places) + 1 for k in (0, 1))
     cores = []
     for row in range(rows):
         for column in range(columns):
             there = places.get((row, column))
-            at = centres[there] if there is not None else _expected(centres, places, (row, column), across, down)
+            at = centers[there] if there is not None else _expected(centers, places, (row, column), across, down)
             status = OK if there is not None else MISSING
             x, y = (round(float(v), 1) for v in at)
             cores.append(Core(core_name(row, column), row, column, x, y, round(diameter_um, 1), status))
-    others = sorted(set(range(len(centres))) - set(places.values()))
-    return CoreGrid(tuple(cores), tuple((float(centres[k, 0]), float(centres[k, 1])) for k in others))
+    others = sorted(set(range(len(centers))) - set(places.values()))
+    return CoreGrid(tuple(cores), tuple((float(centers[k, 0]), float(centers[k, 1])) for k in others))
 
 
-def _expected(centres: Points, places: dict[Index, int], place: Index, across: Points, down: Points) -> Points:
-    """Tell where a missing core would be, from the four nearest that are there."""
+def _expected(centers: Points, places: dict[Index, int], place: Index, across: Points, down: Points) -> Points:
+    """Estimate the position of a missing core from the four nearest that are there."""
     near = sorted(places, key=lambda other: ((other[0] - place[0]) ** 2 + (other[1] - place[1]) ** 2, other))[:4]
-    guesses = [centres[places[other]] + (place[0] - other[0]) * down + (place[1] - other[1]) * across for other in near]
+    guesses = [centers[places[other]] + (place[0] - other[0]) * down + (place[1] - other[1]) * across for other in near]
     return np.asarray(np.mean(guesses, axis=0))

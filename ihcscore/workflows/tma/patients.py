@@ -98,7 +98,7 @@ def core_row(slide: str, core: Core, scored: ScoreRow | None, patient: str) -> C
 
 
 def failed_core(slide: str, core: Core, reason: str, patient: str) -> CoreRow:
-    """Give the row of a core whose slide could not be scored."""
+    """Return the row of a core whose slide could not be scored."""
     if core.status == MISSING:
         return core_row(slide, core, None, patient)
     return replace(_unscored(slide, core, patient), status=FAILED, reason=reason)

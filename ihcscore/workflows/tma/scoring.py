@@ -127,7 +127,7 @@ def rescore_arrays(measured: str | Path, out: str | Path, assay: Assay | None = 
     """
     measured, out = Path(measured), Path(out)
     if not (measured / GRIDS).is_dir():
-        raise DamagedResult(measured / GRIDS, "is missing: its cores cannot be told from other regions")
+        raise DamagedResult(measured / GRIDS, "is missing: its cores cannot be distinguished from other regions")
     patients = recorded_patients(measured)
     with alone_in(out):
         run = rescore_folder(measured, out, assay, **options)
@@ -205,7 +205,7 @@ def _regions(out: Path, item: ImageInput) -> Path:
 
 
 def _doubtful(grids: dict[str, CoreGrid]) -> list[str]:
-    """Tell of tissue that fits no place, and of cores whose cells count twice."""
+    """Warn of tissue that fits no place of the grid, and of cores whose cells count twice."""
     told = []
     for name, grid in grids.items():
         if grid.off_grid:
@@ -220,7 +220,7 @@ def _doubtful(grids: dict[str, CoreGrid]) -> list[str]:
 
 
 def _patients(listed: dict[tuple[str, str], str], grids: dict[str, CoreGrid]) -> dict[tuple[str, str], str]:
-    """Give the patient of each core that a sheet lists, by slide and core."""
+    """Return the patient of each core that a sheet lists, by slide and core."""
     places = [(slide, core.name) for slide, grid in grids.items() for core in grid.cores]
     found = {place: listed.get(place, listed.get(("", place[1]), "")) for place in places}
     return {place: patient for place, patient in found.items() if patient}

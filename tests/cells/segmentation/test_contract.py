@@ -152,8 +152,8 @@ def test_any_shape_gives_labels(segmenter, shape):
 
 
 def test_black_and_blank_hold_no_nuclei_longer_than_the_largest(segmenter):
-    for grey in (0, 240):
-        check_labels(segmenter.segment(block(np.full((90, 130, 3), grey, np.uint8))), segmenter)
+    for gray in (0, 240):
+        check_labels(segmenter.segment(block(np.full((90, 130, 3), gray, np.uint8))), segmenter)
 
 
 def test_another_pixel_size_is_an_error(segmenter, tissue):

@@ -15,7 +15,7 @@ UM = 8.0
 def drawn(
     rows, columns, *, missing=(), drift=0.0, turn=0.0, bend=0.0, diameter=1000.0, pitch=1400.0, seed=0, broken=()
 ):
-    """Draw cores as tissue; give the map and the true centres in um by name."""
+    """Draw cores as tissue; give the map and the true centers in um by name."""
     chance = np.random.default_rng(seed)
     places = {}
     for row in range(rows):
@@ -71,7 +71,7 @@ def test_other_sizes(diameter, pitch):
     check(find_cores(tissue, diameter), places, ["B-3"], 40)
 
 
-def test_a_missing_core_is_placed_between_its_neighbours():
+def test_a_missing_core_is_placed_between_its_neighbors():
     tissue, places = drawn(4, 5, missing=["B-3"], turn=0.1)
     (lost,) = [core for core in find_cores(tissue).cores if core.status == MISSING]
     assert np.hypot(lost.x_um - places["B-3"][0], lost.y_um - places["B-3"][1]) < 60

@@ -140,7 +140,7 @@ def _model(kind: type[Adapter], weights: Path, sha256: str) -> Any:
 
 
 def _cause(error: Exception) -> str:
-    """Give what an error says, without folders, with its kind, since some say little more than a name."""
+    """Return the text of an error without folders, preceded by its type."""
     lines = FOLDERS.sub("", str(error)).strip().splitlines()
     if not lines:
         return type(error).__name__
