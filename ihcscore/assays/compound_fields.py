@@ -10,7 +10,7 @@ from ihcscore.assays.fields import (
     is_list_of,
     is_whole,
     split_commas,
-    three_numbers,
+    split_numbers,
     to_numbers,
     to_texts,
 )
@@ -65,7 +65,7 @@ def thresholds(default: tuple[float, float, float], meaning: str) -> Any:
         lambda value: not problems(value),
         "OD",
         to_numbers,
-        three_numbers,
+        split_numbers,
         problems,
     )
     return field(default, spec)
@@ -83,7 +83,7 @@ def background(default: tuple[float, float, float], meaning: str) -> Any:
     def parse(given: str) -> Any:
         if given != "auto" and not any(letter.isdigit() for letter in given):
             raise ValueError(f"auto or three numbers R,G,B, found '{given}'")
-        return given if given == "auto" else three_numbers(given)
+        return given if given == "auto" else split_numbers(given)
 
     def convert(value: Any) -> Any:
         return value if isinstance(value, str) else to_numbers(value)

@@ -171,21 +171,18 @@ def split_commas(given: str) -> list[str]:
     return [part.strip() for part in given.split(",")]
 
 
-def three_numbers(given: str) -> list[float]:
-    """Read three numbers separated by commas.
+def split_numbers(given: str) -> list[float]:
+    """Read the text of an option as numbers separated by commas.
 
     Raises
     ------
     ValueError
-        If there are not three numbers.
+        If one is no number.
     """
     try:
-        values = [float(part) for part in given.split(",")]
+        return [float(part) for part in given.split(",")]
     except ValueError:
-        values = []
-    if len(values) != 3:
-        raise ValueError(f"expected 3 numbers separated by commas, found '{given}'")
-    return values
+        raise ValueError(f"expected numbers separated by commas, found '{given}'") from None
 
 
 def _of_type(kind: type) -> Callable[[Any], Any]:

@@ -138,9 +138,12 @@ def changes(
         spec = field_specs()[name]
         try:
             fields[name] = spec.read(name, spec.parse(value) if isinstance(value, str) else value)
+            problems = spec.problems_of(name, fields[name])
         except ValueError as error:
-            problem = str(error).removeprefix(f"{name}: ")
-            raise typer.BadParameter(problem, param_hint=f"--{name.replace('_', '-')}") from None
+            problems = [str(error)]
+        if problems:
+            text = "; ".join(problem.removeprefix(f"{name}: ") for problem in problems)
+            raise typer.BadParameter(text, param_hint=f"--{name.replace('_', '-')}")
     if tumor_rule and classifier is not None:
         raise typer.BadParameter("a --classifier assigns cell types already", param_hint="--tumor-rule")
     if classifier is not None:

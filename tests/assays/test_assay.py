@@ -10,8 +10,8 @@ import tomli_w
 from conftest import discs
 
 from ihcscore.api import score_cells, score_image
-from ihcscore.assays.assay import Assay
-from ihcscore.assays.loading import assay_from_dict, load_assay, preset_names
+from ihcscore.assays.assay import INPUT_FIELDS, MEASURED_FIELDS, Assay, field_specs
+from ihcscore.assays.loading import assay_from_dict, assay_toml, load_assay, preset_names
 from ihcscore.errors import AssayError, IhcscoreError, UnknownName, WeightsError
 from ihcscore.io.regions import Region
 from ihcscore.scoring.regions import RegionSet
@@ -266,3 +266,40 @@ def test_unknown_names_say_what_there_is(tmp_path):
     broken.write_text("name = ")
     with pytest.raises(AssayError, match="not TOML"):
         load_assay(broken)
+
+
+@pytest.mark.parametrize("name", preset_names())
+def test_a_file_with_explanations_is_the_same_assay(name, tmp_path):
+    assay = load_assay(name).replace(segmenter_parameters={"depth": 0.1}, minimum_cells={"h_score": 7})
+    path = tmp_path / "mine.toml"
+    path.write_text(assay_toml(assay), "utf-8")
+    assert load_assay(path) == assay
+    assert max(map(len, path.read_text("utf-8").splitlines())) < 400
+
+
+@pytest.mark.parametrize("field", [f.name for f in dataclasses.fields(Assay)])
+def test_a_field_says_its_type_limits_and_meaning(field):
+    spec = field_specs()[field]
+    assert spec.meaning.endswith(".")
+    assert spec.expected
+    value = getattr(Assay(), field)
+    assert spec.accepts(value)
+    assert not spec.problems_of(field, value)
+    assert spec.problems_of(field, object())
+    if field.endswith(("_um", "_od", "_mm2", "mpp", "thresholds")):
+        assert spec.unit
+
+
+def test_measured_and_input_fields_are_what_they_were():
+    assert set(MEASURED_FIELDS) == {
+        "segmenter",
+        "segmenter_parameters",
+        "weights",
+        "weights_sha256",
+        "expansion_um",
+        "membrane_um",
+        "nucleus_edge_um",
+        "cytoplasm_edge_um",
+        "only_regions",
+    }
+    assert INPUT_FIELDS == ("mpp", "group")

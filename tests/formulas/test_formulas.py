@@ -8,6 +8,8 @@ from ihcscore.formulas.counts import ClassCounts
 from ihcscore.formulas.hscore import h_score
 from ihcscore.formulas.outcome import Unscorable
 from ihcscore.formulas.percent import percent_positive
+from ihcscore.formulas.registry import SCORES
+from ihcscore.table.schema import SCORED_COLUMNS
 
 COUNTS = st.tuples(*[st.integers(0, 1000)] * 4)
 
@@ -84,3 +86,12 @@ def test_atm_refuses_what_it_cannot_mean():
     with pytest.raises(ValueError, match="NaN"):
         atm([np.nan], 1)
     assert atm([], 1) == Unscorable("no scored cells")
+
+
+@pytest.mark.parametrize("score", SCORES.values(), ids=SCORES)
+def test_a_score_says_what_it_is_and_needs(score):
+    known = {column.name for column in SCORED_COLUMNS}
+    assert set(score.columns) <= known
+    assert score.definition
+    assert score.source
+    assert bool(score.categories) == (score.category is not None)

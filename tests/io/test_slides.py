@@ -29,7 +29,7 @@ from ihcscore.errors import EmptyImage, IhcscoreError, MissingPixelSize, PixelSi
 from ihcscore.io.manifests import expand_inputs
 from ihcscore.io.slides.base import Slide
 from ihcscore.io.slides.flat import ArraySlide
-from ihcscore.io.slides.opening import open_slide, slide_sha256
+from ihcscore.io.slides.opening import FORMATS, SUFFIXES, open_slide, slide_sha256
 from ihcscore.io.slides.tile_cache import Kept, whole_downsample
 from ihcscore.io.slides.vendor import companions
 from ihcscore.phantom import load_parameters, render
@@ -385,3 +385,18 @@ def test_a_plain_page_is_no_level_of_tissue(tmp_path, rgb, level):
         assert slide.level_downsamples == (1.0,)
     with closing(open_slide(tmp_path / "b.tif", MPP)) as slide:
         assert slide.level_downsamples == ((1.0, 2.0) if level == 255 else (1.0,))
+
+
+@pytest.mark.parametrize("suffix", [".qptiff", ".btf", ".tf8"])
+def test_a_folder_holds_every_suffix_that_is_read_when_named(tmp_path, suffix):
+    rgb = render(load_parameters("nuclear"), 3).rgb[:300, :300]
+    path = write_plain_pyramid(tmp_path / f"slide{suffix}", rgb, MPP, downsamples=(1, 2))
+    assert [item.path for item in expand_inputs([tmp_path])] == [path]
+    with closing(open_slide(path)) as slide:
+        np.testing.assert_array_equal(slide.read_level(0, (0, 0, 300, 300)), rgb)
+
+
+def test_every_file_is_detected_by_one_format():
+    assert FORMATS[-1].detects(Path("anything"), b"")
+    assert {".svs", ".ndpi", ".mrxs", ".dcm", ".png", ".tif", ".qptiff"} <= set(SUFFIXES)
+    assert len({each.name for each in FORMATS}) == len(FORMATS)

@@ -209,7 +209,9 @@ def test_nuclei_of_another_segmenter_are_warned_of(model):
 
 def test_types_of_cells_need_what_other_vectors_do_not_tell():
     cells, _ = cells_of()
-    with pytest.raises(IhcscoreError, match=r"Hematoxylin OD std dev, which other .* score the images again"):
+    with pytest.raises(
+        IhcscoreError, match=r"Hematoxylin OD std dev, which cannot be recomputed .* score the images again"
+    ):
         features_of([cells.drop(columns="Nucleus: Hematoxylin OD std dev")])
 
 

@@ -43,11 +43,6 @@ def test_nan_is_never_negative():
     assert classify([np.nan], CUTS)[0] == "Unmeasurable"
 
 
-def test_thresholds_must_rise():
-    with pytest.raises(ValueError, match="rise"):
-        classify([0.1], (0.4, 0.2, 0.6))
-
-
 def table(**values):
     names = {"Nucleus": (100, 0.1), "Cytoplasm": (300, 0.3), "Membrane": (0, np.nan)}
     names |= values

@@ -25,7 +25,8 @@ MEASURED = (
 )
 NEEDED = ("x_um", "y_um", *MEASURED)
 OWN = ("log area", "circularity", "solidity", "log elongation", "nucleus/cell", "hematoxylin", "hematoxylin spread")
-_AROUND = (*(f"{{}} neighbors' {name}" for name in OWN), "log distance of {} neighbors", "spread of {} log areas")
+# these names are in the files of classifiers, so their spelling stays
+_AROUND = (*(f"{{}} neighbours' {name}" for name in OWN), "log distance of {} neighbours", "spread of {} log areas")
 FEATURES = (*OWN, *(name.format(count) for count in (NEAR, FAR) for name in _AROUND))
 
 Values = NDArray[np.float64]
