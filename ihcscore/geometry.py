@@ -112,10 +112,7 @@ def frame_for(width: int, height: int, *, mpp: float, working_mpp: float = WORKI
 def check_mpp(mpp: float) -> None:
     """Refuse a pixel size that cannot be scored.
 
-    Raises
-    ------
-    ValueError
-        If it is not a positive number, finer than 0.02 um or coarser than 1.0 um.
+    Raises ValueError if it is not a positive number, finer than 0.02 um or coarser than 1.0 um.
     """
     if not np.isfinite(mpp) or mpp <= 0:
         raise ValueError(f"pixel size must be a positive number of um per pixel, found {mpp}")

@@ -167,10 +167,7 @@ class Assay:
 
         A value that changes loses its source: it no longer comes from there.
 
-        Raises
-        ------
-        AssayError
-            If the result does not make sense.
+        Raises AssayError if the result does not make sense.
         """
         kept = {key for key in self.sources if key not in changes or changes[key] == getattr(self, key)}
         sources = {key: source for key, source in self.sources.items() if key in kept}

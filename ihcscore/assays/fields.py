@@ -60,10 +60,7 @@ class FieldSpec:
     def read(self, name: str, value: Any) -> Any:
         """Convert a plain value to that of the field.
 
-        Raises
-        ------
-        ValueError
-            If it is of another type, or a part of it does not fit.
+        Raises ValueError if it is of another type, or a part of it does not fit.
         """
         try:
             return self.convert(value)
@@ -172,13 +169,7 @@ def split_commas(given: str) -> list[str]:
 
 
 def split_numbers(given: str) -> list[float]:
-    """Read the text of an option as numbers separated by commas.
-
-    Raises
-    ------
-    ValueError
-        If one is no number.
-    """
+    """Read the text of an option as numbers separated by commas. Raises ValueError if one is no number."""
     try:
         return [float(part) for part in given.split(",")]
     except ValueError:

@@ -122,13 +122,7 @@ Overwrite = Annotated[bool, option(OUTPUT, "--overwrite", help="Replace results 
 def changes(
     *, stains: str | None = None, classifier: Path | None = None, tumor_rule: bool = False, **options: Any
 ) -> dict[str, Any]:
-    """Convert options to fields of `Assay`; those not given are left out.
-
-    Raises
-    ------
-    typer.BadParameter
-        If the text of an option is not that of its field.
-    """
+    """Convert options to fields of `Assay`; those not given are left out. A wrong text raises typer.BadParameter."""
     from ihcscore.assays.assay import field_specs
 
     fields: dict[str, Any] = {}

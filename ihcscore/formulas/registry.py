@@ -13,13 +13,7 @@ SCORES: Mapping[str, Score] = {score.name: score for module in _MODULES for scor
 
 
 def score_named(name: str) -> Score:
-    """Return a score by its name.
-
-    Raises
-    ------
-    UnknownName
-        If there is none; a Quick score needs its variant.
-    """
+    """Return a score by its name. Raises UnknownName if there is none; a Quick score needs its variant."""
     if name not in SCORES:
         raise UnknownName("score", name, [*SCORES])
     return SCORES[name]

@@ -42,13 +42,7 @@ class Tallies:
 
     @classmethod
     def of_counts(cls, negative: ArrayLike, weak: ArrayLike, moderate: ArrayLike, strong: ArrayLike) -> "Tallies":
-        """Make tallies of classes alone.
-
-        Raises
-        ------
-        ValueError
-            If a count is negative.
-        """
+        """Make tallies of classes alone. Raises ValueError if a count is negative."""
         counts = np.stack(np.broadcast_arrays(negative, weak, moderate, strong), axis=-1).astype(np.float64)
         if (counts < 0).any():
             raise ValueError(f"counts of cells cannot be negative: {counts.tolist()}")

@@ -86,10 +86,7 @@ def alone_in(folder: Path) -> Iterator[list[str]]:
 def write_bytes(path: Path, data: bytes | memoryview) -> None:
     """Write bytes to a file, atomically; a file that holds them already is left alone.
 
-    Raises
-    ------
-    OutputError
-        If it cannot be written.
+    Raises OutputError if it cannot be written.
     """
     with suppress(OSError):
         if path.stat().st_size == len(data) and path.read_bytes() == data:

@@ -10,24 +10,12 @@ PIECE_BYTES = 1 << 20
 
 
 def file_sha256(path: Path) -> str:
-    """Return the SHA-256 of a file.
-
-    Raises
-    ------
-    UnreadableImage
-        If it cannot be read.
-    """
+    """Return the SHA-256 of a file. Raises UnreadableImage if it cannot be read."""
     return files_sha256((path,))
 
 
 def files_sha256(paths: Iterable[Path]) -> str:
-    """Return the SHA-256 of files, one after another.
-
-    Raises
-    ------
-    UnreadableImage
-        If one cannot be read.
-    """
+    """Return the SHA-256 of files, one after another. Raises UnreadableImage if one cannot be read."""
     sha = hashlib.sha256()
     for path in paths:
         try:

@@ -270,10 +270,7 @@ class PhantomParameters:
     def from_dict(cls, data: Mapping[str, Any]) -> "PhantomParameters":
         """Read what `to_dict` returned; a number alone fixes a range, an omitted name keeps its default.
 
-        Raises
-        ------
-        ValueError
-            If a name is not known or a value makes no sense.
+        Raises ValueError if a name is not known or a value makes no sense.
         """
         known = [f.name for f in fields(cls)]
         unknown = sorted(set(data) - set(known))

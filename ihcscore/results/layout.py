@@ -16,13 +16,7 @@ RUN, SCORES = "run.json", "scores.csv"
 
 
 def discard_result(folder: Path) -> None:
-    """Remove the files of an image's result, and nothing else.
-
-    Raises
-    ------
-    OutputError
-        If they cannot be removed.
-    """
+    """Remove the files of an image's result, and nothing else. Raises OutputError if they cannot be removed."""
     try:
         for name in FILES:
             (folder / name).unlink(missing_ok=True)
@@ -35,13 +29,7 @@ def discard_result(folder: Path) -> None:
 
 
 def discard_tiles(folder: Path) -> None:
-    """Remove the measured tiles of an unfinished run of an image.
-
-    Raises
-    ------
-    OutputError
-        If they cannot be removed.
-    """
+    """Remove the measured tiles of an unfinished run of an image. Raises OutputError if they cannot be removed."""
     tiles = folder / TILES
     try:
         if tiles.is_dir():

@@ -70,13 +70,7 @@ def recorded_digest(record: dict[str, Any]) -> str:
 
 
 def write_run(out: Path, assay: Assay, **more: str) -> None:
-    """Mark a result folder with the parameters of its run.
-
-    Raises
-    ------
-    OutputError
-        If it cannot be written.
-    """
+    """Mark a result folder with the parameters of its run. Raises OutputError if it cannot be written."""
     head = {
         "ihcscore": __version__,
         "steps": dict(STEPS),
@@ -97,10 +91,7 @@ def run_digest(out: Path) -> str:
 def read_run(out: Path) -> Assay:
     """Read the assay that a result folder was made with.
 
-    Raises
-    ------
-    IhcscoreError
-        If the folder holds no results, or its record is damaged.
+    Raises IhcscoreError if the folder holds no results, or its record is damaged.
     """
     path = out / RUN
     try:
@@ -114,10 +105,7 @@ def read_run(out: Path) -> Assay:
 def failed_rows(out: Path) -> list[ScoreRow]:
     """Read the rows of images that failed from a result folder's scores.
 
-    Raises
-    ------
-    DamagedResult
-        If the scores cannot be read.
+    Raises DamagedResult if the scores cannot be read.
     """
     path = out / SCORES
     try:

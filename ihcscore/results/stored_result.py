@@ -42,13 +42,7 @@ class StoredResult:
 
     @classmethod
     def read(cls, folder: Path) -> "StoredResult":
-        """Read an image's result.
-
-        Raises
-        ------
-        DamagedResult
-            If its summary is missing or damaged.
-        """
+        """Read an image's result. Raises DamagedResult if its summary is missing or damaged."""
         summary = read_summary(folder / SUMMARY)
         try:
             regions = tuple(ScoreRow.from_dict(row) for row in summary["regions"])
@@ -81,10 +75,7 @@ class StoredResult:
     def regions(self) -> RegionSet:
         """Read the regions that the image was scored with.
 
-        Raises
-        ------
-        InputError
-            If they cannot be read, or are not those that were written.
+        Raises InputError if they cannot be read, or are not those that were written.
         """
         image, path = self.summary["image"], self.folder / REGIONS
         if "regions" not in self.summary["input"]:
@@ -98,10 +89,7 @@ class StoredResult:
     def check_digest(self) -> None:
         """Check that the cell table is the one that the summary speaks of.
 
-        Raises
-        ------
-        DamagedResult
-            If it is missing, damaged or another one.
+        Raises DamagedResult if it is missing, damaged or another one.
         """
         path = self.folder / CELLS
         if digest(iter_cells(path)) != self.summary["cells"]["sha256"]:

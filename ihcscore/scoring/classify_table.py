@@ -110,10 +110,7 @@ def classify_table(
 def make_cell_typer(assay: Assay, regions: RegionSet) -> CellTyper:
     """Return what assigns cell types: regions, and the assay's classifier or rule.
 
-    Raises
-    ------
-    IhcscoreError
-        If the classifier cannot be read, is not the recorded one, or only its hash is recorded.
+    Raises IhcscoreError if the classifier cannot be read, is not the recorded one, or only its hash is recorded.
     """
     if assay.classifier is None:
         if assay.classifier_sha256 is not None:

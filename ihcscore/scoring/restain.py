@@ -50,10 +50,7 @@ def restain_table(cells: pd.DataFrame, context: SlideContext, assay: Assay, meas
 def rescoring_context(context: SlideContext, assay: Assay, measured_by: Assay) -> SlideContext:
     """Return the context in which an assay scores what another assay measured.
 
-    Raises
-    ------
-    IhcscoreError
-        If the assay asks for an estimate that was not made when measuring.
+    Raises IhcscoreError if the assay asks for an estimate that was not made when measuring.
     """
     if assay.background != measured_by.background:
         if isinstance(assay.background, str):

@@ -167,10 +167,7 @@ class ScoreRow:
     def from_dict(cls, data: Mapping[str, Any]) -> "ScoreRow":
         """Read what `to_dict` returned, of this version or an earlier one.
 
-        Raises
-        ------
-        ValueError
-            If a field that every version writes is missing, or one is unknown or of another type.
+        Raises ValueError if a field that every version writes is missing, or one is unknown or of another type.
         """
         names = {field.name for field in fields(cls)}
         problems = (set(data) - names) | (set(TEXT_FIELDS[:6]) - set(data))

@@ -89,12 +89,7 @@ def optical_density(rgb: NDArray[np.uint8], background: ArrayLike = 255, *, clip
 def check_light(rgb: NDArray[np.uint8]) -> None:
     """Refuse what is no 8-bit RGB image.
 
-    Raises
-    ------
-    TypeError
-        If `rgb` is not uint8.
-    ValueError
-        If it is not of shape (M, N, 3).
+    Raises TypeError if `rgb` is not uint8; ValueError if it is not of shape (M, N, 3).
     """
     if rgb.dtype != np.uint8:
         raise TypeError(f"expected an 8-bit image (uint8), found {rgb.dtype}: rescale it to 0-255 first")

@@ -111,10 +111,8 @@ class StainMatrix:
     def from_dict(cls, data: Mapping[str, Any]) -> "StainMatrix":
         """Read what `to_dict` returned.
 
-        Raises
-        ------
-        ValueError
-            If a vector is missing or not a stain vector, or each is nearer to the other's usual direction.
+        Raises ValueError if a vector is missing or not a stain vector, or each is nearer to the other's usual
+        direction.
         """
         if not isinstance(data, Mapping):
             raise ValueError(f"stain vectors are hematoxylin and dab with three numbers each, found {data!r}")

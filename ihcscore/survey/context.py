@@ -76,13 +76,7 @@ class SlideContext:
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> "SlideContext":
-        """Read what `to_dict` returned.
-
-        Raises
-        ------
-        ValueError
-            If background or stains are missing or make no sense.
-        """
+        """Read what `to_dict` returned. Raises ValueError if background or stains are missing or make no sense."""
         background = data.get("background")
         usable = isinstance(background, list | tuple) and len(background) == 3 and all(map(_is_light, background))
         if not usable or background is None:

@@ -80,13 +80,7 @@ class Grid:
                 yield self.tile(row, col)
 
     def tile(self, row: int, col: int) -> Tile:
-        """Return the tile at a position of the grid.
-
-        Raises
-        ------
-        IndexError
-            If the grid has no such tile.
-        """
+        """Return the tile at a position of the grid. Raises IndexError if the grid has no such tile."""
         rows, cols = self.shape
         if not (0 <= row < rows and 0 <= col < cols):
             raise IndexError(f"tile ({row}, {col}) is outside the grid of {rows} x {cols}")

@@ -137,13 +137,7 @@ class FolderStore:
             writer.write_table(table)
 
     def get(self, key: Key, columns: Iterable[str] | None = None) -> MeasuredTile:
-        """Read a measured tile.
-
-        Raises
-        ------
-        DamagedResult
-            If it cannot be read.
-        """
+        """Read a measured tile. Raises DamagedResult if it cannot be read."""
         path = self._path(key)
         try:
             with pa.OSFile(str(path), "rb") as file:
@@ -157,13 +151,7 @@ class FolderStore:
         return MeasuredTile(rows, json.loads((schema.metadata or {}).get(QUALITY, b"{}")))
 
     def remove(self) -> None:
-        """Remove the store: they are put together.
-
-        Raises
-        ------
-        OutputError
-            If they cannot be removed.
-        """
+        """Remove the store: they are put together. Raises OutputError if they cannot be removed."""
         try:
             for path in self.folder.iterdir():
                 path.unlink()

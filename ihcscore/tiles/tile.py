@@ -56,13 +56,7 @@ class TileJob:
 
     @classmethod
     def of(cls, image: WorkingImage, context: SlideContext, segmenter: Segmenter, assay: Assay) -> "TileJob":
-        """Make the job of an assay.
-
-        Raises
-        ------
-        AssayError
-            If cells would grow by more pixels than they can.
-        """
+        """Make the job of an assay. Raises AssayError if cells would grow by more pixels than they can."""
         mpp = image.frame.working_mpp
         if um_to_px(assay.expansion_um, mpp) > FARTHEST_PX:
             found = f"found {assay.expansion_um:g}"

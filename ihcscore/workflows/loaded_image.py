@@ -90,10 +90,7 @@ class LoadedImage:
     ) -> "LoadedImage":
         """Read the files of a slide's nuclei and regions, if there are any.
 
-        Raises
-        ------
-        InputError
-            If one cannot be read, or there are no regions although the assay wants some.
+        Raises InputError if one cannot be read, or there are no regions although the assay wants some.
         """
         placement, notes = image_placement(item.path, slide, origin)
         region_file = None

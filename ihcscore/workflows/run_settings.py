@@ -120,13 +120,7 @@ def _files_of(inputs: Sequence[ImageInput]) -> Iterable[tuple[str, Path]]:
 
 
 def with_hashes(assay: Assay) -> Assay:
-    """Record which weights and which classifier an assay names.
-
-    Raises
-    ------
-    InputError
-        If they cannot be read.
-    """
+    """Record which weights and which classifier an assay names. Raises InputError if they cannot be read."""
     if assay.weights is not None and assay.weights_sha256 is None:
         assay = assay.replace(weights_sha256=weights_sha256(Path(assay.weights)))
     if assay.classifier is not None and assay.classifier_sha256 is None:

@@ -122,10 +122,7 @@ def settled(proposals: NDArray[np.float32], prior: NDArray[np.float32]) -> NDArr
 def packaged_sha256() -> str:
     """Return the SHA-256 of the packaged network's two files together; every result records it.
 
-    Raises
-    ------
-    WeightsError
-        As `read_membranes`.
+    Raises WeightsError as `read_membranes` does.
     """
     return hashlib.sha256(b"".join(_packaged())).hexdigest()
 

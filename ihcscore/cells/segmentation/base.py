@@ -125,13 +125,7 @@ class MapSegmenter(Segmenter, Protocol):
 
 
 def check_ranges(segmenter: object, limits: Mapping[str, tuple[float, float]]) -> None:
-    """Refuse parameters that are out of range, or no numbers.
-
-    Raises
-    ------
-    ValueError
-        With all of them.
-    """
+    """Refuse parameters that are out of range, or no numbers, by a ValueError that lists all."""
     wrong = [
         f"{name}={getattr(segmenter, name)} ({low:g} to {high:g})"
         for name, (low, high) in limits.items()

@@ -9,10 +9,7 @@ from ihcscore.errors import WeightsError
 def weights_sha256(path: Path) -> str:
     """Return the SHA-256 of a file, or of a folder's files with their names, in order.
 
-    Raises
-    ------
-    WeightsError
-        If there is nothing at `path` or it cannot be read.
+    Raises WeightsError if there is nothing at `path` or it cannot be read.
     """
     sha = hashlib.sha256()
     try:
@@ -27,13 +24,7 @@ def weights_sha256(path: Path) -> str:
 
 
 def check_sha256(path: Path, expected: str) -> None:
-    """Refuse weights that are not the expected ones.
-
-    Raises
-    ------
-    WeightsError
-        If they are missing or have another hash.
-    """
+    """Refuse weights that are not the expected ones. Raises WeightsError if they are missing or have another hash."""
     found = weights_sha256(path)
     if found != expected:
         raise WeightsError(f"{path.name}: sha256 {found[:12]}... is not the {expected[:12]}... that was asked for")

@@ -93,13 +93,7 @@ class NotARegionFile(ValueError):
 
 
 def ring(points: ArrayLike) -> NDArray[np.float64]:
-    """Return the corners of a ring.
-
-    Raises
-    ------
-    NotARegionFile
-        If they are not at least three pairs of finite numbers.
-    """
+    """Return the corners of a ring. Raises NotARegionFile if they are not at least three pairs of finite numbers."""
     try:
         xy = np.asarray(points, np.float64)
     except (TypeError, ValueError):

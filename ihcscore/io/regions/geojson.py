@@ -16,10 +16,7 @@ OLD_TYPES = {"PathAnnotationObject": "annotation", "PathCellObject": "cell", "Pa
 def read_geojson(data: bytes) -> Drawn:
     """Read a FeatureCollection, a list of features as QuPath wrote before 0.4, one feature, or a bare geometry.
 
-    Raises
-    ------
-    NotARegionFile
-        If it is none of these.
+    Raises NotARegionFile if it is none of these.
     """
     try:
         parsed = json.loads(data)
@@ -70,10 +67,7 @@ def _read_feature(feature: dict[str, Any], drawn: Drawn) -> None:
 def geometry_of(geometry: dict[str, Any]) -> Any:
     """Return the area of a GeoJSON geometry as a polygon, or None where it has no area.
 
-    Raises
-    ------
-    NotARegionFile
-        If its coordinates do not make sense.
+    Raises NotARegionFile if its coordinates do not make sense.
     """
     kind, coordinates = geometry.get("type"), geometry.get("coordinates")
     try:

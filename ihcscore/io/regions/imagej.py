@@ -17,10 +17,7 @@ LARGEST_BYTES = 200_000_000
 def read_imagej(data: bytes) -> Drawn:
     """Read selections; ImageJ's area selections follow the corners of pixels, as the regions here.
 
-    Raises
-    ------
-    NotARegionFile
-        If it is neither a selection nor a zip of them.
+    Raises NotARegionFile if it is neither a selection nor a zip of them.
     """
     import roifile
 

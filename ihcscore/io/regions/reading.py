@@ -69,10 +69,7 @@ def read_regions(path: str | Path, dimensions: tuple[int, int], mpp: float, move
 def write_regions(path: Path, regions: Sequence[Region]) -> None:
     """Write regions as GeoJSON, which QuPath opens and `read_regions` reads back.
 
-    Raises
-    ------
-    OutputError
-        If it cannot be written.
+    Raises OutputError if it cannot be written.
     """
     features = [
         {

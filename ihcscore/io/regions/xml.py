@@ -18,10 +18,7 @@ AREAS = {"0": "polygon", "1": "rectangle", "2": "ellipse"}
 def read_xml(data: bytes) -> Drawn:
     """Read the annotations of ImageScope or ASAP.
 
-    Raises
-    ------
-    NotARegionFile
-        If it is XML of another kind, no XML, or has entities.
+    Raises NotARegionFile if it is XML of another kind, no XML, or has entities.
     """
     try:
         root = SafeTree.fromstring(data)

@@ -91,10 +91,7 @@ def open_slide(path: str | Path, mpp: float | None = None) -> Slide:
 def is_slide(path: Path) -> bool:
     """Return whether a file is a slide, not an image that is read whole; one without reader counts as a slide.
 
-    Raises
-    ------
-    UnreadableImage
-        If it cannot be read, or is damaged.
+    Raises UnreadableImage if it cannot be read, or is damaged.
     """
     head = _head(path)
     if path.suffix.lower() in VENDOR_SUFFIXES + NO_READER:
@@ -178,10 +175,7 @@ SUFFIXES = tuple(sorted({suffix for each in FORMATS for suffix in each.suffixes}
 def slide_sha256(slide: Slide) -> str:
     """Return the SHA-256 of everything that a slide is stored in, whichever of its files was named.
 
-    Raises
-    ------
-    UnreadableImage
-        If it cannot be read.
+    Raises UnreadableImage if it cannot be read.
     """
     return files_sha256(sorted(slide.files, key=lambda path: path.name))
 

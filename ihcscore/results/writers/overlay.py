@@ -72,13 +72,7 @@ def overlay(
 
 
 def write_overlay(path: Path, slide: Slide, tables: Iterable[pd.DataFrame], regions: RegionSet) -> None:
-    """Write an image with its cells and regions as PNG.
-
-    Raises
-    ------
-    OutputError
-        If it cannot be written.
-    """
+    """Write an image with its cells and regions as PNG. Raises OutputError if it cannot be written."""
     width, height = slide.dimensions
     rgb = slide.read_level(0, (0, 0, height, width))
     cells = pd.concat([table[list(DRAWN)] for table in tables], ignore_index=True)

@@ -35,10 +35,7 @@ MAPPED = ("x_um", "y_um", CLASS_COLUMN, LEFT_OUT_COLUMN)
 def write_score_map(path: Path, slide: Slide, tables: Iterable[pd.DataFrame], regions: RegionSet) -> None:
     """Write a thumbnail of a slide with its regions and a map of its H-score as PNG, at most 4096 pixels a side.
 
-    Raises
-    ------
-    OutputError
-        If it cannot be written.
+    Raises OutputError if it cannot be written.
     """
     width, height = slide.dimensions
     frame = frame_for(width, height, mpp=slide.mpp, working_mpp=slide.mpp * _reduction(slide))

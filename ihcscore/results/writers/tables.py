@@ -173,13 +173,7 @@ def write_cells_csv(path: Path, tables: Iterable[pd.DataFrame]) -> None:
 
 
 def write_quality(path: Path, tiles: Iterable[TileQuality]) -> None:
-    """Write the quality of each tile as CSV.
-
-    Raises
-    ------
-    OutputError
-        If it cannot be written.
-    """
+    """Write the quality of each tile as CSV. Raises OutputError if it cannot be written."""
     text = io.StringIO()
     writer = csv.writer(text)
     writer.writerow(["block_row", "block_col", *MEASURES, "flags"])

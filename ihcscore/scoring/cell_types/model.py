@@ -62,13 +62,7 @@ class CellClassifier:
         return [f"{OF_OTHER_NUCLEI} {' and '.join(sorted(known))}, these are of {segmenter}"]
 
     def write(self, path: Path) -> None:
-        """Write it.
-
-        Raises
-        ------
-        OutputError
-            If it cannot be written.
-        """
+        """Write it. Raises OutputError if it cannot be written."""
         data = {
             "format": FORMAT,
             "version": VERSION,

@@ -23,13 +23,7 @@ CIRCLE_SEGMENTS = 16
 
 
 def write_grid(path: Path, grid: CoreGrid) -> None:
-    """Write a grid as CSV, to be looked at, corrected and given again.
-
-    Raises
-    ------
-    OutputError
-        If it cannot be written.
-    """
+    """Write a grid as CSV, to be looked at, corrected and given again. Raises OutputError if it cannot be written."""
     text = io.StringIO()
     writer = csv.writer(text)
     writer.writerow(COLUMNS)

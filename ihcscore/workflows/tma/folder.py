@@ -34,10 +34,7 @@ def has_grid(out: Path, slide: str) -> bool:
 def copy_grids(source: Path, out: Path, slides: Iterable[str] | None = None) -> None:
     """Copy grids, their cores as regions and their pictures from one folder to another: all, or those of some slides.
 
-    Raises
-    ------
-    OutputError
-        If they cannot be written.
+    Raises OutputError if they cannot be written.
     """
     wanted = None if slides is None else set(slides)
     try:
@@ -51,23 +48,14 @@ def copy_grids(source: Path, out: Path, slides: Iterable[str] | None = None) -> 
 def recorded_patients(out: Path) -> dict[tuple[str, str], str]:
     """Read which core of a result folder is of which patient, by slide and core; cores without patient are not listed.
 
-    Raises
-    ------
-    InputError
-        If ``cores.csv`` is damaged.
+    Raises InputError if ``cores.csv`` is damaged.
     """
     listed = read_sheet(out / CORES) if is_array(out) else {}
     return {key: patient for key, patient in listed.items() if patient}
 
 
 def recorded_grids(out: Path, slides: Iterable[str]) -> dict[str, CoreGrid]:
-    """Read the grids that a result folder has of some slides.
-
-    Raises
-    ------
-    InputError
-        If one is damaged.
-    """
+    """Read the grids that a result folder has of some slides. Raises InputError if one is damaged."""
     return {slide: read_grid(out / GRIDS / f"{slide}.csv") for slide in slides if has_grid(out, slide)}
 
 

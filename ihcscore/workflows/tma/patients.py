@@ -148,13 +148,7 @@ def _patient_row(patient: str, members: Sequence[CoreRow]) -> PatientRow:
 
 
 def write_rows(path: Path, rows: Sequence[CoreRow] | Sequence[PatientRow], kind: type) -> None:
-    """Write cores or patients as CSV, a missing value as an empty field.
-
-    Raises
-    ------
-    OutputError
-        If it cannot be written.
-    """
+    """Write cores or patients as CSV, a missing value as an empty field. Raises OutputError if it cannot be written."""
     text = io.StringIO()
     writer = csv.writer(text)
     writer.writerow(field.name for field in fields(kind))

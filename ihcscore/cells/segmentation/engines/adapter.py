@@ -99,14 +99,8 @@ class Adapter(ABC):
         The light is divided by the slide's background, and by nothing that depends on the block: these packages' own
         normalisation by percentiles would give other cells for another window.
 
-        Raises
-        ------
-        ValueError
-            If the block has another pixel size.
-        WeightsError
-            If the weights are no model of the package, have changed, or give no labels of the block.
-        IhcscoreError
-            If the package fails.
+        Raises ValueError if the block has another pixel size; WeightsError if the weights are no model of the
+        package, have changed, or give no labels of the block; IhcscoreError if the package fails.
         """
         if abs(block.mpp / self.mpp - 1) > MPP_TOLERANCE:
             raise ValueError(f"expected pixels of {self.mpp} um, found {block.mpp} um: resample the block first")
@@ -148,13 +142,7 @@ def _cause(error: Exception) -> str:
 
 
 def required(package: str) -> ModuleType:
-    """Import a package of the extra ``engines``.
-
-    Raises
-    ------
-    MissingExtra
-        If it is not installed.
-    """
+    """Import a package of the extra ``engines``. Raises MissingExtra if it is not installed."""
     try:
         return importlib.import_module(package)
     except ImportError as error:
