@@ -4,7 +4,6 @@ import sys
 import warnings
 from collections.abc import Sequence
 from importlib import import_module
-from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
 from types import ModuleType
 from typing import Any
@@ -69,14 +68,15 @@ def new_path(module: str, name: str) -> str:
     return NAMES.get(f"{module}.{name}", f"{MODULES[module]}.{name}")
 
 
-class _MovedModules(MetaPathFinder, Loader):
+class _MovedModules:
     """Finds modules that are no longer there; they only forward names."""
 
     def find_spec(self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None) -> Any:
         package, _, old = fullname.partition(".")
         if package != __package__ or not any(f"{name}.".startswith(f"{old}.") for name in MODULES):
             return None
-        return ModuleSpec(fullname, self, is_package=True)
+        loader: Any = self  # not a subclass of Loader: importing that costs more than the rest
+        return ModuleSpec(fullname, loader, is_package=True)
 
     def create_module(self, spec: ModuleSpec) -> None:
         return None

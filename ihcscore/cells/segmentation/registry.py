@@ -7,7 +7,6 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ihcscore.cells.segmentation.weights import check_sha256
 from ihcscore.errors import AssayError, UnknownName, WeightsError
 
 if TYPE_CHECKING:
@@ -120,6 +119,8 @@ def _weights(name: str, weights: str | Path | None, sha256: str | None) -> dict[
     if SEGMENTERS[name].weights == NONE:
         raise WeightsError(f"{name} has no network: leave the weights out")
     if sha256 is not None:
+        from ihcscore.cells.segmentation.weights import check_sha256
+
         check_sha256(Path(weights), sha256)
     return {"weights": Path(weights)}
 
