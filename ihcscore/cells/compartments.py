@@ -5,7 +5,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ihcscore.geometry import um_to_px
-from ihcscore.kernels import run
+from ihcscore.kernels.compartments import choose_compartments, mark_near_border
+from ihcscore.kernels.growth import grow_labels
 
 Labels = NDArray[np.int32]
 
@@ -58,9 +59,7 @@ def expand(nuclei: Labels, distance_um: float, mpp: float) -> Labels:
     distance = max(0, um_to_px(distance_um, mpp))
     if distance > FARTHEST_PX:
         raise ValueError(f"cells grow by at most {FARTHEST_PX} pixels, found {distance_um} um at {mpp} um per pixel")
-    cells = np.empty_like(nuclei)
-    run("grow", *nuclei.shape, nuclei, int((distance + ROUNDING_PX) * PARTS_OF_PX), cells)
-    return cells
+    return grow_labels(nuclei, int((distance + ROUNDING_PX) * PARTS_OF_PX))
 
 
 def partition(
@@ -111,9 +110,7 @@ def partition(
     for width in {*widths} - {0}:
         _near_border(nuclei, width, sum(bit for bit, own in zip(SIDES, widths, strict=True) if own == width), part)
     _near_border(cells, max(1, round(um_to_px(membrane_um, mpp))), MARGIN, part)
-    highest = max(int(labels.max(initial=0)) for labels in (nuclei, cells))
-    has = np.zeros((highest + 1, 2), np.uint8)
-    run("partition", nuclei.size, nuclei, cells, has, part)
+    choose_compartments(nuclei, cells, part)
     return part
 
 
@@ -121,5 +118,4 @@ def _near_border(labels: Labels, width: int, bits: int, out: NDArray[np.uint8]) 
     """Set bits of the pixels with another label no farther than `width` pixels away."""
     disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * width + 1, 2 * width + 1))
     sides = np.asarray(disc.sum(axis=1) // 2, np.int64)
-    if labels.size:
-        run("near_border", *labels.shape, labels, width, sides, bits, out)
+    mark_near_border(labels, width, sides, bits, out)

@@ -18,7 +18,7 @@ from pandas.arrays import ArrowExtensionArray
 from shapely.geometry.base import BaseGeometry
 
 from ihcscore.cells.label_runs import LabelRuns
-from ihcscore.kernels import run
+from ihcscore.kernels.contours import trace_labels, write_polygons
 from ihcscore.table.arrow_columns import bytes_and_lengths, bytes_column
 
 Points = NDArray[np.float64]
@@ -61,17 +61,15 @@ class Outlines:
         ArrowExtensionArray of length count, dtype `ihcscore.table.arrow_columns.BYTES`
             Little-endian; missing for a label without pixels.
         """
-        count, missing = len(self.size), self.size == 0
-        letters, stop = np.empty(16 * len(self.xy) + _POLYGON_HEAD.size * count, np.uint8), np.empty(count, np.int64)
-        run("write_wkb", count, self.size, self.xy, *origin, scale, letters, stop)
-        letters = letters[: stop[-1] if count else 0]
+        missing = self.size == 0
+        letters, stop = write_polygons(self.xy, self.size, origin, scale, _POLYGON_HEAD.size)
         if self.others:
             at = np.array(sorted(self.others)) - 1
             shapes = np.array([self.others[k + 1] for k in at.tolist()], object)
             moved = shapely.transform(shapes, lambda xy: (xy + np.array(origin)) * scale)
             written, length = bytes_and_lengths(shapely.to_wkb(moved, byte_order=1))
             letters = np.insert(letters, np.repeat(stop[at], length), written)
-            more = np.zeros(count, np.int64)
+            more = np.zeros(len(self.size), np.int64)
             more[at] = length
             stop, missing[at] = stop + np.cumsum(more), False
         return bytes_column(letters, stop, missing if missing.any() else None)
@@ -116,12 +114,8 @@ def _rings(spans: LabelRuns, *, joined: bool, whole: bool) -> tuple[Points, NDAr
     xy, size, area, length
         As of `Outlines`; 0 for what is left out or has no pixels.
     """
-    count = len(spans.number)
-    xy = np.empty((6 * len(spans.row) + count, 2))
-    size, measures = np.empty(count, np.int64), np.zeros((count, 3), np.int64)
-    drawn = count, spans.number, spans.row, spans.start, spans.stop
-    written = run("trace", *drawn, joined, whole, xy, size, measures)
-    return xy[:written], size, np.abs(measures[:, 2]) / 8, measures[:, 0] + np.sqrt(0.5) * measures[:, 1]
+    xy, size, measures = trace_labels(spans.arrays, joined=joined, whole=whole)
+    return xy, size, np.abs(measures[:, 2]) / 8, measures[:, 0] + np.sqrt(0.5) * measures[:, 1]
 
 
 def rings_of(wkb: Any) -> tuple[Points, NDArray[np.int64]]:

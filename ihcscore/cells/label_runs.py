@@ -9,7 +9,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from ihcscore.kernels import run
+from ihcscore.kernels.label_runs import find_runs, sum_runs
 
 Ints = NDArray[np.int64]
 
@@ -48,14 +48,12 @@ class LabelRuns:
         count : int
             Highest label.
         """
-        room, found = labels.size // 16 + 16, -1
-        while found < 0 or found > room:  # rarely are there more
-            room = max(room, found)
-            raster = np.empty((4, room), np.int32)
-            found = run("find_spans", *labels.shape, labels, count, room, *raster)
-        number, (row, start, stop) = np.empty(count, np.int64), np.empty((3, found), np.int64)
-        run("sort_spans", found, *raster, count, number, row, start, stop)
-        return cls(row, start, stop, number)
+        return cls(*find_runs(labels, count))
+
+    @property
+    def arrays(self) -> tuple[Ints, Ints, Ints, Ints]:
+        """Row, start, stop and number."""
+        return self.row, self.start, self.stop, self.number
 
     def select(self, labels: NDArray[np.intp]) -> "LabelRuns":
         """Return the runs of some labels, renumbered 1.. in the given order; `labels` counts from 0."""
@@ -84,9 +82,7 @@ class LabelRuns:
 
     @cached_property
     def _sums(self) -> Ints:
-        out = np.empty((len(self.number), 11), np.int64)
-        run("sum_spans", len(self.number), self.number, self.row, self.start, self.stop, out)
-        return out
+        return sum_runs(*self.arrays)
 
     @property
     def areas(self) -> Ints:

@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ihcscore.cells.compartments import CYTOPLASM, EDGE, NUCLEUS, PARTS
+from ihcscore.cells.compartments import CYTOPLASM, EDGE, NUCLEUS
 from ihcscore.cells.contours import Outlines
 from ihcscore.cells.label_runs import LabelRuns
 from ihcscore.geometry import px2_to_um2
-from ihcscore.kernels import run
+from ihcscore.kernels.cell_measurement import CellSums, DensityTables, reduce_cells
 from ihcscore.stains.density import SATURATED_OD, density_table
 from ihcscore.stains.unmix import shares_of_light
 from ihcscore.stains.vectors import StainMatrix
@@ -86,62 +86,32 @@ def measure_stains(
     histogram of 0.01 OD from -0.3 to 2.26, linear within a bin.
     """
     found = _reduced(pixels, background, stains)
-    columns = _by_compartment(measured_column, px2_to_um2(found.pixels, mpp), np.add)
-    whole = found.pixels.copy()
+    pixel_counts, saturated = found.pixels.astype(np.float64), found.saturated.astype(np.float64)
+    columns = _by_compartment(measured_column, px2_to_um2(pixel_counts, mpp), np.add)
+    whole = pixel_counts.copy()
     whole[:, CYTOPLASM] += whole[:, NUCLEUS] + whole[:, EDGE] - nuclei
     whole[:, NUCLEUS], whole[:, EDGE] = nuclei, 0
     columns |= _by_compartment(area_column, px2_to_um2(whole, mpp), np.add)
     for k, name in enumerate(CHANNELS):
-        columns |= _means(partial(channel_column, channel=name), found.channels[..., k], found.pixels)
-    columns |= _means(saturated_column, found.saturated, found.pixels)
+        columns |= _means(partial(channel_column, channel=name), found.channels[..., k], pixel_counts)
+    columns |= _means(saturated_column, saturated, pixel_counts)
     for k, stain in enumerate(STAINS):
-        columns |= _stain_columns(stain, found.spread[:, :, k], found.quantiles[:, :, k], found.pixels)
+        columns |= _stain_columns(stain, found.spread[:, :, k], found.quantiles[:, :, k], pixel_counts)
     columns["Nucleus/Cell area ratio"] = columns[area_column("Nucleus")] / columns[area_column("Cell")]
     return columns
 
 
-@dataclass(frozen=True)
-class _Reduced:
-    """What is kept of the pixels of each part of each cell; all of dtype float64.
-
-    Parameters
-    ----------
-    pixels, saturated : ndarray of shape (count, 4)
-        How many there are, and how many of them are saturated.
-    channels : ndarray of shape (count, 4, 3)
-        Sums of the optical density of each channel.
-    spread : ndarray of shape (count, 4, 2, 4)
-        Of each stain: sum, sum of squares, lowest, highest; the latter two NaN without pixels.
-    quantiles : ndarray of shape (count, 4, 2, 3)
-        Of each stain in each of `COMPARTMENTS`: those of the cell take the place of those of the nucleus' edge.
-    """
-
-    pixels: Table
-    saturated: Table
-    channels: Table
-    spread: Table
-    quantiles: Table
-
-
-def _reduced(pixels: CellPixels, background: ArrayLike, stains: StainMatrix) -> _Reduced:
-    cells, count = pixels.cells, len(pixels.cells.number)
-    rows, columns = pixels.part.shape
-    ends = cells.row.max(initial=0), cells.stop.max(initial=0), -cells.row.min(initial=0), -cells.start.min(initial=0)
-    if pixels.rgb.shape != (rows, columns, 3) or ends[0] >= max(rows, 1) or ends[1] > columns or max(ends[2:]) > 0:
-        raise ValueError(f"light of shape {pixels.rgb.shape}, parts of {pixels.part.shape} and cells do not fit")
-    size, dark = np.empty((2, count, PARTS), np.int64)
-    channels = np.empty((count, PARTS, len(CHANNELS)))
-    spread = np.empty((count, PARTS, len(STAINS), 4))
-    quantiles = np.empty((count, PARTS, len(STAINS), len(QUANTILES)))
-    run(
-        "measure_cells",
-        *(count, cells.number, cells.row, cells.start, cells.stop),
-        *(columns, np.ascontiguousarray(pixels.rgb), pixels.part),
-        *(np.ascontiguousarray(density_table(background).T), shares_of_light(background, stains)[: len(STAINS)]),
-        *(SATURATED_OD, LOWEST_OD, BIN_OD, np.array([*QUANTILES.values()])),
-        *(size, dark, channels, spread, quantiles),
+def _reduced(pixels: CellPixels, background: ArrayLike, stains: StainMatrix) -> CellSums:
+    """Reduce the pixels of cells to sums and quantiles of optical density."""
+    tables = DensityTables(
+        density_table(background).T,
+        shares_of_light(background, stains)[: len(STAINS)],
+        SATURATED_OD,
+        LOWEST_OD,
+        BIN_OD,
+        np.array([*QUANTILES.values()]),
     )
-    return _Reduced(size.astype(np.float64), dark.astype(np.float64), channels, spread, quantiles)
+    return reduce_cells(pixels.cells.arrays, pixels.rgb, pixels.part, tables)
 
 
 def _stain_columns(stain: str, spread: Table, quantiles: Table, pixels: Table) -> Columns:

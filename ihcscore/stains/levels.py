@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ihcscore.kernels import run
+from ihcscore.kernels.stain_levels import light_levels
 from ihcscore.stains.density import as_background, check_light
 from ihcscore.stains.unmix import DAB, shares_of_light
 from ihcscore.stains.vectors import StainMatrix
@@ -44,10 +44,7 @@ def dab_levels(rgb: NDArray[np.uint8], background: ArrayLike, stains: StainMatri
     array([[20]], dtype=uint8)
     """
     check_light(rgb)
-    out = np.empty(rgb.shape[:2], np.uint8)
-    shares = shares_of_light(background, stains)[DAB]
-    run("levels_of_light", out.size, np.ascontiguousarray(rgb), shares, LOWEST_OD, STEPS_PER_OD, out)
-    return out
+    return light_levels(rgb, shares_of_light(background, stains)[DAB], LOWEST_OD, STEPS_PER_OD)
 
 
 def luma_levels(rgb: NDArray[np.uint8], background: ArrayLike) -> NDArray[np.uint8]:

@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ihcscore.kernels import run
+from ihcscore.kernels.stain_levels import transform_channels
 from ihcscore.stains.density import density_table, optical_density
 from ihcscore.stains.vectors import StainMatrix
 
@@ -128,6 +128,4 @@ def _transform(values: NDArray[np.float32], matrix: NDArray[np.float64]) -> NDAr
     values = np.asarray(values, dtype=np.float32)
     if values.ndim == 0 or values.shape[-1] != 3:
         raise ValueError(f"expected an array that ends in 3 channels, found shape {values.shape}")
-    out = np.empty(values.shape, np.float32)
-    run("transform", values.size // 3, np.ascontiguousarray(values), matrix.astype(np.float32), out)
-    return out
+    return transform_channels(values, matrix.astype(np.float32))

@@ -20,7 +20,7 @@ from ihcscore.cells.segmentation.base import MapSegmenter, Segmenter, TilePixels
 from ihcscore.errors import AssayError
 from ihcscore.geometry import um_to_px
 from ihcscore.io.resampling import WorkingImage
-from ihcscore.kernels import run
+from ihcscore.kernels.split import renumber_labels
 from ihcscore.stains.levels import both_levels
 from ihcscore.survey.context import SlideContext
 from ihcscore.tiles.grid import CORE_PX, Grid, Tile
@@ -182,7 +182,7 @@ def _renumbered(nuclei: NDArray[np.int32], rows: NDArray[np.intp], found: int) -
     number = np.zeros(found + 1, np.int32)
     number[np.concatenate([rows, others]) + 1] = np.arange(1, found + 1)
     labels = np.array(nuclei, order="C")
-    run("renumber", labels.size, labels, len(number), number)
+    renumber_labels(labels, number)
     return labels
 
 

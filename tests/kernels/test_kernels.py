@@ -12,13 +12,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from ihcscore import kernels
 from ihcscore.cells.contours import boxes_of, outlines, rings_of, trace
 from ihcscore.cells.label_runs import LabelRuns
 from ihcscore.cells.membrane.profiles import BEFORE, LONGEST, RAYS, SAMPLES, STEP_UM, read_profiles
 from ihcscore.cells.membrane.reader import settled
 from ihcscore.cells.segmentation.split import Stained, split
 from ihcscore.errors import IhcscoreError
+from ihcscore.kernels import library
+from ihcscore.kernels.split import renumber_labels
 from ihcscore.results.writers.rings import ring_texts
 from ihcscore.stains.density import optical_density
 from ihcscore.stains.levels import dab_levels
@@ -31,10 +32,10 @@ SHAPES = st.tuples(st.integers(1, 9), st.integers(1, 9))
 def test_arrays_of_another_type_or_layout_are_refused():
     out = np.empty((4, 3), np.float32)
     good = np.zeros((4, 3), np.float32), np.eye(3, dtype=np.float32)
-    assert kernels.run("transform", 4, *good, out) == 0
+    assert library.run("transform", 4, *good, out) == 0
     for wrong in (good[0].astype(np.float64), np.zeros((3, 4), np.float32).T, np.zeros((4, 6), np.float32)[:, ::2]):
         with pytest.raises(ctypes.ArgumentError):
-            kernels.run("transform", 4, wrong, good[1], out)
+            library.run("transform", 4, wrong, good[1], out)
 
 
 def test_each_kernel_takes_what_its_source_says():
@@ -42,41 +43,41 @@ def test_each_kernel_takes_what_its_source_says():
     numbers = {"int64_t": ctypes.c_int64, "int32_t": ctypes.c_int32, "float": ctypes.c_float, "double": ctypes.c_double}
     arrays = {"uint8_t": np.uint8, "uint32_t": np.uint32, "int32_t": np.int32, "int64_t": np.int64}
     arrays |= {"float": np.float32, "double": np.float64}
-    source = "".join(path.read_text("utf-8") for path in kernels.FILE.parent.glob("*.c"))
+    source = "".join(path.read_text("utf-8") for path in library.FILE.parent.glob("*.c"))
     found = {}
     for name, arguments in re.findall(r"EXPORT int64_t ihc_(\w+)\(([^)]*)\)", source):
         words = [argument.replace("const ", "").split() for argument in arguments.split(",")]
         found[name] = [np.dtype(arrays[kind]) if value[0] == "*" else numbers[kind] for kind, value in words]
     stated = {
-        name: [getattr(each, "_dtype_", each) for each in signature] for name, signature in kernels.SIGNATURES.items()
+        name: [getattr(each, "_dtype_", each) for each in signature] for name, signature in library.SIGNATURES.items()
     }
     assert found == stated
 
 
 def test_a_missing_library_says_what_to_do(monkeypatch, tmp_path):
-    monkeypatch.setattr(kernels, "FILE", tmp_path / "_kernels.so")
-    kernels._library.cache_clear()
+    monkeypatch.setattr(library, "FILE", tmp_path / "_kernels.so")
+    library._library.cache_clear()
     try:
         with pytest.raises(IhcscoreError, match=r"_kernels.so, the compiled part of ihcscore, is missing: install"):
-            kernels.run("transform", 0, *(np.zeros((0, 3), np.float32),) * 3)
+            library.run("transform", 0, *(np.zeros((0, 3), np.float32),) * 3)
     finally:
-        kernels._library.cache_clear()
+        library._library.cache_clear()
 
 
 def test_a_library_of_other_sources_is_refused(monkeypatch, tmp_path):
-    for path in kernels.FILE.parent.glob("*.[ch]"):
+    for path in library.FILE.parent.glob("*.[ch]"):
         shutil.copy(path, tmp_path)
-    shutil.copy(kernels.FILE, tmp_path)
-    monkeypatch.setattr(kernels, "FILE", tmp_path / kernels.FILE.name)
-    kernels._library.cache_clear()
+    shutil.copy(library.FILE, tmp_path)
+    monkeypatch.setattr(library, "FILE", tmp_path / library.FILE.name)
+    library._library.cache_clear()
     try:
-        kernels.run("transform", 0, *(np.zeros((0, 3), np.float32),) * 3)
-        kernels._library.cache_clear()
-        (tmp_path / "cells.c").write_text("another")
+        library.run("transform", 0, *(np.zeros((0, 3), np.float32),) * 3)
+        library._library.cache_clear()
+        (tmp_path / "cell_measurement.c").write_text("another")
         with pytest.raises(IhcscoreError, match="compiled from other sources"):
-            kernels.run("transform", 0, *(np.zeros((0, 3), np.float32),) * 3)
+            library.run("transform", 0, *(np.zeros((0, 3), np.float32),) * 3)
     finally:
-        kernels._library.cache_clear()
+        library._library.cache_clear()
 
 
 @given(hnp.arrays(np.uint8, st.tuples(st.integers(0, 6), st.integers(1, 6), st.just(3))))
@@ -218,7 +219,7 @@ def test_what_is_no_label_harms_nothing():
     labels = np.array([[-5, 1, 1, 9], [2**31 - 1, 1, 0, -(2**31)]], np.int32)
     assert LabelRuns.of(labels, 1).areas.tolist() == [3]
     number = np.array([0, 7], np.int32)
-    kernels.run("renumber", labels.size, labels, len(number), number)
+    renumber_labels(labels, number)
     assert labels.tolist() == [[0, 7, 7, 0], [0, 7, 0, 0]]
 
 

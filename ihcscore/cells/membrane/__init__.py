@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from ihcscore.cells.membrane.profiles import RAYS, STEP_UM, read_profiles
 from ihcscore.cells.membrane.reader import read_membranes
-from ihcscore.kernels import run
+from ihcscore.kernels.membrane_borders import StainedRays, measure_lines, sum_membranes
 from ihcscore.table.schema import (
     COMPLETENESS_COLUMN,
     LINEAR_COLUMN,
@@ -120,11 +120,8 @@ def find_borders(
         return Borders(empty, empty.astype(np.bool_), empty, empty, empty)
     profiles = read_profiles(levels, nuclei, xy, cells, mpp)
     found = read_membranes(profiles, texture)
-    shape = found.od.shape
-    stained, width, share = np.empty(shape, np.bool_), np.empty(shape, np.float32), np.empty(shape, np.float32)
-    seen = profiles.level[0], profiles.other.view(np.uint8), profiles.edge_um
-    read = found.line, found.radius_um
-    run("find_borders", len(cells), *seen, *read, LINE, STEP_UM, stained.view(np.uint8), width, share)
+    sampled = profiles.level[0], profiles.other, profiles.edge_um
+    stained, width, share = measure_lines(*sampled, found.line, found.radius_um, LINE, STEP_UM)
     return Borders(found.od, stained, found.radius_um, width, share)
 
 
@@ -132,7 +129,6 @@ def _columns(borders: Borders) -> dict[str, Rays]:
     names = [RIDGE_MEAN_COLUMN, COMPLETENESS_COLUMN, LINEAR_COLUMN, THICKNESS_COLUMN]
     names += map(ridge_column, RIDGE_DECILES)
     below = np.array(RIDGE_DECILES) / 100 - ROUNDING
-    out = np.empty((len(borders.od), len(names)), np.float32)
-    rays = borders.od, borders.stained.view(np.uint8), borders.radius_um, borders.width_um, borders.share
-    run("sum_up_borders", len(out), *rays, BEND_UM, len(below), below, out)
+    rays = StainedRays(borders.od, borders.stained, borders.radius_um, borders.width_um, borders.share)
+    out = sum_membranes(rays, BEND_UM, below)
     return dict(zip(names, out.T, strict=True))

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ihcscore.geometry import um_to_px
-from ihcscore.kernels import run
+from ihcscore.kernels.membrane_profiles import sample_rays
 
 RAYS = 32
 """Directions in which the membrane is looked for."""
@@ -76,12 +76,8 @@ def read_profiles(
             f"expected levels (2, M, N) and nuclei (M, N), of less than 2**30 pixels, found {levels.shape} and "
             f"{nuclei.shape}"
         )
-    steps, count = _steps(mpp), len(cells)
     middle = np.rint((xy[cells.start : cells.stop] - 0.5) * PARTS).astype(np.int32)
-    level, other = np.empty((2, count, RAYS, SAMPLES), np.uint8), np.empty((count, RAYS, SAMPLES), np.bool_)
-    edge = np.empty((count, RAYS), np.int32)
-    own = cells.start + 1
-    run("read_profiles", count, *nuclei.shape, levels, nuclei, own, middle, steps, level, other.view(np.uint8), edge)
+    level, other, edge = sample_rays(levels, nuclei, cells.start + 1, middle, _steps(mpp))
     return Profiles(level, other, np.asarray(edge * STEP_UM, np.float32))
 
 

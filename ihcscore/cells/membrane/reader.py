@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from ihcscore.cells.membrane.profiles import BEFORE, RAYS, SAMPLES, STEP_UM, Profiles
+from ihcscore.cells.membrane.profiles import BEFORE, STEP_UM, Profiles
 from ihcscore.cells.onnx_session import open_session
 from ihcscore.errors import WeightsError
-from ihcscore.kernels import run
+from ihcscore.kernels.membrane_borders import choose_proposals
+from ihcscore.kernels.membrane_profiles import network_input
 from ihcscore.stains.levels import LOWEST_LUMA_OD, LOWEST_OD, LUMA_STEPS_PER_OD, STEPS_PER_OD
 
 if TYPE_CHECKING:
@@ -66,11 +67,9 @@ def seen(profiles: Profiles) -> NDArray[np.float32]:
     ndarray of shape (n, 3, 24, 36), dtype float32
         The rays are padded circularly: two from the other end before the first and after the last.
     """
-    out = np.empty((len(profiles.other), PLANES, SAMPLES, RAYS + 2 * AROUND), np.float32)
     step, lowest = 1 / np.array([STEPS_PER_OD, LUMA_STEPS_PER_OD]), np.array([LOWEST_OD, LOWEST_LUMA_OD])
     shown = (step / SCALE_OD).astype(np.float32), ((lowest - MIDDLE_OD) / SCALE_OD).astype(np.float32)
-    run("seen_profiles", len(out), profiles.level, profiles.other.view(np.uint8), *shown, AROUND, out)
-    return out
+    return network_input(profiles.level, profiles.other, *shown, AROUND)
 
 
 def read_membranes(profiles: Profiles, texture: Sequence[float]) -> Reading:
@@ -114,9 +113,7 @@ def settled(proposals: NDArray[np.float32], prior: NDArray[np.float32]) -> NDArr
     ndarray of shape (3, n, 32), dtype float32
         Density, probability of a line, and the sample at which the border lies: means weighted by a softmax of places.
     """
-    out = np.empty((3, len(proposals), RAYS), np.float32)
-    run("read_proposals", len(proposals), proposals, prior, *out)
-    return out
+    return choose_proposals(proposals, prior)
 
 
 def packaged_sha256() -> str:

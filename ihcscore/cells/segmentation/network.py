@@ -18,7 +18,7 @@ from ihcscore.cells.segmentation.shapes import Sizes, diagonals, nuclei_of
 from ihcscore.cells.segmentation.signal import disc
 from ihcscore.cells.segmentation.split import Stained, split
 from ihcscore.errors import WeightsError
-from ihcscore.kernels import run
+from ihcscore.kernels.split import highest_values
 from ihcscore.stains.levels import STEPS_PER_OD, dab_levels
 
 if TYPE_CHECKING:
@@ -197,8 +197,7 @@ class Network:
         stained = Stained(dab, max(1, round(255 * self.stained_depth)), round(STEPS_PER_OD * self.stained_od))
         labels = split(height, mask.view(np.bool_), max(1, round(255 * self.depth)), stained)
         sizes = Sizes.of(labels)
-        highest = np.empty(len(sizes.areas), np.uint8)
-        run("highest", labels.size, labels, height, len(highest), highest)
+        highest = highest_values(labels, height, len(sizes.areas))
         wanted = sizes.areas * self.mpp**2 >= self.smallest_um2
         wanted &= diagonals(sizes.boxes) * self.mpp <= self.largest_object_um
         wanted &= highest >= round(255 * self.peak)

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from ihcscore.kernels import run
+from ihcscore.kernels.split import measure_labels, renumber_labels
 
 
 def fill_gaps(mask: NDArray[np.uint8], widest: int) -> NDArray[np.uint8]:
@@ -89,10 +89,7 @@ class Sizes:
     @classmethod
     def of(cls, labels: NDArray[np.int32]) -> "Sizes":
         """Measure the labels of a plane, of shape (M, N)."""
-        count = int(labels.max(initial=0)) + 1
-        sizes = cls(np.empty(count, np.int64), np.empty((count, 4), np.int64), np.empty(count, np.int64))
-        run("sizes", *labels.shape, labels, count, sizes.areas, sizes.boxes, sizes.euler)
-        return sizes
+        return cls(*measure_labels(labels))
 
 
 def nuclei_of(labels: NDArray[np.int32], sizes: Sizes, wanted: NDArray[np.bool_]) -> NDArray[np.int32]:
@@ -119,7 +116,7 @@ def nuclei_of(labels: NDArray[np.int32], sizes: Sizes, wanted: NDArray[np.bool_]
     array([[0, 0, 1]], dtype=int32)
     """
     wanted = wanted & (sizes.areas > 0)
-    run("renumber", labels.size, labels, len(wanted), _numbers(wanted))
+    renumber_labels(labels, _numbers(wanted))
     boxes, holed = sizes.boxes[wanted], np.flatnonzero(sizes.euler[wanted] < 1)
     left = np.ones(len(boxes) + 1, bool)
     left[0] = False
@@ -130,7 +127,7 @@ def nuclei_of(labels: NDArray[np.int32], sizes: Sizes, wanted: NDArray[np.bool_]
         left[crop[whole & (crop != k + 1)]] = False
         crop[whole] = k + 1
     if not left[1:].all():
-        run("renumber", labels.size, labels, len(left), _numbers(left))
+        renumber_labels(labels, _numbers(left))
     return labels
 
 

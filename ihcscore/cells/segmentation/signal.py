@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ihcscore.kernels import run
+from ihcscore.kernels.stain_levels import two_stain_levels
 from ihcscore.stains.density import check_light
 from ihcscore.stains.unmix import shares_of_light
 from ihcscore.stains.vectors import StainMatrix
@@ -48,10 +48,8 @@ def quantise(
     (array([[200,   0]], dtype=uint8), array([[100,   0]], dtype=uint8))
     """
     check_light(rgb)
-    planes = np.empty(rgb.shape[:2], np.uint8), np.empty(rgb.shape[:2], np.uint8)
     shares, caps = shares_of_light(background, stains)[:2], np.array([*map(levels_of, caps_od)], np.int32)
-    run("quantised_stains", planes[0].size, np.ascontiguousarray(rgb), shares, 1 / STEP_OD, caps, *planes)
-    return planes
+    return two_stain_levels(rgb, shares, 1 / STEP_OD, caps)
 
 
 def levels_of(od: float) -> int:
@@ -116,11 +114,16 @@ def local_mean(plane: Plane, radius: int, other: Plane | None = None) -> Plane:
         raise ValueError(f"expected planes of one shape, found {plane.shape} and {other.shape}")
     if not plane.size:
         return plane.copy()
-    planes = [np.ascontiguousarray(each) for each in (plane, np.zeros((0, 0), np.uint8) if other is None else other)]
-    factor = (1 << 22) // ((2 * radius + 1) ** 2 * (1 if other is None else 2))
-    mean = np.empty(plane.shape, np.uint8)
-    run("local_mean", *plane.shape, planes[0], planes[1].size, planes[1], radius, factor, mean)
-    return mean
+    side = 2 * radius + 1
+    total = _window_sums(plane, side) if other is None else _window_sums(plane, side) + _window_sums(other, side)
+    total *= (1 << 22) // (side**2 * (1 if other is None else 2))
+    return np.asarray(total >> 22, np.uint8)
+
+
+def _window_sums(plane: Plane, side: int) -> NDArray[np.int32]:
+    """Sum a plane over squares of `side` pixels; mirrored at the border, whose pixels are not repeated."""
+    sums = cv2.boxFilter(plane, cv2.CV_32S, (side, side), normalize=False, borderType=cv2.BORDER_REFLECT_101)
+    return np.asarray(sums, np.int32)
 
 
 def blobs(dab: Plane, width: int, window: int, share: float) -> Plane:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ihcscore.kernels import run
+from ihcscore.kernels.split import Saddles, label_hills
 
 
 @dataclass(frozen=True)
@@ -80,11 +80,4 @@ def split(
         raise ValueError(f"depth must be 1 or more, found {depth} and {stained.depth}")
     if stained.denser < 0:
         raise ValueError(f"denser must be 0 or more, found {stained.denser}")
-    hills = np.empty(height.shape, np.int32)
-    if not hills.size:
-        return hills
-    scratch = np.empty((3, height.shape[1] + 2), np.uint8), np.empty(height.shape, np.uint8)
-    where = np.ascontiguousarray(mask).view(np.uint8)
-    by_stain = np.ascontiguousarray(stained.plane), stained.depth, stained.denser
-    run("hills", *height.shape, np.ascontiguousarray(height), where, depth, *by_stain, *scratch, hills)
-    return hills
+    return label_hills(height, mask, Saddles(depth, stained.plane, stained.depth, stained.denser))

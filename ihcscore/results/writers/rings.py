@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from ihcscore.kernels import run
+from ihcscore.kernels.ring_texts import write_rings
 
 DECIMALS_PX = 2
 LONGEST_TEXT = 56
@@ -31,7 +31,6 @@ def ring_texts(xy: NDArray[np.float64], sizes: NDArray[np.integer]) -> list[str]
     ['[[0.0,1.5],[2.0,0.12]]', '[[7.0,-8.0]]']
     """
     hundredths = np.rint(xy * 10**DECIMALS_PX).astype(np.int64)
-    letters, stop = np.empty(LONGEST_TEXT * len(xy) + 2 * len(sizes), np.uint8), np.empty(len(sizes), np.int64)
-    run("ring_texts", len(sizes), sizes.astype(np.int64), hundredths, letters, stop)
-    text = letters[: stop[-1] if len(stop) else 0].tobytes().decode()
+    letters, stop = write_rings(hundredths, sizes.astype(np.int64), LONGEST_TEXT)
+    text = letters.tobytes().decode()
     return [text[a:b] for a, b in zip([0, *stop[:-1].tolist()], stop.tolist(), strict=False)]
