@@ -1,4 +1,4 @@
-"""Nuclei to cells: cytoplasm and membrane around each nucleus."""
+"""Grow nuclei to cells and partition them into compartments."""
 
 import cv2
 import numpy as np

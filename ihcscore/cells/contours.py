@@ -1,4 +1,4 @@
-"""Label images to polygons.
+"""Trace the outlines of labels as polygons.
 
 An outline runs through the middles of the pixel edges between a label and what is not that label, so it turns corners
 at 45 degrees. Every pixel center lies on the side its label says; the enclosed area is the label's pixel count less
@@ -207,7 +207,7 @@ def outlines(labels: NDArray[np.int32], count: int) -> NDArray[np.object_]:
 
 
 def _with_holes(spans: LabelRuns, k: int) -> BaseGeometry:
-    """Trace label k + 1, which has pieces or holes: what an odd number of its rings encloses."""
+    """Trace label k + 1, which has pieces or holes: the area enclosed by an odd number of its rings."""
     mask, (top, left) = spans.drawn(k)
     mask = np.pad(mask, 1)
     polygons: list[BaseGeometry] = []

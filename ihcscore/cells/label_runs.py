@@ -1,4 +1,4 @@
-"""Label images as spans, the stretches of one label along rows: far fewer than pixels, and sizes follow from them.
+"""Label images as runs, stretches of one label along a row, from which sizes and moments follow.
 
 All sums are of whole numbers, so that a result does not depend on where in an image its label lies.
 """
@@ -16,14 +16,14 @@ Ints = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class LabelRuns:
-    """The spans of labels 1..count, sorted by label and within it in raster order.
+    """The runs of labels 1..count, sorted by label and within it in raster order.
 
     Parameters
     ----------
     row, start, stop : ndarray of shape (s,), dtype int64
-        Row, first column and the column after the last of each span.
+        Row, first column and the column after the last of each run.
     number : ndarray of shape (count,), dtype int64
-        How many spans each label has.
+        Number of runs of each label.
 
     Examples
     --------
@@ -39,7 +39,7 @@ class LabelRuns:
 
     @classmethod
     def of(cls, labels: NDArray[np.int32], count: int) -> "LabelRuns":
-        """Find the spans of a label image.
+        """Find the runs of a label image.
 
         Parameters
         ----------
@@ -67,7 +67,7 @@ class LabelRuns:
 
     @cached_property
     def first(self) -> Ints:
-        """Where the spans of each label begin."""
+        """Index of the first run of each label."""
         return np.cumsum(self.number) - self.number
 
     def drawn(self, k: int) -> tuple[NDArray[np.bool_], tuple[int, int]]:

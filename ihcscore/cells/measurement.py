@@ -1,4 +1,4 @@
-"""Cells and pixels to measurements."""
+"""Measure cells: optical densities by compartment, and the shape of nuclei."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -39,7 +39,7 @@ Table = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class CellPixels:
-    """The pixels of the cells of a block.
+    """The pixels of the cells of a tile.
 
     Parameters
     ----------
@@ -136,7 +136,7 @@ def _stain_columns(stain: str, spread: Table, quantiles: Table, pixels: Table) -
 
 
 def _by_compartment(named: Named, table: Table, join: np.ufunc, dtype: Any = np.float32) -> Columns:
-    """Name a value for each part of a cell, and for the cell what `join` makes of its parts."""
+    """Name a value for each part of a cell, and for the whole cell the parts combined by `join`."""
     columns = {named(name): table[:, part].astype(dtype) for part, name in enumerate(COMPARTMENTS[:-1])}
     return columns | {named(COMPARTMENTS[-1]): join.reduce(table, axis=1).astype(dtype)}
 

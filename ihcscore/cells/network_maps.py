@@ -1,4 +1,4 @@
-"""What a segmenter says of each pixel of a window, the same whatever the window."""
+"""Per-pixel maps of a segmenter for a window, independent of the window."""
 
 import cv2
 import numpy as np
@@ -12,7 +12,7 @@ STRIP_ROWS = 832
 Window = tuple[int, int, int, int]
 
 
-def seen(window: Window, shape: tuple[int, int], segmenter: MapSegmenter) -> Window:
+def read_window(window: Window, shape: tuple[int, int], segmenter: MapSegmenter) -> Window:
     """Return the window to read for the maps of a window: a margin around it, aligned to the stride.
 
     Parameters
@@ -32,14 +32,14 @@ def seen(window: Window, shape: tuple[int, int], segmenter: MapSegmenter) -> Win
     return max(0, top), max(0, left), min(shape[0], bottom), min(shape[1], right)
 
 
-def maps_of(
+def compute_maps(
     rgb: NDArray[np.uint8],
     read: Window,
     window: Window,
     background: NDArray[np.float64],
     segmenter: MapSegmenter,
 ) -> PixelMaps:
-    """Make the maps of a window.
+    """Compute the maps of a window.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Networks on the processor, one thread each."""
+"""Run networks on the processor with onnxruntime, one thread each."""
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 def open_session(
     data: bytes, name: str, weights: Mapping[str, NDArray[np.float32]] | None = None
 ) -> "InferenceSession":
-    """Make a network ready.
+    """Open a network for inference.
 
     Parameters
     ----------
@@ -53,7 +53,7 @@ def open_session(
 
 
 def run_and_release(session: "InferenceSession", inputs: dict[str, Any]) -> list[Any]:
-    """Run a network on something large, and give back the memory that onnxruntime would keep for the next time.
+    """Run a network and return memory that onnxruntime would otherwise keep.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""How well a block can be scored: focus, saturation, counterstain, pen, folds; values, and flags with reasons."""
+"""Quality of a tile: focus, saturation, counterstain, pen, folds, with flags."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -48,7 +48,7 @@ WORTH_A_WARNING = 0.2
 
 @dataclass(frozen=True)
 class TileQuality:
-    """The quality of one block.
+    """The quality of one tile.
 
     Parameters
     ----------
@@ -125,7 +125,7 @@ def _unscanned(rgb: NDArray[np.uint8], mpp: float) -> int:
 
 
 def _focus(green: NDArray[np.uint8], background: float, mpp: float) -> float:
-    """Ratio of fine to coarse detail of the tissue: what blur takes away first; independent of contrast."""
+    """Compute the ratio of fine to coarse detail of the tissue, which blur lowers; independent of contrast."""
     if min(green.shape) < 8:
         return float("nan")
     sigmas = (FINE_UM / mpp / 2, COARSE_UM / mpp / 2, COARSE_UM / mpp)
@@ -153,7 +153,7 @@ def _bands(image: NDArray[np.uint8]) -> list[NDArray[np.uint8]]:
 def judge(
     key: tuple[int, int], values: Mapping[str, float], places: Mapping[str, float], area_um2: float
 ) -> TileQuality:
-    """Put the measures of a block together and flag what is wrong.
+    """Combine the measures of a tile and add flags.
 
     Parameters
     ----------

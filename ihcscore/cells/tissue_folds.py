@@ -1,4 +1,4 @@
-"""Folds of the section: long, narrow bands where twice the tissue absorbs, between nuclei as well."""
+"""Detect folds of the section: long, narrow bands that are denser than the rest, between nuclei too."""
 
 import cv2
 import numpy as np
@@ -62,7 +62,7 @@ def fold_share(rgb: NDArray[np.uint8], background: ArrayLike, stains: StainMatri
 
 
 def _bands(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Keep the pieces that are long and narrow."""
+    """Keep connected components that are long and narrow."""
     opened = np.asarray(cv2.morphologyEx(mask.view(np.uint8), cv2.MORPH_OPEN, np.ones((3, 3))), np.uint8)
     count, pieces, stats, _ = cv2.connectedComponentsWithStats(opened, connectivity=8)
     inward = cv2.distanceTransform(opened, cv2.DIST_L2, 5) - 0.5

@@ -25,7 +25,7 @@ def train(
     ],
     out: Annotated[Path, typer.Option("--out", "-o", help="The classifier, a JSON file.")],
 ) -> None:
-    """Train a classifier of cells from a few labelled cells or regions (extra classifier)."""
+    """Train a classifier of cells from a few labeled cells or regions (extra classifier)."""
     from ihcscore.results.layout import CELLS
     from ihcscore.results.stored_result import StoredResult
     from ihcscore.results.writers.tables import read_cells
@@ -34,15 +34,15 @@ def train(
 
     if len(labels) != len(results):
         raise typer.BadParameter(f"{len(labels)} files for {len(results)} results", param_hint="--labels")
-    tables, labelled, names = [], [], []
+    tables, labeled, names = [], [], []
     for folder, path in zip(results, labels, strict=True):
         result = StoredResult.read(folder)
         image = result.summary["image"]
         cells = read_cells(folder / CELLS)
         tables.append(cells)
         size = image["width"], image["height"]
-        labelled.append(read_labels(path, cells, size, image["mpp"], result.placement.back))
-        for note in labelled[-1].notes:
+        labeled.append(read_labels(path, cells, size, image["mpp"], result.placement.back))
+        for note in labeled[-1].notes:
             print(f"note: {path.name}: {note}", file=sys.stderr)
         about = {"cells_sha256": result.summary["cells"]["sha256"], "segmenter": result.summary["segmenter"]["name"]}
         names.append({**about, "labels": path.name})
@@ -50,10 +50,10 @@ def train(
         raise typer.BadParameter("the same cells are named twice: put their labels into one file", param_hint="RESULTS")
     if len({name["segmenter"] for name in names}) > 1:
         raise typer.BadParameter("their nuclei are of different segmenters", param_hint="RESULTS")
-    model = train_on(tables, labelled, {"trained_on": names})
+    model = train_on(tables, labeled, {"trained_on": names})
     model.write(out)
     for kind, number in model.about["labelled"].items():
-        print(f"{kind}: {number} cells labelled")
+        print(f"{kind}: {number} cells labeled")
     checked = model.about["cross_validation"]
     if "balanced_accuracy" in checked:
         accuracy = f"{checked['balanced_accuracy']:.2f} balanced accuracy"

@@ -39,7 +39,7 @@ def her2(none: int, faint: int, complete: int, intense: int, other: int = 0) -> 
     Notes
     -----
     Stronger patterns count for weaker ones: 6 % complete and 6 % faint are stained in 12 %. Cells of another pattern
-    count as stained. The guideline calls such tumours 2+; here they are named beside the score (`patterns`) instead.
+    count as stained. The guideline calls such tumors 2+; here they are named beside the score (`patterns`) instead.
 
     References
     ----------

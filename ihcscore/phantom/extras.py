@@ -25,7 +25,7 @@ def extras(
     stains: StainMatrix,
     drawn: Mapping[str, float],
 ) -> NDArray[np.float32]:
-    """Draw the optical density that belongs to no labelled cell.
+    """Draw the optical density that belongs to no labeled cell.
 
     Parameters
     ----------

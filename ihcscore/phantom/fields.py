@@ -98,14 +98,14 @@ def lognormal(rng: np.random.Generator, grid: Grid, scale_um: float, spread: flo
 def streaks(
     rng: np.random.Generator, grid: Grid, direction: NDArray[np.float32], width_um: float, length_um: float
 ) -> NDArray[np.float32]:
-    """Draw a random field drawn out along a direction: fibres.
+    """Draw a random field drawn out along a direction: fibers.
 
     Parameters
     ----------
     rng : numpy.random.Generator
     grid : Grid
     direction : ndarray of shape (M, N), dtype float32
-        Angle of the fibres from the x axis, in radians.
+        Angle of the fibers from the x axis, in radians.
     width_um, length_um : float
         Thickness and length of a fibre.
 

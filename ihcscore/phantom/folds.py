@@ -1,4 +1,4 @@
-"""Folds: bands in which the section lies double."""
+"""Folds: bands in which the section overlaps itself."""
 
 from collections.abc import Mapping
 
@@ -17,7 +17,7 @@ OUT_OF_FOCUS = 0.8
 
 
 def folds(rng: np.random.Generator, grid: Grid, drawn: Mapping[str, float]) -> NDArray[np.float32]:
-    """Draw where the tissue lies double.
+    """Draw where the tissue overlaps itself.
 
     Parameters
     ----------

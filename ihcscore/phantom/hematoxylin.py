@@ -1,4 +1,4 @@
-"""How much hematoxylin lies where: chromatin, cytoplasm, fibres."""
+"""Distribution of hematoxylin: chromatin, cytoplasm, fibers."""
 
 from dataclasses import dataclass
 
@@ -18,12 +18,12 @@ RIM_SLOPE_UM = 1.3
 """A clear center begins this far inside the outline and is full after the slope."""
 MAX_NUCLEOLI = 4
 TISSUE_SHARE = 0.25
-"""Part of `stroma_hematoxylin_od` that lies evenly on all tissue; the rest is in the fibres."""
+"""Part of `stroma_hematoxylin_od` that lies evenly on all tissue; the rest is in the fibers."""
 
 
 @dataclass(frozen=True)
 class Chromatin:
-    """What the nuclei look like before any light passes.
+    """Hematoxylin of the nuclei before the optics.
 
     Parameters
     ----------
@@ -77,7 +77,7 @@ def chromatin(rng: np.random.Generator, scene: Scene) -> Chromatin:
 
 
 def surroundings(rng: np.random.Generator, scene: Scene) -> NDArray[np.float32]:
-    """Stain what is not nucleus: haze of cytoplasm, fibres of stroma.
+    """Stain what is not nucleus: haze of cytoplasm, fibers of stroma.
 
     Parameters
     ----------

@@ -36,7 +36,7 @@ def centroids_px(labels: NDArray[np.int32]) -> tuple[NDArray[np.float64], NDArra
 
 
 def depth(labels: NDArray[np.int32], grid: Grid) -> NDArray[np.float32]:
-    """Distance of each labelled pixel from the border of its object, in um; the border's pixels have one pixel.
+    """Distance of each labeled pixel from the border of its object, in um; the border's pixels have one pixel.
 
     Examples
     --------

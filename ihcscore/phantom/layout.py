@@ -1,4 +1,4 @@
-"""Where the nuclei are and what outline each has."""
+"""Positions and outlines of nuclei."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -68,7 +68,7 @@ class Candidates:
 
 
 def place(rng: np.random.Generator, grid: Grid, tissue: Tissue, drawn: Mapping[str, float]) -> Layout:
-    """Lay nuclei into the tissue one after the other until the asked share of each region is covered.
+    """Place nuclei in the tissue until the wanted share of each region is covered.
 
     Parameters
     ----------
@@ -146,7 +146,7 @@ def _kinds(
 def _lay(
     nuclei: NDArray[np.int32], under: NDArray[np.int32], grid: Grid, candidates: Candidates, i: int, label: int
 ) -> int:
-    """Write one nucleus into the labels if there is room; give the pixels it took."""
+    """Write one nucleus into the labels if there is room; return the pixels it took."""
     center = np.array([candidates.x_um[i], candidates.y_um[i]])
     outline = candidates.outline_um[i]
     grown = outline * (1 + GAP_UM / np.hypot(*outline.T).mean())

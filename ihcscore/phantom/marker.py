@@ -1,4 +1,4 @@
-"""How much DAB lies where."""
+"""Distribution of DAB."""
 
 import cv2
 import numpy as np
@@ -133,7 +133,7 @@ def roughen(rng: np.random.Generator, scene: Scene, dab: NDArray[np.float32]) ->
 
 
 def unspecific(rng: np.random.Generator, scene: Scene) -> NDArray[np.float32]:
-    """Stain what does not express the marker: free edges of the tissue, fibres of the stroma.
+    """Stain what does not express the marker: free edges of the tissue, fibers of the stroma.
 
     Parameters
     ----------

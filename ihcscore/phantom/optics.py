@@ -1,4 +1,4 @@
-"""From stain amounts to the picture a scanner writes."""
+"""From stain amounts to the image of a scanner."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ SHARPEN_PX = 1.0
 
 @dataclass(frozen=True)
 class Light:
-    """Color of the light and of the stains.
+    """Color of the background and of the stains.
 
     Parameters
     ----------
@@ -89,7 +89,7 @@ def absorb(
 def expose(
     rng: np.random.Generator, passing: NDArray[np.float32], light: Light, grid: Grid, drawn: Mapping[str, float]
 ) -> NDArray[np.uint8]:
-    """Record light with the faults of an instrument.
+    """Record light with the artifacts of an instrument.
 
     Parameters
     ----------

@@ -20,7 +20,7 @@ MIN_HALF_WIDTH_UM = 1.1
 
 @dataclass(frozen=True)
 class Shapes:
-    """What decides the outline of each of n nuclei.
+    """Parameters of the outlines of n nuclei.
 
     Parameters
     ----------
@@ -125,7 +125,7 @@ def _dents(
 
 
 def _directions(rng: np.random.Generator, shapes: Shapes, alignment: float) -> NDArray[np.float64]:
-    """Lay tumour nuclei along the way into the nest as far as `alignment` asks, stroma nuclei across it."""
+    """Lay tumor nuclei along the way into the nest as far as `alignment` asks, stroma nuclei across it."""
     n = len(shapes.across)
     tumor = shapes.across + (1 - alignment) * rng.uniform(-np.pi / 2, np.pi / 2, n)
     stroma = shapes.across + np.pi / 2 + 0.35 * rng.standard_normal(n)

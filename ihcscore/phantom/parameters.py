@@ -19,7 +19,7 @@ PRESETS = ("nuclear", "membranous", "cytoplasmic", "negative")
 
 @dataclass(frozen=True)
 class PhantomParameters:
-    """What a phantom shows and how it is recorded.
+    """Parameters of a phantom's tissue, stain and recording.
 
     A knob that varies from tile to tile is a range ``(low, high)`` from which the seed draws, evenly; ``low == high``
     fixes it. Shares lie in 0 to 1, OD is base 10, lengths are in um of tissue.
@@ -33,23 +33,23 @@ class PhantomParameters:
     marker : {"nuclear", "membranous", "cytoplasmic", "negative"}
         Compartment that takes the DAB.
     nest_um : range
-        Distance over which tumour, stroma and lumen alternate.
+        Distance over which tumor, stroma and lumen alternate.
     stroma_share, lumen_share, glass_share : range
         Share of the tile that is stroma; lumen inside nests; bare glass.
     nucleus_radius_um : range
-        Median radius of a tumour nucleus.
+        Median radius of a tumor nucleus.
     radius_spread : range
         Standard deviation of the logarithm of the radius.
     giant_share : range
-        Share of tumour and stroma nuclei enlarged 1.4 to 2 times.
+        Share of tumor and stroma nuclei enlarged 1.4 to 2 times.
     elongation : range
-        Median ratio of length to width of a tumour nucleus.
+        Median ratio of length to width of a tumor nucleus.
     irregularity : range
         Size of the bends of the outline relative to the radius.
     dented_share : range
         Share of nuclei with a dent.
     alignment : range
-        0 lays tumour nuclei any way, 1 along the way into the nest as in columnar epithelium.
+        0 lays tumor nuclei any way, 1 along the way into the nest as in columnar epithelium.
     tumor_coverage, stroma_coverage : range
         Share of the region that nuclei cover, as far as there is room (about 0.5).
     touching_share : range
@@ -57,15 +57,15 @@ class PhantomParameters:
     lymphocyte_share : range
         Share of stroma nuclei that are lymphocytes.
     cytoplasm_um : range
-        How far a tumour cell reaches beyond its nucleus at most.
+        How far a tumor cell reaches beyond its nucleus at most.
     membrane_um : range
         Thickness of the membrane between two cells, at least two pixels.
     hematoxylin_od : range
-        Median hematoxylin OD of tumour nuclei.
+        Median hematoxylin OD of tumor nuclei.
     hematoxylin_spread : range
         Standard deviation of its logarithm from nucleus to nucleus.
     vesicular_share : range
-        Share of tumour nuclei with a clear center and a rim.
+        Share of tumor nuclei with a clear center and a rim.
     clearing : range
         How clear such a center is.
     chromatin : range
@@ -75,10 +75,10 @@ class PhantomParameters:
     nucleoli : range
         Mean number of nucleoli of a vesicular nucleus.
     cytoplasm_hematoxylin_od, stroma_hematoxylin_od : range
-        Haze of the cytoplasm; density of the stroma's fibres.
+        Haze of the cytoplasm; density of the stroma's fibers.
     positive_share : range
-        Share of tumour cells that express the marker; -1 to 2, where what lies outside 0 to 1 counts as the nearer end,
-        so that a range can make tiles without a negative, or a positive, tumour cell common.
+        Share of tumor cells that express the marker; -1 to 2, where what lies outside 0 to 1 counts as the nearer end,
+        so that a range can make tiles without a negative, or a positive, tumor cell common.
     stroma_positive_share : range
         The same for stroma and lymphocytes, as a multiple (0 to 2) of `positive_share`.
     marker_od : range
@@ -102,7 +102,7 @@ class PhantomParameters:
     hematoxylin_in_positive : range
         Share of its hematoxylin that a densely positive nucleus keeps.
     ghosts_per_mm2, pigment_per_mm2, debris_per_mm2, red_cells_per_mm2, refractile_per_mm2 : range
-        Mean number of unlabelled blurred nuclei, pigmented bodies, specks, red cells and bright grains.
+        Mean number of unlabeled blurred nuclei, pigmented bodies, specks, red cells and bright grains.
     deep_share : range
         Share of nuclei out of focus.
     deep_blur_um : range
@@ -136,7 +136,7 @@ class PhantomParameters:
     edge_dab_od, edge_um : range
         DAB OD along the borders of glass and lumen, and how deep it reaches: the stained rim of glands and sections.
     stroma_dab_od : range
-        Unspecific DAB OD of the stroma's fibres.
+        Unspecific DAB OD of the stroma's fibers.
     folds_per_mm2 : range
         Mean number of folds: bands in which the tissue lies double and out of focus.
     gamma : range
@@ -144,7 +144,7 @@ class PhantomParameters:
         picture are this times the true ones.
     macrophage_share : range
         Share of stroma nuclei that are macrophages so full of brown granules that no nucleus is seen apart in them: the
-        whole body is labelled, as annotators do.
+        whole body is labeled, as annotators do.
 
     Raises
     ------

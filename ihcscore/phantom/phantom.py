@@ -1,4 +1,4 @@
-"""Render a phantom: an H-DAB tile of which everything is known."""
+"""Render a phantom, an H-DAB tile with known truth."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ from ihcscore.phantom.tissue import regions
 from ihcscore.stains.vectors import StainMatrix
 
 CYTOPLASM_SHARE = {TUMOR: 1.0, STROMA: 0.4, LYMPHOCYTE: 0.2, MACROPHAGE: 0.1}
-"""How far a cell of each kind reaches beyond its nucleus, as a share of a tumour cell's reach."""
+"""How far a cell of each kind reaches beyond its nucleus, as a share of a tumor cell's reach."""
 DENSE_DAB_OD = 0.6
 """DAB OD from which `hematoxylin_in_positive` applies in full."""
 

@@ -1,4 +1,4 @@
-"""What the stains are laid on."""
+"""Geometry of a tile before staining."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

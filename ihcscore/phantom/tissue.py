@@ -1,4 +1,4 @@
-"""Where a tile is glass, tumour and stroma."""
+"""Layout of glass, tumor and stroma in a tile."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,9 +17,9 @@ class Tissue:
     Parameters
     ----------
     glass, stroma : ndarray of shape (M, N), dtype bool
-        No tissue (bare glass or lumen); connective tissue. What is neither is tumour.
+        No tissue (bare glass or lumen); connective tissue. What is neither is tumor.
     across : ndarray of shape (M, N), dtype float32
-        Angle, in radians from the x axis, of the way from stroma into the nest: columnar cells lie along it, fibres
+        Angle, in radians from the x axis, of the way from stroma into the nest: columnar cells lie along it, fibers
         across it.
     """
 

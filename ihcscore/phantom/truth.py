@@ -1,4 +1,4 @@
-"""What is true of a phantom: a table per cell, scores, files."""
+"""The truth of a phantom: a table per cell, scores, files."""
 
 import csv
 import json

@@ -16,7 +16,7 @@ fewer of 255 gray levels left, so that one gray level is worth 0.05 OD or more."
 
 
 def as_background(background: ArrayLike) -> NDArray[np.float64]:
-    """Check a background and give it as three float64 values.
+    """Validate a background and return it as three float64 values.
 
     Parameters
     ----------

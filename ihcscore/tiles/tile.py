@@ -14,7 +14,7 @@ from ihcscore.cells.label_runs import LabelRuns
 from ihcscore.cells.measurement import CellPixels, measure_shapes, measure_stains
 from ihcscore.cells.membrane import measure_membranes
 from ihcscore.cells.membrane.profiles import REACH_UM
-from ihcscore.cells.network_maps import maps_of, seen
+from ihcscore.cells.network_maps import compute_maps, read_window
 from ihcscore.cells.quality import JUDGED, measure_quality
 from ihcscore.cells.segmentation.base import MapSegmenter, Segmenter, TilePixels
 from ihcscore.errors import AssayError
@@ -143,9 +143,9 @@ def _measured(job: TileJob, tile: Tile) -> tuple[NDArray[np.uint8], Rows]:
 def _nuclei(job: TileJob, tile: Tile) -> tuple[NDArray[np.uint8], NDArray[np.int32]]:
     """Return the pixels and the nuclei's labels of a tile's window."""
     if isinstance(job.segmenter, MapSegmenter):
-        read = seen(tile.window, job.image.frame.shape, job.segmenter)
+        read = read_window(tile.window, job.image.frame.shape, job.segmenter)
         light = job.image.read(read)
-        maps = maps_of(light, read, tile.window, np.asarray(job.context.background, np.float64), job.segmenter)
+        maps = compute_maps(light, read, tile.window, np.asarray(job.context.background, np.float64), job.segmenter)
         (y0, x0, y1, x1), (top, left, _, _) = tile.window, read
         pixels = _pixels(job, tile, np.ascontiguousarray(light[y0 - top : y1 - top, x0 - left : x1 - left]))
         return pixels.rgb, job.segmenter.nuclei(maps, pixels)

@@ -24,7 +24,7 @@ PRESETS = ("nuclear", "membranous", "cytoplasmic", "negative")
 TYPES = {"tumor": "Tumor", "stroma": "Stroma", "lymphocyte": "Immune", "macrophage": "Immune"}
 
 
-def labelled(preset: str, seed: int) -> tuple[pd.DataFrame, NDArray[np.object_]]:
+def labeled(preset: str, seed: int) -> tuple[pd.DataFrame, NDArray[np.object_]]:
     """Return the cells of a phantom and their true types, empty where a detected cell is none.
 
     Parameters
@@ -48,7 +48,7 @@ def main() -> None:
     given = parser.parse_args()
     tables, labels = [], []
     for k in range(given.fields):
-        cells, types = labelled(PRESETS[k % len(PRESETS)], 500_000 + given.seed * 1000 + k)
+        cells, types = labeled(PRESETS[k % len(PRESETS)], 500_000 + given.seed * 1000 + k)
         rows = np.flatnonzero(types != "")
         tables.append(cells)
         labels.append(Labels(rows, types[rows], np.zeros(len(rows), np.int64)))

@@ -1,4 +1,4 @@
-"""What the commands of both trainings share."""
+"""Shared parts of both training commands."""
 
 import argparse
 import importlib.util

@@ -1,4 +1,4 @@
-"""From trained weights to the one file that ships."""
+"""Export trained weights as the packaged file."""
 
 import hashlib
 import json
@@ -21,7 +21,7 @@ AT_ONCE = 8
 
 
 def export(net: NucleusNet, tiles: NDArray[np.uint8], path: Path, about: Mapping[str, Any]) -> str:
-    """Write a network as ONNX, and beside it what it is, as JSON.
+    """Write a network as ONNX, with its metadata as JSON.
 
     Parameters
     ----------

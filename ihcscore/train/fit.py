@@ -162,7 +162,7 @@ class Run:
         write_checkpoint(self.checkpoint, {**state, **about})
 
     def fit(self, tiles: Tiles, report: Callable[[str], None]) -> NucleusNet:
-        """Train to the last step and give the mean network."""
+        """Train to the last step and return the averaged network."""
         smooth, before = None, time.monotonic()
         while self.step < self.schedule.steps:
             value = self._advance(tiles)

@@ -1,4 +1,4 @@
-"""From trained floats to whole numbers: a network whose sums are exact, and so the same on every processor."""
+"""Quantize a trained network to integers, whose sums are exact and so the same on every processor."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -63,7 +63,7 @@ CHANCE = Span(1 / 255, 0)
 
 
 def fold(block: nn.Module) -> Layer:
-    """Put a batch norm into the convolution before it.
+    """Fold a batch norm into the convolution before it.
 
     Parameters
     ----------
@@ -85,7 +85,7 @@ def _numbers(values: Tensor) -> NDArray[np.float64]:
 
 
 def spans(net: NucleusNet, batches: Iterable[Tensor]) -> dict[str, Span]:
-    """Watch what values each layer gives.
+    """Record the range of each layer's output.
 
     Parameters
     ----------

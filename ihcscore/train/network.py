@@ -1,4 +1,4 @@
-"""The network: what is said of each pixel, from the light around it."""
+"""The nucleus network."""
 
 from torch import Tensor, nn
 from torch.nn import functional
@@ -27,7 +27,7 @@ def _conv(inputs: int, outputs: int, side: int = 3, stride: int = 1) -> nn.Seque
 
 
 class Residual(nn.Module):
-    """A convolution that adds to what it is given."""
+    """A residual convolution."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
@@ -39,7 +39,7 @@ class Residual(nn.Module):
 
 
 class NucleusNet(nn.Module):
-    """Two levels of convolutions between squares of pixels: a U-Net cut down to what one CPU core can pay.
+    """A small U-Net with two levels on squares of pixels, sized for one CPU core.
 
     Takes ``(n, 3, M, N)``, the share of light that passes, 0 to 1; gives logits ``(n, OUTPUTS, M, N)``.
     """

@@ -1,4 +1,4 @@
-"""Render what a network learns from into files, several at a time."""
+"""Render training data into files, several at a time."""
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
@@ -9,7 +9,7 @@ from pathlib import Path
 def make_shards(
     make: Callable[[Path, int, int], Path], folder: Path, seed: int, count: int, workers: int
 ) -> Iterator[Path]:
-    """Make files in several processes and give them as they finish, in order.
+    """Make files in several processes and yield them in order.
 
     Parameters
     ----------

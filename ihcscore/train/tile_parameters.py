@@ -1,4 +1,4 @@
-"""Which phantoms the network is trained on: wide enough that real sections lie inside."""
+"""Parameters of the training tiles: ranges wide enough to contain real sections."""
 
 from typing import Any
 

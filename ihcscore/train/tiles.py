@@ -1,4 +1,4 @@
-"""Training tiles: phantoms at the working pixel size, with what the network shall say of each pixel."""
+"""Training tiles: phantoms at the working pixel size, with the targets of each pixel."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,7 +40,7 @@ class Tiles:
 
 
 def heights(labels: NDArray[np.int32]) -> NDArray[np.uint8]:
-    """Raise a hill with one summit over each nucleus.
+    """Compute the height target: a hill with one maximum over each nucleus.
 
     Parameters
     ----------

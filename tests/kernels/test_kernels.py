@@ -15,7 +15,7 @@ from hypothesis.extra import numpy as hnp
 from ihcscore.cells.contours import boxes_of, outlines, rings_of, trace
 from ihcscore.cells.label_runs import LabelRuns
 from ihcscore.cells.membrane.profiles import BEFORE, LONGEST, RAYS, SAMPLES, STEP_UM, read_profiles
-from ihcscore.cells.membrane.reader import settled
+from ihcscore.cells.membrane.reader import decode_proposals
 from ihcscore.cells.segmentation.split import Stained, split
 from ihcscore.errors import IhcscoreError
 from ihcscore.kernels import library
@@ -229,7 +229,7 @@ def test_what_is_no_label_harms_nothing():
     hnp.arrays(np.float32, SAMPLES // 2, elements=st.floats(-9, 9, width=32)),
 )
 def test_what_is_chosen_along_a_ray_is_a_mean_weighted_by_a_softmax(proposals, prior):
-    od, line, step = settled(proposals.reshape(2, 24, SAMPLES // 4, RAYS // 4), prior)
+    od, line, step = decode_proposals(proposals.reshape(2, 24, SAMPLES // 4, RAYS // 4), prior)
     place, density, logit = (
         proposals[:, k].astype(np.float64).transpose(0, 4, 2, 3, 1).reshape(2, RAYS, -1) for k in range(3)
     )

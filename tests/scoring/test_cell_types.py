@@ -196,7 +196,7 @@ def test_labels_that_do_not_count_are_said(tmp_path):
     )
     assert read_labels(path, cells, (2000, 2000), 0.5).notes == (
         "1 of 6 points lie on no nucleus",
-        "2 cells are labelled as two types: the first counts",
+        "2 cells are labeled as two types: the first counts",
         "objects of other classes do not count: Lymphocyte",
     )
 

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from ihcscore.cells.network_maps import maps_of, seen
+from ihcscore.cells.network_maps import compute_maps, read_window
 from ihcscore.cells.segmentation.registry import load_segmenter
 from ihcscore.errors import DamagedResult, ResultMismatch
 from ihcscore.table.digest import TableDigest, digest
@@ -73,8 +73,8 @@ def test_maps_of_a_pixel_are_the_same_bytes_in_every_window(nuclear):
     shape, background = rgb.shape[:2], np.full(3, 240.0)
 
     def maps(window):
-        read = seen(window, shape, network)
-        return maps_of(rgb[read[0] : read[2], read[1] : read[3]], read, window, background, network)
+        read = read_window(window, shape, network)
+        return compute_maps(rgb[read[0] : read[2], read[1] : read[3]], read, window, background, network)
 
     whole = maps((0, 0, *shape))
     for y0, x0, y1, x1 in [(0, 0, 300, 300), (13, 57, 412, 333), (801, 601, 900, 700), (5, 0, 900, 64)]:
@@ -90,6 +90,6 @@ def test_a_margin_that_is_too_small_is_seen(nuclear):
     shape = rgb.shape[:2]
     results = []
     for window in ((0, 0, *shape), (64, 64, 200, 200)):
-        read = seen(window, shape, narrow)
-        results.append(maps_of(rgb[read[0] : read[2], read[1] : read[3]], read, window, background, narrow))
+        read = read_window(window, shape, narrow)
+        results.append(compute_maps(rgb[read[0] : read[2], read[1] : read[3]], read, window, background, narrow))
     assert not np.array_equal(results[0][64:200, 64:200], results[1])

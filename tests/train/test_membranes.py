@@ -10,7 +10,16 @@ import pytest
 import torch
 
 from ihcscore.cells.membrane.profiles import RAYS, SAMPLES, Profiles
-from ihcscore.cells.membrane.reader import AROUND, BIASES, CARD_FILE, PLANES, RAYS_FILE, SLIDE_FILE, seen, settled
+from ihcscore.cells.membrane.reader import (
+    AROUND,
+    BIASES,
+    CARD_FILE,
+    PLANES,
+    RAYS_FILE,
+    SLIDE_FILE,
+    decode_proposals,
+    encode_profiles,
+)
 from ihcscore.cells.onnx_session import open_session
 from ihcscore.phantom import load_parameters
 from ihcscore.stains.texture import TEXTURE
@@ -38,7 +47,7 @@ def read(folder, around, texture):
     *biases, prior = open_session((folder / SLIDE_FILE).read_bytes(), "slide").run(None, {"texture": texture[None]})
     weights = dict(zip(BIASES, biases, strict=True))
     (proposals,) = open_session((folder / RAYS_FILE).read_bytes(), "rays", weights).run(None, {"profiles": around})
-    return settled(proposals, prior)
+    return decode_proposals(proposals, prior)
 
 
 def right(folder, cells):
@@ -47,7 +56,7 @@ def right(folder, cells):
     for texture in np.unique(cells.texture, axis=0):
         rows = (cells.texture == texture).all(axis=1)
         level = np.ascontiguousarray(cells.level[rows].swapaxes(0, 1))
-        around = seen(Profiles(level, cells.other[rows], np.zeros_like(cells.od[rows])))
+        around = encode_profiles(Profiles(level, cells.other[rows], np.zeros_like(cells.od[rows])))
         od[rows], line[rows], _ = read(folder, around, texture)
     known = np.isfinite(cells.od)
     pairs = (np.log(0.1 + od), np.log(0.1 + cells.od)), (line, cells.line)

@@ -1,4 +1,4 @@
-"""A cell's membrane: looked for along rays out of its nucleus by a small network, not a ring of fixed width."""
+"""Detect the membrane of each cell along rays out of its nucleus, by a small network."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -32,7 +32,7 @@ Rays = NDArray[np.float32]
 
 @dataclass(frozen=True)
 class Borders:
-    """What was found along the rays of each cell; every array of shape (n, 32), dtype float32 if not said otherwise.
+    """Detections along the rays of each cell; arrays of shape (n, 32), dtype float32 unless stated.
 
     Parameters
     ----------
@@ -96,7 +96,7 @@ def find_borders(
     mpp: float,
     texture: Sequence[float],
 ) -> Borders:
-    """Find the membrane of some cells.
+    """Detect the membranes of some cells.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""DAB and luma along rays out of a nucleus: what a cell's membrane is looked for in."""
+"""Sample DAB and luma along rays out of nuclei."""
 
 from dataclasses import dataclass
 from functools import lru_cache
@@ -47,7 +47,7 @@ class Profiles:
 def read_profiles(
     levels: NDArray[np.uint8], nuclei: NDArray[np.int32], xy: NDArray[np.float64], cells: range, mpp: float
 ) -> Profiles:
-    """Read DAB and luma around some cells.
+    """Sample DAB and luma around some cells.
 
     Parameters
     ----------

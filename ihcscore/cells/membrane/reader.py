@@ -1,4 +1,4 @@
-"""The membrane network: what it says of each ray out of a nucleus."""
+"""Run the packaged membrane network on profiles."""
 
 import hashlib
 import json
@@ -37,7 +37,7 @@ onnxruntime is 1.7 times as fast."""
 
 @dataclass(frozen=True)
 class Reading:
-    """What the network says; every array of shape (n, 32), dtype float32.
+    """Predictions of the network; arrays of shape (n, 32), dtype float32.
 
     Parameters
     ----------
@@ -54,7 +54,7 @@ class Reading:
     radius_um: NDArray[np.float32]
 
 
-def seen(profiles: Profiles) -> NDArray[np.float32]:
+def encode_profiles(profiles: Profiles) -> NDArray[np.float32]:
     """Return the input of the network: DAB outside other nuclei, luma, and the mask of other nuclei.
 
     Parameters
@@ -73,7 +73,7 @@ def seen(profiles: Profiles) -> NDArray[np.float32]:
 
 
 def read_membranes(profiles: Profiles, texture: Sequence[float]) -> Reading:
-    """Ask the packaged network.
+    """Predict the membranes of some cells with the packaged network.
 
     Parameters
     ----------
@@ -91,14 +91,14 @@ def read_membranes(profiles: Profiles, texture: Sequence[float]) -> Reading:
         If the packaged weights are missing or not those the package was built with.
     """
     session, prior = _session(tuple(texture))
-    (proposals,) = session.run(None, {"profiles": seen(profiles)})
-    od, line, step = settled(np.asarray(proposals, np.float32), prior)
+    (proposals,) = session.run(None, {"profiles": encode_profiles(profiles)})
+    od, line, step = decode_proposals(np.asarray(proposals, np.float32), prior)
     radius = profiles.edge_um + np.float32(STEP_UM) * (step - BEFORE)
     return Reading(od, line, np.maximum(radius, np.float32(STEP_UM)))
 
 
-def settled(proposals: NDArray[np.float32], prior: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Choose between what the network proposes along each ray.
+def decode_proposals(proposals: NDArray[np.float32], prior: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Average the network's proposals along each ray.
 
     Parameters
     ----------

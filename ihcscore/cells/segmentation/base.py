@@ -1,4 +1,4 @@
-"""What a nucleus segmenter gets, gives and declares."""
+"""The interface of nucleus segmenters: implement `Segmenter` to add one."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ PixelMaps: TypeAlias = NDArray[np.uint8]
 
 @dataclass(frozen=True)
 class TilePixels:
-    """The pixels of one block with its halo, at the working pixel size.
+    """The pixels of one tile with its halo, at the working pixel size.
 
     Parameters
     ----------
@@ -40,7 +40,7 @@ class TilePixels:
 
 @runtime_checkable
 class Segmenter(Protocol):
-    """Find nuclei in a block.
+    """Detects the nuclei of a tile.
 
     Attributes
     ----------
@@ -67,7 +67,7 @@ class Segmenter(Protocol):
     def influence_um(self) -> float: ...  # noqa: D102
 
     def segment(self, block: TilePixels) -> NDArray[np.int32]:
-        """Label the nuclei of a block.
+        """Label the nuclei of a tile.
 
         Parameters
         ----------
@@ -84,7 +84,7 @@ class Segmenter(Protocol):
 
 @runtime_checkable
 class MapSegmenter(Segmenter, Protocol):
-    """A segmenter whose costly part looks at each pixel and its surroundings, and can be done once for each pixel.
+    """A segmenter whose costly part is a map of each pixel and its surroundings, computed once per pixel.
 
     Attributes
     ----------
@@ -117,7 +117,7 @@ class MapSegmenter(Segmenter, Protocol):
         ...
 
     def nuclei(self, maps: PixelMaps, block: TilePixels) -> NDArray[np.int32]:
-        """Label the nuclei that the maps of a block's pixels show; the rest is as in `segment`.
+        """Label the nuclei in the maps of a tile; otherwise as `segment`.
 
         A pixel of either farther than `influence_um` from a nucleus does not change it.
         """

@@ -15,7 +15,7 @@ LARGEST_LABEL = np.iinfo(np.int64).max
 
 @dataclass(frozen=True)
 class GivenNuclei:
-    """Take nuclei from a label image instead of finding them.
+    """Takes nuclei from a label image instead of detecting them.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""The nucleus network: what it says of each pixel, and nuclei from that."""
+"""The nucleus network: maps per pixel, and nuclei from the maps."""
 
 import hashlib
 import json
@@ -57,7 +57,7 @@ MPP_TOLERANCE = 0.05
 
 @dataclass(frozen=True)
 class Network:
-    """Find nuclei with the network that ships in the package, or another one of its format.
+    """Detects nuclei with the packaged network, or another one of its format.
 
     Parameters
     ----------
@@ -160,7 +160,7 @@ class Network:
         return np.ascontiguousarray(np.asarray(out, np.uint8)[0, :rows, :columns])
 
     def segment(self, block: TilePixels) -> NDArray[np.int32]:
-        """Label the nuclei of a block.
+        """Label the nuclei of a tile.
 
         Parameters
         ----------
@@ -188,7 +188,7 @@ class Network:
         return self.nuclei(self.maps(rgb, block.background)[margin:-margin, margin:-margin], block)
 
     def nuclei(self, maps: PixelMaps, block: TilePixels) -> NDArray[np.int32]:
-        """Label the nuclei that the maps of a block's pixels show; see `segment`."""
+        """Label the nuclei in the maps of a tile; see `segment`."""
         height = self._smooth(np.ascontiguousarray(maps[..., HEIGHT]))
         dab = self._smooth(dab_levels(block.rgb, block.background, block.stains))
         mask = (maps[..., INSIDE] >= round(255 * self.inside)).view(np.uint8)
@@ -209,7 +209,7 @@ class Network:
 
 @dataclass(frozen=True)
 class Card:
-    """What a weights file says of itself."""
+    """Metadata of a weights file."""
 
     sha256: str
     mpp: float

@@ -1,4 +1,4 @@
-"""What a nucleus may look like: no gaps in a mask, no holes in a nucleus, neither too small nor too long."""
+"""Clean masks and labels: fill gaps and holes, drop what is too small or too long."""
 
 from dataclasses import dataclass
 
@@ -10,7 +10,7 @@ from ihcscore.kernels.split import measure_labels, renumber_labels
 
 
 def fill_gaps(mask: NDArray[np.uint8], widest: int) -> NDArray[np.uint8]:
-    """Fill what a mask encloses from all sides: along the row, the column and both diagonals.
+    """Fill pixels that a mask encloses along the row, the column and both diagonals.
 
     Parameters
     ----------
@@ -44,7 +44,7 @@ def fill_gaps(mask: NDArray[np.uint8], widest: int) -> NDArray[np.uint8]:
 
 
 def diagonals(boxes: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Diagonal of each box: no two pixels in it are farther apart.
+    """Compute the diagonal of each box.
 
     Examples
     --------
@@ -56,7 +56,7 @@ def diagonals(boxes: NDArray[np.int64]) -> NDArray[np.float64]:
 
 @dataclass(frozen=True)
 class Sizes:
-    """How large labels 0, 1, ... of a plane are.
+    """Sizes of the labels 0, 1, ... of a plane.
 
     Parameters
     ----------
@@ -93,7 +93,7 @@ class Sizes:
 
 
 def nuclei_of(labels: NDArray[np.int32], sizes: Sizes, wanted: NDArray[np.bool_]) -> NDArray[np.int32]:
-    """Make the wanted labels of a plane nuclei: 1..n without gaps and without holes.
+    """Renumber the wanted labels of a plane 1..n and fill their holes.
 
     Parameters
     ----------
@@ -132,12 +132,12 @@ def nuclei_of(labels: NDArray[np.int32], sizes: Sizes, wanted: NDArray[np.bool_]
 
 
 def _numbers(wanted: NDArray[np.bool_]) -> NDArray[np.int32]:
-    """New numbers for labels: 1..n for the wanted in their order, 0 for the others."""
+    """Return new numbers for labels: 1..n for the wanted in their order, 0 for the others."""
     return np.cumsum(wanted, dtype=np.int32) * wanted
 
 
 def _without_holes(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Fill what cannot be reached from outside in steps along rows and columns."""
+    """Fill holes, with 4-connected background."""
     around = np.pad(mask.view(np.uint8), 1)
     cv2.floodFill(around, None, (0, 0), 2, flags=4)
     return np.asarray(around[1:-1, 1:-1] != 2)

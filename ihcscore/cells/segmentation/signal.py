@@ -1,4 +1,4 @@
-"""Stains to one integer plane in which nuclei are high: hematoxylin plus the DAB that lies in blobs.
+"""Combine stains to an integer plane in which nuclei are bright: hematoxylin plus DAB in blobs.
 
 Everything after `quantise` is integer arithmetic without running float sums, so that a pixel's value depends on the
 pixels within reach alone and is bit for bit the same in every window that holds them.
@@ -53,7 +53,7 @@ def quantise(
 
 
 def levels_of(od: float) -> int:
-    """Optical density as a whole number of steps.
+    """Convert optical density to a whole number of steps.
 
     Examples
     --------
@@ -64,7 +64,7 @@ def levels_of(od: float) -> int:
 
 
 def disc(radius: int) -> Plane:
-    """Structuring element of ``2 * radius + 1`` pixels, nearly round.
+    """Return a nearly round structuring element of ``2 * radius + 1`` pixels.
 
     Examples
     --------
@@ -78,7 +78,7 @@ def disc(radius: int) -> Plane:
 
 
 def local_mean(plane: Plane, radius: int, other: Plane | None = None) -> Plane:
-    """Mean of a square of ``2 * radius + 1`` pixels, rounded down; the image is mirrored at its border.
+    """Compute the mean of squares of ``2 * radius + 1`` pixels, rounded down; mirrored at the border.
 
     Parameters
     ----------
@@ -157,7 +157,7 @@ def blobs(dab: Plane, width: int, window: int, share: float) -> Plane:
 
 
 def contrast(plane: Plane, smooth_px: float, reach: int, window: int) -> Plane:
-    """How far a plane rises above its surroundings, half way between their mean and their floor.
+    """Compute the contrast of a plane to its surroundings, half way between their mean and their floor.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Split touching nuclei on a height map: steepest ascent to the summits, then merging over high saddles.
+"""Split touching nuclei on a height map: steepest ascent to the maxima, then merging over high saddles.
 
 Only whole numbers are compared, and only with neighbors; ties go by raster order, which is the same in every window.
 """
@@ -13,7 +13,7 @@ from ihcscore.kernels.split import Saddles, label_hills
 
 @dataclass(frozen=True)
 class Stained:
-    """Where stain parts hills that are not deep apart.
+    """Where stain separates hills with a shallow saddle.
 
     Parameters
     ----------

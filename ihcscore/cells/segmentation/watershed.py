@@ -49,7 +49,7 @@ MPP_TOLERANCE = 0.05
 
 @dataclass(frozen=True)
 class Watershed:
-    """Find nuclei without a model.
+    """Detects nuclei without a model.
 
     Parameters
     ----------
@@ -145,7 +145,7 @@ class Watershed:
             raise ValueError(f"{', '.join(wide)}: at most {WIDEST_MEAN} pixels of {self.mpp:g} um")
 
     def segment(self, block: TilePixels) -> NDArray[np.int32]:
-        """Label the nuclei of a block.
+        """Label the nuclei of a tile.
 
         Parameters
         ----------
@@ -177,7 +177,7 @@ class Watershed:
         return round(um / self.mpp)
 
     def _rise(self, block: TilePixels) -> Plane:
-        """How far hematoxylin and nuclear DAB rise above their surroundings, in steps of optical density."""
+        """Compute the contrast of hematoxylin and nuclear DAB, in steps of optical density."""
         caps = (self.signal_cap_od, self.dab_cap_od)
         hematoxylin, dab = quantise(block.rgb, block.background, block.stains, caps)
         dab = blobs(dab, self._px(self.membrane_um), self._px(self.dab_window_um), self.dab_share)
@@ -186,7 +186,7 @@ class Watershed:
         return contrast(signal, self.smooth_um / self.mpp, self._px(self.floor_reach_um), self._px(self.window_um))
 
     def _core(self, rise: Plane) -> Plane:
-        """Pixels surely in a nucleus, 0 or 1."""
+        """Return the pixels surely in a nucleus, 0 or 1."""
         side = 2 * self._px(self.edge_um) + 1
         peak = cv2.dilate(rise, np.ones((side, side), np.uint8))
         least = np.maximum(np.arange(256) * self.edge_share, levels_of(self.contrast_od)).astype(np.uint8)
@@ -195,12 +195,12 @@ class Watershed:
         return fill_gaps(np.asarray(opened, np.uint8), self._px(self.gap_um))
 
     def _region(self, core: Plane) -> NDArray[np.bool_]:
-        """Pixels that belong to some nucleus: the core, closed and grown."""
+        """Return the pixels of nuclei: the core, closed and grown."""
         wide = cv2.dilate(core, disc(self._px(self.close_um + self.grow_um)))
         return np.asarray(cv2.erode(wide, disc(self._px(self.close_um))).view(np.bool_))
 
     def _height(self, core: Plane, rise: Plane) -> Plane:
-        """Height map whose hills are nuclei: distance to the edge plus contrast, smoothed."""
+        """Compute the height map whose hills are nuclei: distance to the edge plus contrast, smoothed."""
         distance = cv2.distanceTransform(core, cv2.DIST_L2, 5)
         height = cv2.convertScaleAbs(distance, alpha=LEVELS_PER_UM * self.mpp)
         levels = np.minimum(np.arange(256) * STEP_OD, self.shape_cap_od) * (self.um_per_od * LEVELS_PER_UM)
@@ -209,7 +209,7 @@ class Watershed:
         return np.asarray(cv2.GaussianBlur(height, (0, 0), self.smooth_um / self.mpp), np.uint8)
 
     def _nuclei(self, hills: NDArray[np.int32]) -> NDArray[np.int32]:
-        """Keep the hills that are neither too small nor too long, number them and fill them."""
+        """Keep hills that are neither too small nor too long, renumbered and filled."""
         sizes = Sizes.of(hills)
         wanted = sizes.areas * self.mpp**2 >= self.smallest_um2
         wanted &= diagonals(sizes.boxes) * self.mpp <= self.largest_object_um

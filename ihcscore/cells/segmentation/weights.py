@@ -1,4 +1,4 @@
-"""Files of a network's weights: what is in them, by hash."""
+"""Hashes of weights files."""
 
 import hashlib
 from pathlib import Path

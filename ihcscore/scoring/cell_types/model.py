@@ -32,7 +32,7 @@ class CellClassifier:
     classes : tuple of str
         Of `ihcscore.table.schema.CELL_TYPES`.
     mean, scale : ndarray of shape (25,)
-        Of the features of the labelled cells.
+        Of the features of the labeled cells.
     coefficients : ndarray of shape (k, 25)
     intercepts : ndarray of shape (k,)
     about : mapping

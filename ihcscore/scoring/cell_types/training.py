@@ -1,4 +1,4 @@
-"""Train a classifier of cells from a few labelled cells or regions."""
+"""Train a classifier of cells from a few labeled cells or regions."""
 
 import json
 from collections.abc import Sequence
@@ -40,7 +40,7 @@ class Labels:
     groups : ndarray of shape (k,), int
         Cells of one place have the same.
     notes : tuple of str
-        What was labelled and does not count.
+        What was labeled and does not count.
     """
 
     rows: NDArray[np.intp]
@@ -70,7 +70,7 @@ def read_labels(
     Returns
     -------
     Labels
-        A cell that is labelled twice counts for the first.
+        A cell that is labeled twice counts for the first.
 
     Raises
     ------
@@ -94,7 +94,7 @@ def read_labels(
     other = _unknown_classes(path)
     counted = {
         f"{lost} of {len(points)} points lie on no nucleus": lost,
-        f"{unclear} cells are labelled as two types: the first counts": unclear,
+        f"{unclear} cells are labeled as two types: the first counts": unclear,
         f"objects of other classes do not count: {', '.join(other)}": len(other),
     }
     notes = tuple(text for text, number in counted.items() if number)

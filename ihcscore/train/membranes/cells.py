@@ -1,4 +1,4 @@
-"""Cells to learn from: what lies along the rays out of nuclei of rendered tiles, and what is true there."""
+"""Training cells: profiles along rays out of the nuclei of rendered tiles, and the truth there."""
 
 import dataclasses
 import itertools
@@ -47,7 +47,7 @@ TISSUE_OD, TISSUE_SHARE = 0.1, 0.15
 
 @dataclasses.dataclass(frozen=True)
 class Cells:
-    """Cells to learn from.
+    """Training cells.
 
     Parameters
     ----------
@@ -109,7 +109,7 @@ def _densest(places: list[Patch]) -> float:
 
 
 def _tile(seed: int, number: int) -> tuple[Cells, list[Patch]]:
-    """Render a tile and look at its places; the cells' textures are still missing."""
+    """Render a tile and measure its patches; the cells' textures are added later."""
     rng = np.random.default_rng([seed, number])
     phantom = render(tile_parameters(rng), int(rng.integers(2**62)))
     if rng.random() < DEFAULT_LIGHT_SHARE:
@@ -137,7 +137,7 @@ def _tile(seed: int, number: int) -> tuple[Cells, list[Patch]]:
 
 
 def _tissue(rgb: NDArray[np.uint8], stains: NDArray[np.float32]) -> list[NDArray[np.uint8]]:
-    """Cut a tile into places, and leave out those that are glass."""
+    """Cut a tile into patches without glass."""
     stained = np.maximum(stains[..., :2], 0).sum(axis=2) > TISSUE_OD
     rows, columns = (range(0, length - PATCH_PX + 1, PATCH_PX) for length in rgb.shape[:2])
     boxes = [(slice(y, y + PATCH_PX), slice(x, x + PATCH_PX)) for y in rows for x in columns]
@@ -146,7 +146,7 @@ def _tissue(rgb: NDArray[np.uint8], stains: NDArray[np.float32]) -> list[NDArray
 
 
 def _with_truth(phantom: Phantom, profiles: Profiles, xy: NDArray[np.float64]) -> Cells:
-    """Look along each ray for the true membrane of the cell whose nucleus the centroid lies in."""
+    """Find along each ray the true membrane of the cell whose nucleus holds the centroid."""
     mpp = phantom.parameters.mpp
     last = np.array(phantom.cells.shape[::-1]) - 1
     x, y = np.clip(xy.astype(int), 0, last).T

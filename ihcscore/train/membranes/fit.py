@@ -14,7 +14,7 @@ from torch.nn import functional
 from torch.optim.swa_utils import AveragedModel
 
 from ihcscore.cells.membrane.profiles import RAYS, SAMPLES, Profiles
-from ihcscore.cells.membrane.reader import seen
+from ihcscore.cells.membrane.reader import encode_profiles
 from ihcscore.train.command import read_checkpoint, write_checkpoint
 from ihcscore.train.membranes.cells import Cells
 from ihcscore.train.membranes.net import MembraneNet
@@ -81,7 +81,7 @@ def _distances(found: Tensor, true: Tensor) -> Tensor:
 
 
 class Run:
-    """A training that goes on after the last stage it finished when it is begun again.
+    """Training that resumes after the last completed stage.
 
     Parameters
     ----------
@@ -120,7 +120,7 @@ class Run:
         write_checkpoint(self.checkpoint, state)
 
     def fit(self, report: Callable[[str], None]) -> MembraneNet:
-        """Train in `STAGES`, each along a cosine of falling rates; give the running mean of the weights."""
+        """Train in `STAGES`, each along a cosine schedule; return the running mean of the weights."""
         for number in range(self.finished, len(STAGES)):
             began = time.monotonic()
             self.net = self._trained(number, report)
@@ -150,11 +150,12 @@ class Run:
         return cast(MembraneNet, mean.module)
 
     def _loss(self, rng: np.random.Generator, weights: Sequence[float]) -> Tensor:
-        """Draw cells and say how wrong the network is."""
+        """Draw cells and compute the loss."""
         cells = self.cells
         rows = np.append(rng.integers(0, len(cells.od), BATCH // 2), _evenly(rng, self.kinds, BATCH // 2))
         level = np.ascontiguousarray(cells.level[rows].swapaxes(0, 1))
-        around = torch.from_numpy(seen(Profiles(level, cells.other[rows], np.zeros((BATCH, RAYS), np.float32))))
+        profiles = Profiles(level, cells.other[rows], np.zeros((BATCH, RAYS), np.float32))
+        around = torch.from_numpy(encode_profiles(profiles))
         noise = torch.from_numpy(rng.standard_normal((BATCH, cells.texture.shape[1]), np.float32))
         found = self.net(around, self.textures[rows] + TEXTURE_NOISE * self.net.spread * noise)
         od, line, place = (torch.from_numpy(values[rows]) for values in (cells.od, cells.line, cells.step))

@@ -1,4 +1,4 @@
-"""The membrane network as it is trained, and how it is written."""
+"""The membrane network and its export."""
 
 import hashlib
 import json
@@ -80,7 +80,7 @@ class MembraneNet(nn.Module):
 
 
 class _Rays(nn.Module):
-    """What reads the rays of one slide, once its biases are those of the slide."""
+    """The layers over rays, with the biases of one slide."""
 
     def __init__(self, net: MembraneNet) -> None:
         super().__init__()
@@ -91,7 +91,7 @@ class _Rays(nn.Module):
 
 
 class _Slide(nn.Module):
-    """What gives these biases, and what is added to the logits of each place."""
+    """The layers that compute these biases, and the offset of each position's logit."""
 
     def __init__(self, net: MembraneNet) -> None:
         super().__init__()
@@ -104,7 +104,7 @@ class _Slide(nn.Module):
 
 
 def export(net: MembraneNet, folder: Path, about: dict[str, Any]) -> None:
-    """Write a network as ONNX, and beside it what it is, as JSON."""
+    """Write a network as ONNX, with its metadata as JSON."""
     rays, slide = folder / RAYS_FILE, folder / SLIDE_FILE
     _export(_Rays(net), torch.zeros(2, PLANES, SAMPLES, RAYS + 2 * AROUND), rays, "profiles", ("proposals",))
     _export(_Slide(net), torch.zeros(1, len(TEXTURE)), slide, "texture", ("first", "second", "prior"))

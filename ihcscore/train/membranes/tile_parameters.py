@@ -1,4 +1,4 @@
-"""Which phantoms the membrane network is trained on."""
+"""Parameters of the membrane network's training tiles."""
 
 import dataclasses
 from typing import Any

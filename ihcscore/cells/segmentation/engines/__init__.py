@@ -1,1 +1,1 @@
-"""Segmenters made elsewhere, whose packages and models the user brings: extra ``engines``."""
+"""Adapters to segmenters of other packages, whose models the user provides: extra ``engines``."""

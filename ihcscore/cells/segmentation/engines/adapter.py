@@ -1,4 +1,4 @@
-"""What all adapters share: light in, labels out that keep the contract of `Segmenter`."""
+"""Base class of the adapters: pixels in, labels out that keep the contract of `Segmenter`."""
 
 import importlib
 import importlib.metadata
@@ -78,7 +78,7 @@ class Adapter(ABC):
 
     @property
     def version(self) -> str:
-        """Version of the package, as it is installed; else what it says of itself."""
+        """Version of the package as installed, else the one it states."""
         try:
             return importlib.metadata.version(self.package)
         except importlib.metadata.PackageNotFoundError:
@@ -87,14 +87,14 @@ class Adapter(ABC):
     @staticmethod
     @abstractmethod
     def load(weights: Path) -> Any:
-        """Load the package's model; whatever is raised means that it is none."""
+        """Load the package's model; any exception means that it is not one."""
 
     @abstractmethod
     def find(self, model: Any, light: NDArray[np.float32]) -> NDArray[np.integer]:
-        """Label nuclei in light of shape (M, N, 3), 0 to 1, white at 1; any labels, any shapes."""
+        """Label nuclei in an image of shape (M, N, 3), 0 to 1, white at 1; any labels, any shapes."""
 
     def segment(self, block: TilePixels) -> NDArray[np.int32]:
-        """Label the nuclei of a block; see `Segmenter.segment`.
+        """Label the nuclei of a tile; see `Segmenter.segment`.
 
         The light is divided by the slide's background, and by nothing that depends on the block: these packages' own
         normalisation by percentiles would give other cells for another window.

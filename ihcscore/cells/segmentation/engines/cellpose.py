@@ -12,7 +12,7 @@ from ihcscore.cells.segmentation.engines.adapter import Adapter, required
 
 @dataclass(frozen=True)
 class Cellpose(Adapter):
-    """Find nuclei with a Cellpose model; see `Adapter`.
+    """Detects nuclei with a Cellpose model; see `Adapter`.
 
     Parameters
     ----------

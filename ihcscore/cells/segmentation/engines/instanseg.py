@@ -12,7 +12,7 @@ from ihcscore.cells.segmentation.engines.adapter import Adapter, required
 
 @dataclass(frozen=True)
 class InstanSeg(Adapter):
-    """Find nuclei with an InstanSeg model; see `Adapter`.
+    """Detects nuclei with an InstanSeg model; see `Adapter`.
 
     Parameters
     ----------
@@ -28,7 +28,7 @@ class InstanSeg(Adapter):
         return required("torch").jit.load(str(weights), map_location="cpu").eval()
 
     def find(self, model: Any, light: NDArray[np.float32]) -> NDArray[np.integer]:
-        """Label nuclei; see `Adapter.find`. Of a model that gives nuclei and cells, the nuclei."""
+        """Label nuclei; see `Adapter.find`. Of a model with nuclei and cells, the nuclei."""
         torch = required("torch")
         with torch.inference_mode():
             labels = model(torch.from_numpy(light.transpose(2, 0, 1)[None].copy()))

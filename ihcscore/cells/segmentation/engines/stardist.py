@@ -14,7 +14,7 @@ from ihcscore.cells.segmentation.engines.adapter import Adapter, required
 
 @dataclass(frozen=True)
 class StarDist(Adapter):
-    """Find nuclei with a StarDist 2D model; see `Adapter`.
+    """Detects nuclei with a StarDist 2D model; see `Adapter`.
 
     Parameters
     ----------
@@ -42,7 +42,7 @@ class StarDist(Adapter):
 
 
 def _check(folder: Path) -> None:
-    """Refuse a folder in which StarDist would choose something without a word."""
+    """Refuse a folder in which StarDist would choose something silently."""
     thresholds = json.loads((folder / "thresholds.json").read_text("utf-8"))
     if not all(0 <= float(thresholds[name]) <= 1 for name in ("prob", "nms")):
         raise ValueError("thresholds.json must give prob and nms, 0 to 1")
