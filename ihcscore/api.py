@@ -43,11 +43,13 @@ def score_slide(
 ) -> tuple[MeasuredSlide, ScoringPass]:
     """Survey and measure a slide, and prepare its scoring pass.
 
+    Raises ValueError if a shape or the pixel size does not fit; IhcscoreError if a segmenter does not exist or the
+    slide cannot be read.
+
     Parameters
     ----------
     slide : Slide
         As returned by `ihcscore.open_slide`.
-    assay : Assay
     context : SlideContext, optional
         Background and stain vectors; estimated from the slide unless given.
     regions : RegionSet
@@ -65,13 +67,6 @@ def score_slide(
         Its tiles are measured.
     scoring : ScoringPass
         Iterate over it for the classified tables; its rows are known then.
-
-    Raises
-    ------
-    ValueError
-        If a shape or the pixel size does not fit.
-    IhcscoreError
-        If a segmenter does not exist or the slide cannot be read.
     """
     within = regions.covered if assay.only_regions else None
     measured = _measure(slide, assay, context, nuclei, execution or Execution(), within)

@@ -75,7 +75,7 @@ class Frame:
 
 
 def frame_for(width: int, height: int, *, mpp: float, working_mpp: float = WORKING_MPP) -> Frame:
-    """Lay working pixels on an image.
+    """Lay working pixels on an image. Raises ValueError if the pixel size is not positive or coarser than 1.0 um.
 
     Parameters
     ----------
@@ -91,11 +91,6 @@ def frame_for(width: int, height: int, *, mpp: float, working_mpp: float = WORKI
     Frame
         Its scale is exact, unless within 2 % of a whole number: 0.499 um/px is not resampled by 1.002, which would only
         blur, and every micrometre in the result is computed from the true pixel size.
-
-    Raises
-    ------
-    ValueError
-        If the pixel size is not positive or coarser than 1.0 um.
 
     Examples
     --------

@@ -28,7 +28,6 @@ class FieldSpec:
         Legal values in words, such as "a number from 0 to 50".
     accepts : callable
         Returns whether a value is of the right type and within its limits.
-    unit : str
     convert : callable
         Converts a legal plain value (from TOML or JSON) to that of the field.
     parse : callable, optional

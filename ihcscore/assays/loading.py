@@ -21,19 +21,12 @@ LINE = 110
 def assay_from_dict(data: Mapping[str, Any]) -> Assay:
     """Make an assay from plain values, as `Assay.to_dict` returns and a TOML file holds them.
 
+    Raises AssayError if there are unknown fields or values that do not make sense; it lists all problems.
+
     Parameters
     ----------
     data : mapping
         Fields of `Assay`; those left out have the defaults of `generic-nuclear`.
-
-    Returns
-    -------
-    Assay
-
-    Raises
-    ------
-    AssayError
-        If there are unknown fields or values that do not make sense; it lists all problems.
 
     Examples
     --------
@@ -58,7 +51,7 @@ def assay_from_dict(data: Mapping[str, Any]) -> Assay:
 
 
 def recorded_assay(data: Mapping[str, Any]) -> Assay:
-    """Read an assay from a result.
+    """Read an assay from a result. Raises AssayError as `assay_from_dict`.
 
     Parameters
     ----------
@@ -69,11 +62,6 @@ def recorded_assay(data: Mapping[str, Any]) -> Assay:
     -------
     Assay
         Without scores of another compartment, which results before 0.20.0 may have.
-
-    Raises
-    ------
-    AssayError
-        As `assay_from_dict`.
     """
     if not isinstance(data.get("scores"), list):
         return assay_from_dict(data)

@@ -24,6 +24,8 @@ ROUNDING_PX = 1e-3
 def expand(nuclei: Labels, distance_um: float, mpp: float) -> Labels:
     """Grow nuclei to cells, meeting their neighbors halfway.
 
+    Raises ValueError if the distance is more than `FARTHEST_PX` pixels.
+
     Parameters
     ----------
     nuclei : ndarray of shape (M, N), dtype int32
@@ -37,11 +39,6 @@ def expand(nuclei: Labels, distance_um: float, mpp: float) -> Labels:
     -------
     ndarray of shape (M, N), dtype int32
         Cell labels, the same numbers; nucleus i lies inside cell i.
-
-    Raises
-    ------
-    ValueError
-        If the distance is more than `FARTHEST_PX` pixels.
 
     Notes
     -----
@@ -71,7 +68,7 @@ def partition(
     nucleus_edge_um: float = 0,
     cytoplasm_edge_um: float = 0,
 ) -> NDArray[np.uint8]:
-    """Partition cells into nucleus, nucleus edge, cytoplasm and membrane.
+    """Partition cells into nucleus, nucleus edge, cytoplasm and membrane. Raises ValueError if the shapes differ.
 
     Parameters
     ----------
@@ -90,11 +87,6 @@ def partition(
         0 nucleus, 1 cytoplasm, 2 membrane, 3 edge of the nucleus; 1 outside of cells. They do not overlap: a nucleus
         that reaches the border of its cell has no membrane there, a membrane near a nucleus is membrane, and a nucleus
         or a cytoplasm that is all edge has none. An image's edge is neither a nucleus edge nor a cell border.
-
-    Raises
-    ------
-    ValueError
-        If the shapes differ.
 
     Examples
     --------

@@ -86,10 +86,6 @@ def trace(spans: LabelRuns) -> Outlines:
     ----------
     spans : LabelRuns
         Of labels 1..count.
-
-    Returns
-    -------
-    Outlines
     """
     xy, size, area, length = _rings(spans, joined=True, whole=True)
     others = {int(k) + 1: _with_holes(spans, int(k)) for k in np.flatnonzero((spans.number > 0) & (size == 0))}
@@ -103,7 +99,6 @@ def _rings(spans: LabelRuns, *, joined: bool, whole: bool) -> tuple[Points, NDAr
 
     Parameters
     ----------
-    spans : LabelRuns
     joined : bool
         Whether pixels that meet at a corner only are connected.
     whole : bool

@@ -21,7 +21,6 @@ def read_window(window: Window, shape: tuple[int, int], segmenter: MapSegmenter)
         ``(y0, x0, y1, x1)`` in working pixels, half open.
     shape : tuple of int
         Rows and columns of the image.
-    segmenter : MapSegmenter
 
     Returns
     -------
@@ -51,7 +50,6 @@ def compute_maps(
         ``(y0, x0, y1, x1)`` in working pixels, half open, with pixels.
     background : ndarray of shape (3,), dtype float64
         Light without tissue.
-    segmenter : MapSegmenter
 
     Returns
     -------

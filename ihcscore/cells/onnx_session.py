@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 def open_session(
     data: bytes, name: str, weights: Mapping[str, NDArray[np.float32]] | None = None
 ) -> "InferenceSession":
-    """Open a network for inference.
+    """Open a network for inference. Raises WeightsError if onnxruntime cannot read it.
 
     Parameters
     ----------
@@ -25,15 +25,6 @@ def open_session(
         What a message calls it.
     weights : mapping of str to ndarray, optional
         Take the place of the network's own weights of these names.
-
-    Returns
-    -------
-    onnxruntime.InferenceSession
-
-    Raises
-    ------
-    WeightsError
-        If onnxruntime cannot read it.
     """
     import onnxruntime  # 0.1 s, and only networks need it
 
@@ -54,11 +45,6 @@ def open_session(
 
 def run_and_release(session: "InferenceSession", inputs: dict[str, Any]) -> list[Any]:
     """Run a network and return memory that onnxruntime would otherwise keep.
-
-    Parameters
-    ----------
-    session : onnxruntime.InferenceSession
-    inputs : dict of str to ndarray
 
     Returns
     -------

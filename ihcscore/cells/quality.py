@@ -86,7 +86,6 @@ def measure_quality(
         Light. Not modified.
     background : array_like of shape (3,)
         Light without tissue.
-    stains : StainMatrix
     mpp : float
         um per pixel.
     rows : mapping of str to ndarray of shape (n,)

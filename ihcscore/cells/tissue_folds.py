@@ -35,7 +35,6 @@ def fold_share(rgb: NDArray[np.uint8], background: ArrayLike, stains: StainMatri
         Light. Not modified.
     background : array_like of shape (3,)
         Light without tissue.
-    stains : StainMatrix
     mpp : float
         um per pixel.
 

@@ -7,15 +7,12 @@ from dataclasses import dataclass
 class ClassCounts:
     """How many cells are negative, weak (1+), moderate (2+) and strong (3+).
 
+    Raises ValueError if a count is negative.
+
     Parameters
     ----------
     negative, weak, moderate, strong : int
         Cells; >= 0.
-
-    Raises
-    ------
-    ValueError
-        If a count is negative.
 
     Examples
     --------

@@ -6,10 +6,6 @@ from ihcscore.formulas.tallies import Tallies, Values, steps
 def intensity(tallies: Tallies) -> Values:
     """Return the average intensity of the positive cells as 0 (none), 1 (weak), 2 (moderate) or 3 (strong).
 
-    Parameters
-    ----------
-    tallies : Tallies
-
     Returns
     -------
     ndarray

@@ -16,6 +16,8 @@ NO_LOCKS = (errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS)
 def atomic_path(path: Path) -> Iterator[Path]:
     """Yield a temporary path that replaces `path` when the block ends without error.
 
+    Raises OutputError if it cannot be written; nothing is left behind.
+
     Parameters
     ----------
     path : Path
@@ -25,11 +27,6 @@ def atomic_path(path: Path) -> Iterator[Path]:
     ------
     Path
         Where to write.
-
-    Raises
-    ------
-    OutputError
-        If it cannot be written; nothing is left behind.
     """
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
@@ -48,6 +45,8 @@ def atomic_path(path: Path) -> Iterator[Path]:
 def alone_in(folder: Path) -> Iterator[list[str]]:
     """Keep other runs from writing into a folder, as long as the block runs; it ends with the process.
 
+    Raises OutputError if another run writes into it, or it cannot be written.
+
     Parameters
     ----------
     folder : Path
@@ -57,11 +56,6 @@ def alone_in(folder: Path) -> Iterator[list[str]]:
     ------
     list of str
         A warning where the disk knows no locks.
-
-    Raises
-    ------
-    OutputError
-        If another run writes into it, or it cannot be written.
     """
     from filelock import FileLock, Timeout  # slow to load
 

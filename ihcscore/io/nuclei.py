@@ -46,7 +46,7 @@ class NucleiFile:
 
 
 def nuclei_for(image: Path, given: Path) -> Path:
-    """Find an image's file of nuclei.
+    """Find an image's file of nuclei. Raises InputError if the folder holds no such file, or several.
 
     Parameters
     ----------
@@ -55,15 +55,6 @@ def nuclei_for(image: Path, given: Path) -> Path:
     given : Path
         A file, or a folder that holds one with a name of `names_of`, plus one of `NAME_ENDINGS` and `SUFFIXES` in upper
         or lower case.
-
-    Returns
-    -------
-    Path
-
-    Raises
-    ------
-    InputError
-        If the folder holds no such file, or several.
     """
     wanted = names_of(image)
     there = sorted(path.name for path in given.iterdir()) if given.is_dir() else []
@@ -88,6 +79,9 @@ def names_named_by(name: str) -> list[str]:
 def read_nuclei(path: Path, shape: tuple[int, int], mpp: float, move: Move | None = None) -> NucleiFile:
     """Read the nuclei of an image.
 
+    Raises InputError if it cannot be read, is of another size, is a mask, holds something longer than `LONGEST_UM`,
+    or nuclei that all lie outside of the image.
+
     Parameters
     ----------
     path : Path
@@ -105,12 +99,6 @@ def read_nuclei(path: Path, shape: tuple[int, int], mpp: float, move: Move | Non
     -------
     NucleiFile
         Its notes count what is no nucleus, has no pixel of its own, or is in several parts, or say that it is empty.
-
-    Raises
-    ------
-    InputError
-        If it cannot be read, is of another size, is a mask, holds something longer than `LONGEST_UM`, or nuclei that
-        all lie outside of the image.
     """
     try:
         data = path.read_bytes()

@@ -24,7 +24,7 @@ Polygon: TypeAlias = list[NDArray[np.float64]]
 def labels_from_geojson(
     path: Path, data: bytes, shape: tuple[int, int], move: Move | None
 ) -> tuple[NDArray[np.int32], list[str]]:
-    """Draw the nuclei of a GeoJSON file.
+    """Draw the nuclei of a GeoJSON file. Raises InputError if it is not GeoJSON with cells or detections.
 
     Parameters
     ----------
@@ -42,11 +42,6 @@ def labels_from_geojson(
     labels : ndarray of shape `shape`, dtype int32
     notes : list of str
         Counts of everything that was not drawn.
-
-    Raises
-    ------
-    InputError
-        If it is not GeoJSON with cells or detections.
     """
     try:
         features = _features(json.loads(data))

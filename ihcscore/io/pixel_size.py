@@ -21,6 +21,8 @@ def choose_pixel_size(
 ) -> tuple[float, str, list[str]]:
     """Choose between the pixel size that was given and the one that a file states.
 
+    Raises MissingPixelSize if there is none; PixelSizeError if it cannot be scored.
+
     Parameters
     ----------
     path : Path
@@ -32,17 +34,8 @@ def choose_pixel_size(
 
     Returns
     -------
-    mpp : float
-    origin : str
     notes : list of str
         Where they disagree.
-
-    Raises
-    ------
-    MissingPixelSize
-        If there is none.
-    PixelSizeError
-        If it cannot be scored.
     """
     mpp = given if given is not None else found
     if mpp is None:

@@ -27,7 +27,6 @@ class WorkingImage:
 
     Parameters
     ----------
-    slide : Slide
     frame : Frame
         How working pixels lie on its level-0 pixels.
     """

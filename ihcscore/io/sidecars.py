@@ -22,6 +22,8 @@ def names_of(image: Path) -> list[str]:
 def file_for(image: Path, given: Path, names: Sequence[str], what: str) -> Path:
     """Find the file of an image among those of a folder.
 
+    Raises InputError if the folder holds no such file, or several.
+
     Parameters
     ----------
     image : Path
@@ -32,15 +34,6 @@ def file_for(image: Path, given: Path, names: Sequence[str], what: str) -> Path:
         How the file may be called.
     what : str
         What it holds, for messages.
-
-    Returns
-    -------
-    Path
-
-    Raises
-    ------
-    InputError
-        If the folder holds no such file, or several.
     """
     if not given.is_dir():
         return given

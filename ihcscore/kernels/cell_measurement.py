@@ -59,7 +59,7 @@ class CellSums(NamedTuple):
 def reduce_cells(
     runs: tuple[Ints, Ints, Ints, Ints], rgb: NDArray[np.uint8], part: NDArray[np.uint8], tables: DensityTables
 ) -> CellSums:
-    """Reduce the pixels of cells, by part.
+    """Reduce the pixels of cells, by part. Raises ValueError if shapes do not fit, or runs lie outside the image.
 
     Parameters
     ----------
@@ -68,12 +68,6 @@ def reduce_cells(
     rgb : ndarray of shape (M, N, 3), dtype uint8
     part : ndarray of shape (M, N), dtype uint8
         Compartment of each pixel.
-    tables : DensityTables
-
-    Raises
-    ------
-    ValueError
-        If shapes do not fit, or runs lie outside the image.
     """
     row, start, stop, number = runs
     rows, columns = part.shape

@@ -18,7 +18,6 @@ def mark_near_border(labels: Labels, width: int, sides: NDArray[np.int64], bits:
         Radius of the disc, px.
     sides : ndarray of shape (2 * width + 1,), dtype int64
         Half width of each row of the disc.
-    bits : int
     out : ndarray of shape (M, N), dtype uint8
         Modified.
     """

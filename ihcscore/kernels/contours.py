@@ -50,13 +50,11 @@ def write_polygons(
         As returned by `trace_labels`.
     origin : tuple of 2 float
         Added to the coordinates, which are then multiplied by `scale`.
-    scale : float
     head_bytes : int
         Bytes of a polygon before its corners.
 
     Returns
     -------
-    data : ndarray of dtype uint8
     stop : ndarray of shape (count,), dtype int64
         End of each polygon's bytes.
     """

@@ -83,7 +83,6 @@ def sum_membranes(rays: StainedRays, bend_um: float, shares: NDArray[np.float64]
 
     Parameters
     ----------
-    rays : StainedRays
     bend_um : float
         Neighboring rays' borders are one line if their radii differ by no more.
     shares : ndarray of shape (q,), dtype float64

@@ -28,7 +28,6 @@ def label_hills(height: Plane, mask: NDArray[np.bool_], saddles: Saddles) -> Lab
     height : ndarray of shape (M, N), dtype uint8
     mask : ndarray of shape (M, N), dtype bool
         Pixels to label.
-    saddles : Saddles
 
     Returns
     -------

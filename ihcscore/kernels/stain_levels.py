@@ -51,7 +51,6 @@ def two_stain_levels(rgb: Plane, shares: Values, steps_per_od: float, caps: NDAr
     ----------
     rgb : ndarray of shape (M, N, 3), dtype uint8
     shares : ndarray of shape (2, 3, 256), dtype float32
-    steps_per_od : float
     caps : ndarray of shape (2,), dtype int32
         Highest level of each.
 

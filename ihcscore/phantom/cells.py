@@ -41,18 +41,12 @@ def grow(
 
     Parameters
     ----------
-    rng : numpy.random.Generator
     nuclei : ndarray of shape (M, N), dtype int32
         Labels 1..n.
     width_um : ndarray of shape (n,), dtype float64
         How far each nucleus expands at most; >= 0.
-    grid : Grid
     membrane_um : float
         Thickness of the membrane between two cells; each has half of it, at least one pixel.
-
-    Returns
-    -------
-    Cells
     """
     reach = np.concatenate([[0.0], width_um]).astype(np.float32)
     if len(reach) == 1:

@@ -29,8 +29,6 @@ def extras(
 
     Parameters
     ----------
-    rng : numpy.random.Generator
-    grid : Grid
     tissue : ndarray of shape (M, N), dtype float32
         Weight of tissue, 0 on glass; only debris lies on glass.
     stains : StainMatrix

@@ -102,8 +102,6 @@ def streaks(
 
     Parameters
     ----------
-    rng : numpy.random.Generator
-    grid : Grid
     direction : ndarray of shape (M, N), dtype float32
         Angle of the fibers from the x axis, in radians.
     width_um, length_um : float

@@ -21,8 +21,6 @@ def folds(rng: np.random.Generator, grid: Grid, drawn: Mapping[str, float]) -> N
 
     Parameters
     ----------
-    rng : numpy.random.Generator
-    grid : Grid
     drawn : mapping of str to float
         Uses `folds_per_mm2`.
 

@@ -45,14 +45,9 @@ def chromatin(rng: np.random.Generator, scene: Scene) -> Chromatin:
 
     Parameters
     ----------
-    rng : numpy.random.Generator
     scene : Scene
         Uses `hematoxylin_od`, `hematoxylin_spread`, `vesicular_share`, `clearing`, `chromatin`, `chromatin_um`,
         `nucleoli`, `deep_share`.
-
-    Returns
-    -------
-    Chromatin
     """
     grid, layout, drawn = scene.grid, scene.layout, scene.drawn
     kind = layout.kind
@@ -81,7 +76,6 @@ def surroundings(rng: np.random.Generator, scene: Scene) -> NDArray[np.float32]:
 
     Parameters
     ----------
-    rng : numpy.random.Generator
     scene : Scene
         Uses `cytoplasm_hematoxylin_od`, `stroma_hematoxylin_od`.
 

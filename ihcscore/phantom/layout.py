@@ -74,8 +74,6 @@ def place(rng: np.random.Generator, grid: Grid, tissue: Tissue, drawn: Mapping[s
     ----------
     rng : numpy.random.Generator
         Draws every candidate before the first is placed, so that a small change in one place stays there.
-    grid : Grid
-    tissue : Tissue
     drawn : mapping of str to float
         Uses `tumor_coverage`, `stroma_coverage`, `touching_share`, `lymphocyte_share`,
         `macrophage_share` and what `outlines` uses.

@@ -32,7 +32,6 @@ def levels(rng: np.random.Generator, scene: Scene) -> NDArray[np.float64]:
 
     Parameters
     ----------
-    rng : numpy.random.Generator
     scene : Scene
         Uses `positive_share`, `stroma_positive_share`, `marker_od`, `marker_spread`, `patchiness`, `patch_um`.
 
@@ -62,7 +61,6 @@ def deposit(
 
     Parameters
     ----------
-    rng : numpy.random.Generator
     scene : Scene
         Uses `granularity`, `grain_um`, `completeness`, `nucleus_leak`, `cytoplasm_leak`, `membrane_leak`,
         `background_dab_od`.
@@ -107,7 +105,6 @@ def roughen(rng: np.random.Generator, scene: Scene, dab: NDArray[np.float32]) ->
 
     Parameters
     ----------
-    rng : numpy.random.Generator
     scene : Scene
         Uses `hole_share`, `ragged_um`.
     dab : ndarray of shape (M, N), dtype float32
@@ -137,7 +134,6 @@ def unspecific(rng: np.random.Generator, scene: Scene) -> NDArray[np.float32]:
 
     Parameters
     ----------
-    rng : numpy.random.Generator
     scene : Scene
         Uses `edge_dab_od`, `edge_um`, `stroma_dab_od`.
 
@@ -165,7 +161,6 @@ def granules(rng: np.random.Generator, scene: Scene) -> NDArray[np.float32]:
 
     Parameters
     ----------
-    rng : numpy.random.Generator
     scene : Scene
         Its cells of the kind macrophage are filled.
 

@@ -22,7 +22,6 @@ class Light:
     ----------
     background : ndarray of shape (3,), dtype float64
         Light without tissue, I0.
-    stains : StainMatrix
     """
 
     background: NDArray[np.float64]
@@ -62,7 +61,6 @@ def absorb(
         Share of the stain at a pixel that lies out of focus, 0 to 1.
     extra_od : ndarray of shape (M, N, 3), dtype float32
         Optical density per channel of everything else.
-    stains : StainMatrix
     deep_blur_px : float
         Standard deviation of the blur of what is out of focus.
 
@@ -93,11 +91,8 @@ def expose(
 
     Parameters
     ----------
-    rng : numpy.random.Generator
     passing : ndarray of shape (M, N, 3), dtype float32
         Share of light that passes. Overwritten.
-    light : Light
-    grid : Grid
     drawn : mapping of str to float
         Uses `blur_um`, `chromatic_shift_um`, `stray_light`, `gamma`, `noise_grey`, `sharpen`, `jpeg_quality`,
         `jpeg_color`.

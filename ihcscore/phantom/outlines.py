@@ -41,7 +41,6 @@ def outlines(rng: np.random.Generator, shapes: Shapes, drawn: Mapping[str, float
 
     Parameters
     ----------
-    rng : numpy.random.Generator
     shapes : Shapes
     drawn : mapping of str to float
         Uses `nucleus_radius_um`, `radius_spread`, `giant_share`, `elongation`, `irregularity`, `dented_share` and
@@ -66,7 +65,6 @@ def contact_steps(rng: np.random.Generator, outline: NDArray[np.float64]) -> NDA
 
     Parameters
     ----------
-    rng : numpy.random.Generator
     outline : ndarray of shape (n, POINTS, 2), dtype float64
 
     Returns

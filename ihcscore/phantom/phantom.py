@@ -100,6 +100,8 @@ class Phantom:
     def write(self, folder: str | Path, stem: str) -> dict[str, Path]:
         """Write the picture, the labels and the truth.
 
+        Raises OutputError if a file cannot be written, or there are more cells than 16 bits can number.
+
         Parameters
         ----------
         folder : str or Path
@@ -111,11 +113,6 @@ class Phantom:
         -------
         dict of str to Path
             ``image``, ``nuclei``, ``cells`` (PNG, labels as uint16), ``table`` (CSV), ``truth`` (JSON).
-
-        Raises
-        ------
-        OutputError
-            If a file cannot be written, or there are more cells than 16 bits can number.
         """
         images: dict[str, NDArray[Any]] = {"image": self.rgb, "nuclei": self.nuclei, "cells": self.cells}
         return truth.write(Path(folder), stem, images, self.table, self._provenance())

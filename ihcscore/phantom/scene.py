@@ -19,10 +19,6 @@ class Scene:
 
     Parameters
     ----------
-    grid : Grid
-    tissue : Tissue
-    layout : Layout
-    cells : Cells
     marker : str
         See `PhantomParameters`.
     drawn : mapping of str to float

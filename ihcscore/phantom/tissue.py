@@ -33,8 +33,6 @@ def regions(rng: np.random.Generator, grid: Grid, drawn: Mapping[str, float]) ->
 
     Parameters
     ----------
-    rng : numpy.random.Generator
-    grid : Grid
     drawn : mapping of str to float
         Uses `nest_um`, `stroma_share`, `lumen_share`, `glass_share`.
 

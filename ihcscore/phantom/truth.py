@@ -32,8 +32,6 @@ def table(
 
     Parameters
     ----------
-    layout : Layout
-    cells : Cells
     level : ndarray of shape (n,), dtype float64
         Level of the marker drawn for each cell.
     hematoxylin, dab : ndarray of shape (M, N), dtype float32
@@ -80,7 +78,6 @@ def seen(taking: NDArray[np.float32], grid: Grid, membrane_um: float) -> NDArray
     ----------
     taking : ndarray of shape (M, N), dtype float32
         From `ihcscore.phantom.marker.deposit`. Not modified.
-    grid : Grid
     membrane_um : float
         Thickness of both sides together.
 

@@ -26,7 +26,6 @@ class StoredResult:
 
     Parameters
     ----------
-    folder : Path
     summary : dict
         Its summary.json.
     row : ScoreRow
@@ -101,7 +100,6 @@ def list_results(out: Path) -> tuple[list[StoredResult], list[str]]:
 
     Returns
     -------
-    results : list of StoredResult
     damaged : list of str
         What is wrong with those that cannot be read. A summary.json of something else than ihcscore is not a result.
     """

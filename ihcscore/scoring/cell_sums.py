@@ -143,7 +143,6 @@ class Scope:
 
     Parameters
     ----------
-    region, region_class, population : str
     members : tuple of str or None
         Names of its regions; None for the whole image.
     """

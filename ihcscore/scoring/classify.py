@@ -23,6 +23,8 @@ from ihcscore.table.schema import (
 def scored_od(cells: pd.DataFrame, compartment: tuple[str, ...], *, ridge: bool = True) -> NDArray[np.float64]:
     """Compute the mean DAB optical density of each cell over one compartment or the union of several.
 
+    Raises IhcscoreError if the ridge is wanted and the table has none, as after a change of stains.
+
     Parameters
     ----------
     cells : DataFrame
@@ -37,11 +39,6 @@ def scored_od(cells: pd.DataFrame, compartment: tuple[str, ...], *, ridge: bool 
     -------
     ndarray of shape (n,), dtype float64
         Mean over the pixels of the union, or along the ridge; NaN where none of it has a pixel.
-
-    Raises
-    ------
-    IhcscoreError
-        If the ridge is wanted and the table has none, as after a change of stains.
     """
     if compartment == ("membrane",) and ridge:
         if RIDGE_MEAN_COLUMN not in cells.columns:

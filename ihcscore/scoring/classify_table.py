@@ -37,19 +37,14 @@ def classify_tables(
 ) -> Iterator[pd.DataFrame]:
     """Classify the cells of a table that is read tile by tile; see `classify_table`.
 
+    Raises IhcscoreError if the assay wants cells in regions only, and there are none.
+
     Parameters
     ----------
     tables : callable
         Returns the table from its start; called twice where cell types depend on neighboring cells.
-    assay : Assay
-    regions : RegionSet
     plane : tuple of 4 float, optional
         Plane of the slide's stains (`ihcscore.stains.plane`), to detect off-color cells.
-
-    Raises
-    ------
-    IhcscoreError
-        If the assay wants cells in regions only, and there are none.
     """
     if assay.only_regions and not len(regions):
         raise IhcscoreError("only the cells in regions are wanted (only_regions), and there are none: give regions")
@@ -80,7 +75,6 @@ def classify_table(
         Cell table, or a part of one. Not modified.
     assay : Assay
         Its compartments and thresholds.
-    regions : RegionSet
     typer : CellTyper, optional
         Assigns cell types, fitted to the table; without it, the regions do.
     plane : tuple of 4 float, optional

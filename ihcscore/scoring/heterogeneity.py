@@ -108,7 +108,6 @@ def hotspots(fine: BlockTallies, score: Score, area_mm2: float, minimum_cells: i
     ----------
     fine : BlockTallies
         On squares much smaller than a hotspot.
-    score : Score
     area_mm2 : float
         Of a hotspot; its side is a whole number of squares. None reaches beyond the rows and columns that hold cells.
     minimum_cells : int

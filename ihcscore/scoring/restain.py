@@ -19,6 +19,8 @@ FROM_PIXELS_ONLY = ("OD std dev", "OD min", "OD p10", "OD median", "OD p90", "OD
 def restain_table(cells: pd.DataFrame, context: SlideContext, assay: Assay, measured_by: Assay) -> pd.DataFrame:
     """Recompute a cell table for the stains and background of another assay.
 
+    Raises IhcscoreError if `assay` measures something else, or needs a new estimate, which needs the pixels.
+
     Parameters
     ----------
     cells : DataFrame
@@ -32,11 +34,6 @@ def restain_table(cells: pd.DataFrame, context: SlideContext, assay: Assay, meas
     -------
     DataFrame
         `cells` itself where stains and background are the same.
-
-    Raises
-    ------
-    IhcscoreError
-        If `assay` measures something else, or needs a new estimate, which needs the pixels.
     """
     changed = [name for name in MEASURED_FIELDS if getattr(assay, name) != getattr(measured_by, name)]
     if changed:

@@ -25,8 +25,6 @@ class ScoringPass:
     tables : callable
         Returns the measured cell table from its start, tile by tile; called twice where cell types depend on
         neighboring cells.
-    assay : Assay
-    regions : RegionSet
     context : SlideContext, optional
         Background and stain vectors of the table. Without it, the sensitivity band moves thresholds only, and off-color
         cells are not detected.
@@ -76,15 +74,12 @@ class ScoringPass:
     def rows(self, tissue_mm2: float | None = None) -> list[ScoreRow]:
         """Return the rows of scores: first of the whole image, then of its regions and populations.
 
+        Raises RuntimeError if not all cells were scored yet.
+
         Parameters
         ----------
         tissue_mm2 : float, optional
             Area of the image's tissue.
-
-        Raises
-        ------
-        RuntimeError
-            If not all cells were scored yet.
         """
         self._check()
         return self._scores.rows(tissue_mm2)

@@ -89,7 +89,6 @@ def band(score: Score, value: float, sums: dict[str, list[Tallies]]) -> Band | N
 
     Parameters
     ----------
-    score : Score
     value : float
         The score itself.
     sums : dict of str to list of Tallies

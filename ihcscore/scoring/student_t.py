@@ -12,7 +12,7 @@ HIGHEST = 1e150
 
 @lru_cache(maxsize=4096)
 def two_sided_t(freedom: float, level: float) -> float:
-    """Return the two-sided quantile of Student's t distribution.
+    """Return the two-sided quantile of Student's t distribution. Raises ValueError if a number is out of range.
 
     Parameters
     ----------
@@ -25,11 +25,6 @@ def two_sided_t(freedom: float, level: float) -> float:
     -------
     float
         As ``scipy.special.stdtrit(freedom, 0.5 + level / 2)``, to 8 digits from 0.1 to a million degrees of freedom.
-
-    Raises
-    ------
-    ValueError
-        If a number is out of range.
 
     Notes
     -----

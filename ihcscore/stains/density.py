@@ -18,6 +18,8 @@ fewer of 255 gray levels left, so that one gray level is worth 0.05 OD or more."
 def as_background(background: ArrayLike) -> NDArray[np.float64]:
     """Validate a background and return it as three float64 values.
 
+    Raises ValueError if it is not one or three positive finite numbers.
+
     Parameters
     ----------
     background : array_like of shape () or (3,)
@@ -26,11 +28,6 @@ def as_background(background: ArrayLike) -> NDArray[np.float64]:
     Returns
     -------
     ndarray of shape (3,), dtype float64
-
-    Raises
-    ------
-    ValueError
-        If it is not one or three positive finite numbers.
 
     Examples
     --------

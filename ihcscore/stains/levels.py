@@ -20,23 +20,19 @@ LUMA = (0.299, 0.587, 0.114)
 def dab_levels(rgb: NDArray[np.uint8], background: ArrayLike, stains: StainMatrix) -> NDArray[np.uint8]:
     """Convert transmitted light to DAB in 8-bit levels.
 
+    Raises TypeError, ValueError as `ihcscore.stains.optical_density`.
+
     Parameters
     ----------
     rgb : ndarray of shape (M, N, 3), dtype uint8
         Not modified.
     background : array_like of shape () or (3,)
         Light without tissue; positive.
-    stains : StainMatrix
 
     Returns
     -------
     ndarray of shape (M, N), dtype uint8
         0 at -0.2 OD and less, 255 at 2.35 OD and more.
-
-    Raises
-    ------
-    TypeError, ValueError
-        As `ihcscore.stains.optical_density`.
 
     Examples
     --------
@@ -50,6 +46,8 @@ def dab_levels(rgb: NDArray[np.uint8], background: ArrayLike, stains: StainMatri
 def luma_levels(rgb: NDArray[np.uint8], background: ArrayLike) -> NDArray[np.uint8]:
     """Convert transmitted light to luma density in 8-bit levels.
 
+    Raises TypeError, ValueError as `ihcscore.stains.optical_density`.
+
     Parameters
     ----------
     rgb : ndarray of shape (M, N, 3), dtype uint8
@@ -61,11 +59,6 @@ def luma_levels(rgb: NDArray[np.uint8], background: ArrayLike) -> NDArray[np.uin
     -------
     ndarray of shape (M, N), dtype uint8
         Optical density of the luma (ITU-R BT.601), 0 at -0.05 and less, 255 at 1.225 and more.
-
-    Raises
-    ------
-    TypeError, ValueError
-        As `ihcscore.stains.optical_density`.
 
     Notes
     -----

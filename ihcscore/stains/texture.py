@@ -69,7 +69,6 @@ def describe(places: Sequence[NDArray[np.uint8]], background: ArrayLike, stains:
         At 0.5 um per pixel, at least one, of at most 56 x 56 pixels; smaller ones are mirrored. Not modified.
     background : array_like of 3 float
         Light without tissue.
-    stains : StainMatrix
 
     Returns
     -------

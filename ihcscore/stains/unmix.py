@@ -52,23 +52,19 @@ def unmix(od: NDArray[np.float32], stains: StainMatrix | None = None) -> NDArray
 def unmix_light(rgb: NDArray[np.uint8], background: ArrayLike, stains: StainMatrix) -> NDArray[np.float32]:
     """Split light into hematoxylin, DAB and residual; not clipped.
 
+    Raises TypeError, ValueError as `optical_density`.
+
     Parameters
     ----------
     rgb : ndarray of shape (M, N, 3), dtype uint8
         Not modified.
     background : array_like of shape () or (3,)
         Light without tissue; positive.
-    stains : StainMatrix
 
     Returns
     -------
     ndarray of shape (M, N, 3), dtype float32
         `unmix` of the `optical_density`.
-
-    Raises
-    ------
-    TypeError, ValueError
-        As `optical_density`.
 
     Examples
     --------
@@ -85,7 +81,6 @@ def shares_of_light(background: ArrayLike, stains: StainMatrix) -> NDArray[np.fl
     ----------
     background : array_like of shape () or (3,)
         Light without tissue; positive.
-    stains : StainMatrix
 
     Returns
     -------

@@ -14,12 +14,7 @@ MIN_ANGLE_DEG = 5.0
 
 
 def unit(vector: ArrayLike) -> NDArray[np.float64]:
-    """Scale a vector to length 1.
-
-    Raises
-    ------
-    ValueError
-        If it is not three finite numbers of which one differs from 0.
+    """Scale a vector to length 1. Raises ValueError if it is not three finite numbers of which one differs from 0.
 
     Examples
     --------

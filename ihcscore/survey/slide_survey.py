@@ -78,7 +78,6 @@ def survey_slide(slide: Slide, assay: Assay) -> SlideSurvey:
 
     Parameters
     ----------
-    slide : Slide
     assay : Assay
         Its rule for the background.
 

@@ -26,10 +26,6 @@ def bytes_column(
     missing : ndarray of shape (count,), dtype bool, optional
         Which are missing.
 
-    Returns
-    -------
-    ArrowExtensionArray of length count, dtype `BYTES`
-
     Examples
     --------
     >>> list(bytes_column(np.frombuffer(b"onetwo", np.uint8), np.array([3, 6])))
@@ -46,12 +42,7 @@ def filter_bytes(column: ArrowExtensionArray, keep: NDArray[np.bool_]) -> ArrowE
 
     Parameters
     ----------
-    column : ArrowExtensionArray of length n
     keep : ndarray of shape (n,), dtype bool
-
-    Returns
-    -------
-    ArrowExtensionArray
 
     Examples
     --------
@@ -69,6 +60,8 @@ def filter_bytes(column: ArrowExtensionArray, keep: NDArray[np.bool_]) -> ArrowE
 def bytes_and_lengths(column: Any) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
     """Return the concatenated bytes of a column of text (UTF-8) or bytes, and the length of each value.
 
+    Raises ValueError if one is missing.
+
     Parameters
     ----------
     column : Series, or array or sequence of str or bytes
@@ -78,11 +71,6 @@ def bytes_and_lengths(column: Any) -> tuple[NDArray[np.uint8], NDArray[np.int64]
     -------
     letters : ndarray of shape (n,), dtype uint8
     length : ndarray of shape (count,), dtype int64
-
-    Raises
-    ------
-    ValueError
-        If one is missing.
 
     Examples
     --------

@@ -44,8 +44,6 @@ class SlideTask:
         The slide.
     mpp : float
         um per level-0 pixel.
-    assay : Assay
-    context : SlideContext
     nuclei : Path, optional
         File of nuclei found elsewhere.
     place : Placement
@@ -69,7 +67,7 @@ class Executor(Protocol):
     """Measures tiles."""
 
     def run(self, job: TileJob, task: SlideTask | None, keys: Sequence[Key]) -> Iterator[tuple[Key, MeasuredTile]]:
-        """Measure tiles.
+        """Measure tiles. Raises IhcscoreError if a tile cannot be measured.
 
         Parameters
         ----------
@@ -84,11 +82,6 @@ class Executor(Protocol):
         ------
         tuple of Key and MeasuredTile
             As they are done, in any order.
-
-        Raises
-        ------
-        IhcscoreError
-            If a tile cannot be measured.
         """
         ...
 
@@ -114,7 +107,6 @@ class ProcessExecutor:
 
     Parameters
     ----------
-    workers : int
     open_job : callable
         Makes a task's job in a worker; a function of a module.
     """
@@ -140,6 +132,8 @@ class ProcessExecutor:
     def each(self, function: Callable[[Given], Found], arguments: Sequence[Given]) -> Iterator[tuple[Given, Found]]:
         """Call a function in the processes; a worker that dies is replaced, and its calls are made again.
 
+        Raises IhcscoreError if workers die again and again. What the function raises is raised.
+
         Parameters
         ----------
         function : callable
@@ -151,11 +145,6 @@ class ProcessExecutor:
         ------
         tuple
             An argument and the function's result, as they are done, in any order.
-
-        Raises
-        ------
-        IhcscoreError
-            If workers die again and again. What the function raises is raised.
         """
         left, deaths, begun = list(arguments), 0, False
         while left:
@@ -204,6 +193,8 @@ class ProcessExecutor:
 class DaskExecutor:
     """Workers of a Dask cluster.
 
+    Raises MissingExtra if Dask is not installed; IhcscoreError if the scheduler cannot be reached.
+
     Parameters
     ----------
     address : str
@@ -212,13 +203,6 @@ class DaskExecutor:
         Of a local cluster.
     open_job : callable
         Makes a task's job in a worker; a function of a module.
-
-    Raises
-    ------
-    MissingExtra
-        If Dask is not installed.
-    IhcscoreError
-        If the scheduler cannot be reached.
     """
 
     def __init__(self, address: str, workers: int, open_job: OpenJob) -> None:
@@ -281,7 +265,7 @@ class DaskExecutor:
 def make_executor(
     workers: int, scheduler: str | None, open_job: OpenJob
 ) -> SerialExecutor | ProcessExecutor | DaskExecutor:
-    """Return the executor that measures tiles.
+    """Return the executor that measures tiles. Raises ValueError if `workers` is below 1.
 
     Parameters
     ----------
@@ -291,11 +275,6 @@ def make_executor(
         Address of a Dask scheduler, or "local".
     open_job : callable
         Makes a task's job.
-
-    Raises
-    ------
-    ValueError
-        If `workers` is below 1.
     """
     if workers < 1:
         raise ValueError(f"workers must be at least 1, found {workers}")

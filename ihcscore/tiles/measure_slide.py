@@ -48,8 +48,6 @@ class MeasurementPlan:
 
     Parameters
     ----------
-    slide : Slide
-    assay : Assay
     survey : SlideSurvey
         Result of the first pass.
     job : TileJob
@@ -138,9 +136,11 @@ def plan_measurement(
 ) -> MeasurementPlan:
     """Survey a slide and lay out its tiles.
 
+    Raises ValueError if a shape or the pixel size does not fit; IhcscoreError if a segmenter does not exist, or the
+    slide cannot be read.
+
     Parameters
     ----------
-    slide : Slide
     assay : Assay
         Its measurement fields are used.
     context : SlideContext, optional
@@ -149,17 +149,6 @@ def plan_measurement(
         Label image of nuclei found elsewhere, instead of segmenting.
     within : shapely geometry, optional
         In level-0 pixels: only tiles that matter for cells in it are measured. They are those of the whole slide.
-
-    Returns
-    -------
-    MeasurementPlan
-
-    Raises
-    ------
-    ValueError
-        If a shape or the pixel size does not fit.
-    IhcscoreError
-        If a segmenter does not exist, or the slide cannot be read.
     """
     survey = survey_slide(slide, assay)
     own = context or estimate_context([survey.sample], assay)
@@ -179,9 +168,10 @@ def measure_tiles(
 ) -> None:
     """Measure the tiles that the store does not hold yet.
 
+    Raises IhcscoreError if a tile cannot be measured; tiles measured before are kept.
+
     Parameters
     ----------
-    plan : MeasurementPlan
     store : TileStore
         Keeps measured tiles.
     executor : Executor
@@ -190,11 +180,6 @@ def measure_tiles(
         For workers in other processes.
     progress : callable, optional
         Called with the tiles done and the tiles in all.
-
-    Raises
-    ------
-    IhcscoreError
-        If a tile cannot be measured; tiles measured before are kept.
     """
     done = set(store.done())
     left = [key for key in plan.keys if key not in done]

@@ -79,6 +79,8 @@ class MemoryStore:
 class FolderStore:
     """Tiles in files, each written whole or not at all.
 
+    Raises ResultMismatch if the folder holds tiles of another job; OutputError if it cannot be written.
+
     Parameters
     ----------
     folder : Path
@@ -87,13 +89,6 @@ class FolderStore:
         What is measured and how, as plain values: tiles of another job are not mixed with these.
     same : sequence of mapping
         Records of earlier releases that mean the same job.
-
-    Raises
-    ------
-    ResultMismatch
-        If the folder holds tiles of another job.
-    OutputError
-        If it cannot be written.
     """
 
     folder: Path

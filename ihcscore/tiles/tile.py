@@ -36,9 +36,6 @@ class TileJob:
 
     Parameters
     ----------
-    image : WorkingImage
-    context : SlideContext
-    segmenter : Segmenter
     expansion_um, membrane_um, nucleus_edge_um, cytoplasm_edge_um : float
         As in `Assay`.
     core_px : int
@@ -105,7 +102,6 @@ def measure_rows(job: TileJob, tile: Tile) -> Rows:
 
     Parameters
     ----------
-    job : TileJob
     tile : Tile
         One of ``job.grid``.
 

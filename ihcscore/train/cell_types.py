@@ -25,13 +25,7 @@ TYPES = {"tumor": "Tumor", "stroma": "Stroma", "lymphocyte": "Immune", "macropha
 
 
 def labeled(preset: str, seed: int) -> tuple[pd.DataFrame, NDArray[np.object_]]:
-    """Return the cells of a phantom and their true types, empty where a detected cell is none.
-
-    Parameters
-    ----------
-    preset : str
-    seed : int
-    """
+    """Return the cells of a phantom and their true types, empty where a detected cell is none."""
     phantom = render(load_parameters(preset), seed)
     cells = measure_image(phantom.rgb, mpp=phantom.parameters.mpp).cells
     x, y = (cells[name].to_numpy().astype(int) for name in ("x_px", "y_px"))

@@ -14,6 +14,8 @@ def parsed(
 ) -> argparse.Namespace:
     """Parse options and check them and what is installed, before hours are spent.
 
+    Raises SystemExit if an option makes no sense, or a package is missing.
+
     Parameters
     ----------
     parser : ArgumentParser
@@ -22,11 +24,6 @@ def parsed(
         Those of the command unless given.
     counts : sequence of str
         Options that must be 1 or more.
-
-    Raises
-    ------
-    SystemExit
-        If an option makes no sense, or a package is missing.
     """
     options = parser.parse_args(arguments)
     if min(getattr(options, name) for name in counts) < 1:
@@ -56,18 +53,12 @@ def write_checkpoint(path: Path, state: dict[str, object]) -> None:
 
 
 def read_checkpoint(path: Path, kind: dict[str, object]) -> dict[str, object]:
-    """Read a checkpoint.
+    """Read a checkpoint. Raises ValueError if it is damaged, or of another training.
 
     Parameters
     ----------
-    path : Path
     kind : dict
         What decides the training's outcome; recorded in the checkpoint as ``kind``.
-
-    Raises
-    ------
-    ValueError
-        If it is damaged, or of another training.
     """
     import torch
 

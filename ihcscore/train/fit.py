@@ -116,20 +116,16 @@ def loss(logits: Tensor, height: Tensor) -> Tensor:
 class Run:
     """Training that can be interrupted and resumes from its last checkpoint.
 
+    Raises ValueError if the checkpoint is damaged, or of a training of another schedule or of other tiles.
+
     Parameters
     ----------
-    schedule : Schedule
     checkpoint : Path
         Read if it exists.
     tiles : int
         How many it learns from.
     bf16 : bool, default False
         Multiply with 16-bit floats: half the time on processors made for it, more on others.
-
-    Raises
-    ------
-    ValueError
-        If the checkpoint is damaged, or of a training of another schedule or of other tiles.
     """
 
     def __init__(self, schedule: Schedule, checkpoint: Path, *, tiles: int, bf16: bool = False) -> None:

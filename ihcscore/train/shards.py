@@ -15,8 +15,6 @@ def make_shards(
     ----------
     make : callable
         Makes one, of a folder, the training run's seed and the file's number, unless it is there.
-    folder : Path
-    seed, count, workers : int
     """
     folder.mkdir(parents=True, exist_ok=True)
     with ProcessPoolExecutor(workers, get_context("spawn")) as pool:  # a fork of torch can hang

@@ -78,10 +78,6 @@ WIDE: dict[str, Any] = {
 def training_parameters(rng: np.random.Generator) -> PhantomParameters:
     """Draw the parameters of one training tile; they cover 128 um x 128 um at some scanner's pixel size.
 
-    Parameters
-    ----------
-    rng : numpy.random.Generator
-
     Returns
     -------
     PhantomParameters

@@ -99,7 +99,6 @@ def training_tile(seed: int, number: int) -> tuple[NDArray[np.uint8], NDArray[np
     rgb : ndarray of shape (SIDE, SIDE, 3), dtype uint8
         White is 255 or, for a third of the tiles, what the scanner gives: a slide of which nobody knows the background.
     nuclei : ndarray of shape (SIDE, SIDE), dtype int32
-    weight : int
     """
     rng = np.random.default_rng([seed, number])
     parameters = training_parameters(rng)

@@ -24,18 +24,14 @@ ROUNDED_PX = 2
 def image_placement(path: Path, slide: Slide, origin: str = "canvas") -> tuple[Placement, list[str]]:
     """Return where an image lies in the frame of its GeoJSON and given regions, with a note where its name says so.
 
+    Raises InputError if its name states another size than it has.
+
     Parameters
     ----------
     path : Path
         Of the image; QuPath writes the position of an exported tile into its name.
-    slide : Slide
     origin : "canvas" or "bounds"
         As in `ihcscore.workflows.Options`.
-
-    Raises
-    ------
-    InputError
-        If its name states another size than it has.
     """
     tile = tile_place(path.name)
     if tile is not None:
@@ -59,18 +55,10 @@ class LoadedImage:
 
     Parameters
     ----------
-    item : ImageInput
-    slide : Slide
-    assay : Assay
     sha256 : str
         Of everything that the slide is stored in.
-    regions : RegionSet
-    region_file : RegionFile or None
-    nuclei : NucleiFile or None
-    nuclei_path : Path or None
     placement : Placement
         Of the slide in the frame of its GeoJSON.
-    notes : tuple of str
     """
 
     item: ImageInput

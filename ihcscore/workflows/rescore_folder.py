@@ -152,19 +152,14 @@ def rescoring_pass(
 ) -> ScoringPass:
     """Return the scoring pass over a stored measurement by another assay.
 
+    Raises IhcscoreError if the assay cannot be scored without pixels.
+
     Parameters
     ----------
     result : StoredResult
         As measured.
-    new : Assay
-    regions : RegionSet
     keys : tuple of str, optional
         Image and group of the rows; those of the result unless given.
-
-    Raises
-    ------
-    IhcscoreError
-        If the assay cannot be scored without pixels.
     """
     old, before = result.assay, result.context
 

@@ -62,7 +62,6 @@ class RunSettings:
         Of images without an assay of their own.
     changes : mapping
         Fields that are changed in the images' own assays.
-    options : Options
     users : Counter
         How many images would use each file of nuclei or regions.
     earlier : mapping of str to Path

@@ -39,7 +39,6 @@ class Outcome:
         Its row, if it failed.
     message : str
         Why it failed, with its file.
-    warnings : tuple of str
     kept : bool
         It was complete already.
     sha256 : str
@@ -64,10 +63,8 @@ class ImageScorer:
 
     Parameters
     ----------
-    settings : RunSettings
     executor : Executor
         Measures the tiles.
-    progress : callable
     """
 
     def __init__(self, settings: RunSettings, executor: Executor, progress: Progress) -> None:
@@ -76,18 +73,14 @@ class ImageScorer:
     def score(self, item: ImageInput, context: SlideContext | None = None, number: int = 0) -> Outcome:
         """Score an image, or return why it cannot be scored.
 
+        Raises OutputError if the folder cannot be written: this ends the run.
+
         Parameters
         ----------
-        item : ImageInput
         context : SlideContext, optional
             Of its group.
         number : int
             Images done before.
-
-        Raises
-        ------
-        OutputError
-            If the folder cannot be written: this ends the run.
         """
         try:
             return self._score(item, context, number)

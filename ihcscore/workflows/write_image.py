@@ -56,7 +56,6 @@ def write_scored(
 
     Returns
     -------
-    rows : list of ScoreRow
     record : dict
         Scores and digests, for the summary.
     """
@@ -88,10 +87,8 @@ def write_result(
 
     Parameters
     ----------
-    image : LoadedImage
     folder : Path
         Of the image's result.
-    measured : MeasuredSlide
     scoring : ScoringPass
         Not iterated over yet.
     derived : sequence of str

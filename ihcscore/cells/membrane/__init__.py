@@ -105,10 +105,6 @@ def find_borders(
     cells : range
         Rows of `xy`.
 
-    Returns
-    -------
-    Borders
-
     Notes
     -----
     From 1 um inside the edge of the nucleus to 11 um outside, 32 rays are read every 0.5 um; a network trained on

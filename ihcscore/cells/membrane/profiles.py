@@ -49,6 +49,8 @@ def read_profiles(
 ) -> Profiles:
     """Sample DAB and luma around some cells.
 
+    Raises ValueError if `levels` and `nuclei` are not of such shapes, or `nuclei` has 2**30 pixels or more.
+
     Parameters
     ----------
     levels : ndarray of shape (2, M, N), dtype uint8
@@ -61,15 +63,6 @@ def read_profiles(
         Rows of `xy`.
     mpp : float
         um per pixel.
-
-    Returns
-    -------
-    Profiles
-
-    Raises
-    ------
-    ValueError
-        If `levels` and `nuclei` are not of such shapes, or `nuclei` has 2**30 pixels or more.
     """
     if levels.shape != (2, *nuclei.shape) or nuclei.size >= 2**30:
         raise ValueError(

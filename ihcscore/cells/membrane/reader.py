@@ -75,20 +75,12 @@ def encode_profiles(profiles: Profiles) -> NDArray[np.float32]:
 def read_membranes(profiles: Profiles, texture: Sequence[float]) -> Reading:
     """Predict the membranes of some cells with the packaged network.
 
+    Raises WeightsError if the packaged weights are missing or not those the package was built with.
+
     Parameters
     ----------
-    profiles : Profiles
     texture : sequence of float
         Of the slide, see `ihcscore.stains.texture`.
-
-    Returns
-    -------
-    Reading
-
-    Raises
-    ------
-    WeightsError
-        If the packaged weights are missing or not those the package was built with.
     """
     session, prior = _session(tuple(texture))
     (proposals,) = session.run(None, {"profiles": encode_profiles(profiles)})

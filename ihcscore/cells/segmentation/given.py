@@ -17,6 +17,9 @@ LARGEST_LABEL = np.iinfo(np.int64).max
 class GivenNuclei:
     """Takes nuclei from a label image instead of detecting them.
 
+    Raises ValueError if the labels do not fit the image, are not integers from 0 to 2^63 - 1, or are a mask or a
+    map of classes instead of one number for each nucleus; see `ihcscore.io.nuclei.why_no_nuclei`.
+
     Parameters
     ----------
     labels : ndarray of shape (M, N), integer
@@ -30,12 +33,6 @@ class GivenNuclei:
         How many nuclei were given, and how many of them hold no center of a working pixel and are lost.
     labels_sha256 : str
         Of the labels.
-
-    Raises
-    ------
-    ValueError
-        If the labels do not fit the image, are not integers from 0 to 2^63 - 1, or are a mask or a map of classes
-        instead of one number for each nucleus; see `ihcscore.io.nuclei.why_no_nuclei`.
     """
 
     labels: NDArray[np.integer]

@@ -160,7 +160,7 @@ class Network:
         return np.ascontiguousarray(np.asarray(out, np.uint8)[0, :rows, :columns])
 
     def segment(self, block: TilePixels) -> NDArray[np.int32]:
-        """Label the nuclei of a tile.
+        """Label the nuclei of a tile. Raises ValueError if the block has another pixel size.
 
         Parameters
         ----------
@@ -172,11 +172,6 @@ class Network:
         ndarray of shape (M, N), dtype int32
             0 is background, nuclei are 1..n without gaps, each 4-connected and without holes. An empty block gives an
             empty array.
-
-        Raises
-        ------
-        ValueError
-            If the block has another pixel size.
         """
         if abs(block.mpp / self.mpp - 1) > MPP_TOLERANCE:
             raise ValueError(f"expected pixels of {self.mpp} um, found {block.mpp} um: resample the block first")

@@ -33,7 +33,6 @@ def quantise(
         Light. Not modified.
     background : array_like of shape () or (3,)
         Light without tissue.
-    stains : StainMatrix
     caps_od : tuple of 2 float
         What is denser counts as this; 0 to 1.275.
 
@@ -80,6 +79,8 @@ def disc(radius: int) -> Plane:
 def local_mean(plane: Plane, radius: int, other: Plane | None = None) -> Plane:
     """Compute the mean of squares of ``2 * radius + 1`` pixels, rounded down; mirrored at the border.
 
+    Raises ValueError if the radius is larger, or the shapes differ.
+
     Parameters
     ----------
     plane : ndarray of shape (M, N), dtype uint8
@@ -92,11 +93,6 @@ def local_mean(plane: Plane, radius: int, other: Plane | None = None) -> Plane:
     Returns
     -------
     ndarray of shape (M, N), dtype uint8
-
-    Raises
-    ------
-    ValueError
-        If the radius is larger, or the shapes differ.
 
     Notes
     -----

@@ -35,6 +35,8 @@ def split(
 ) -> NDArray[np.int32]:
     """Label the hills of a height map.
 
+    Raises ValueError if the shapes differ, a depth is below 1, or `denser` is negative.
+
     Each pixel climbs to the highest of its four neighbors until it reaches a maximum. Two hills are one if the way
     between them goes down by less than `depth` from the lower summit. With `stained`, hills are first made one with its
     depth; then those whose common border is denser stained than both of their summits stay apart, and the others are
@@ -57,11 +59,6 @@ def split(
         0 outside the mask and more than 32 steps from a summit: an ascent has a bounded reach, and so have the rounds
         of merging, four with each depth. Hills have numbers from 1 on, with gaps, and each is 4-connected; where the
         mask has holes, so may they. An empty mask gives 0 everywhere.
-
-    Raises
-    ------
-    ValueError
-        If the shapes differ, a depth is below 1, or `denser` is negative.
 
     Examples
     --------

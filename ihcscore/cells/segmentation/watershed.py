@@ -145,7 +145,7 @@ class Watershed:
             raise ValueError(f"{', '.join(wide)}: at most {WIDEST_MEAN} pixels of {self.mpp:g} um")
 
     def segment(self, block: TilePixels) -> NDArray[np.int32]:
-        """Label the nuclei of a tile.
+        """Label the nuclei of a tile. Raises ValueError if the block has another pixel size.
 
         Parameters
         ----------
@@ -157,11 +157,6 @@ class Watershed:
         ndarray of shape (M, N), dtype int32
             0 is background, nuclei are 1..n without gaps, each 4-connected and without holes (not even bays that only a
             corner closes). An empty block gives an empty array.
-
-        Raises
-        ------
-        ValueError
-            If the block has another pixel size.
         """
         shape = block.rgb.shape[:2]
         if abs(block.mpp / self.mpp - 1) > MPP_TOLERANCE:

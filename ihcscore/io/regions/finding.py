@@ -73,7 +73,7 @@ def tile_place(name: str) -> TilePlace | None:
 
 
 def regions_for(image: Path, given: Path) -> Path:
-    """Find an image's file of regions.
+    """Find an image's file of regions. Raises InputError if the folder holds no such file, or several.
 
     Parameters
     ----------
@@ -81,15 +81,6 @@ def regions_for(image: Path, given: Path) -> Path:
         The image.
     given : Path
         A file, or a folder that holds one of `names_of` plus one of `REGION_ENDINGS` and `REGION_SUFFIXES`.
-
-    Returns
-    -------
-    Path
-
-    Raises
-    ------
-    InputError
-        If the folder holds no such file, or several.
     """
     names = [f"{name}{e}{s}" for name in names_of(image) for e in REGION_ENDINGS for s in REGION_SUFFIXES]
     return file_for(image, given, names, "regions")

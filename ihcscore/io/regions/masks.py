@@ -18,17 +18,14 @@ MOST_LABELS = 20_000
 def read_mask(data: bytes, dimensions: tuple[int, int]) -> Drawn:
     """Read a mask: each number above 0 is a region, its outline follows the edges of the mask's pixels.
 
+    Raises NotARegionFile if it is of another shape, or not of one channel of whole numbers.
+
     Parameters
     ----------
     data : bytes
         PNG or TIFF of one channel, of the shape of the slide at any downsample.
     dimensions : tuple of int
         Width and height of the slide.
-
-    Raises
-    ------
-    NotARegionFile
-        If it is of another shape, or not of one channel of whole numbers.
     """
     labels = _labels(data)
     rows, cols = labels.shape

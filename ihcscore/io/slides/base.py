@@ -62,11 +62,10 @@ class Slide(Protocol):
     def notes(self) -> tuple[str, ...]: ...  # noqa: D102
 
     def read_level(self, level: int, window: tuple[int, int, int, int]) -> NDArray[np.uint8]:
-        """Read pixels of a level.
+        """Read pixels of a level. Raises UnreadableImage if it cannot be decoded.
 
         Parameters
         ----------
-        level : int
         window : tuple of int
             ``(y0, x0, y1, x1)`` in pixels of that level, half open, inside the level, with pixels.
 
@@ -74,11 +73,6 @@ class Slide(Protocol):
         -------
         ndarray of shape (y1 - y0, x1 - x0, 3), dtype uint8
             Light as stored; white where nothing was scanned. A pixel's value does not depend on the window.
-
-        Raises
-        ------
-        UnreadableImage
-            If it cannot be decoded.
         """
         ...
 

@@ -35,6 +35,9 @@ def series_of(path: Path) -> str | None:
 class DicomSlide:
     """A DICOM slide that wsidicom reads: labels and overviews are never opened.
 
+    Raises MissingExtra if wsidicom is not installed; UnreadableImage if it cannot read the series;
+    MissingPixelSize, PixelSizeError if there is no pixel size, or none that can be scored.
+
     Parameters
     ----------
     path : Path
@@ -43,15 +46,6 @@ class DicomSlide:
         um per level-0 pixel; wins over what the file says.
     notes : tuple of str
         What was decided before.
-
-    Raises
-    ------
-    MissingExtra
-        If wsidicom is not installed.
-    UnreadableImage
-        If it cannot read the series.
-    MissingPixelSize, PixelSizeError
-        If there is no pixel size, or none that can be scored.
     """
 
     def __init__(self, path: Path, mpp: float | None = None, notes: tuple[str, ...] = ()) -> None:

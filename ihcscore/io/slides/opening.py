@@ -32,7 +32,6 @@ class Format:
 
     Parameters
     ----------
-    name : str
     suffixes : tuple of str
         By which such files are found in folders, in lower case.
     is_slide : bool

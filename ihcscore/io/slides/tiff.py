@@ -29,18 +29,13 @@ SMALLEST_LEVEL = 16
 class TiffSlide:
     """A TIFF that is read piece by piece.
 
+    Raises UnreadableImage if it is damaged, or not 8-bit RGB; MissingPixelSize, PixelSizeError if there is no pixel
+    size, or none that can be scored.
+
     Parameters
     ----------
-    path : Path
     mpp : float, optional
         um per level-0 pixel; wins over what the file says.
-
-    Raises
-    ------
-    UnreadableImage
-        If it is damaged, or not 8-bit RGB.
-    MissingPixelSize, PixelSizeError
-        If there is no pixel size, or none that can be scored.
     """
 
     reader = f"tifffile {tifffile.__version__}"

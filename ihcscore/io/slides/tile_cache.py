@@ -46,7 +46,6 @@ class Kept:
 
         Parameters
         ----------
-        level : int
         window : tuple of int
             ``(y0, x0, y1, x1)`` in pixels of the level, half open, inside it.
         size : tuple of int

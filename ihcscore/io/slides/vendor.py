@@ -27,18 +27,13 @@ UM_PER_UNIT = {"inch": 25400.0, "centimeter": 10000.0}
 class VendorSlide:
     """A slide that OpenSlide reads.
 
+    Raises UnreadableImage if OpenSlide cannot read it; MissingPixelSize, PixelSizeError if there is no pixel size,
+    or none that can be scored.
+
     Parameters
     ----------
-    path : Path
     mpp : float, optional
         um per level-0 pixel; wins over what the file says.
-
-    Raises
-    ------
-    UnreadableImage
-        If OpenSlide cannot read it.
-    MissingPixelSize, PixelSizeError
-        If there is no pixel size, or none that can be scored.
     """
 
     reader = f"openslide {openslide.__library_version__}"

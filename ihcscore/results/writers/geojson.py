@@ -47,6 +47,8 @@ CHUNK = 5000
 def write_geojson(path: Path, tables: Iterable[pd.DataFrame], place: Placement = HERE) -> None:
     """Write classed cells for QuPath: cell and nucleus outline, class, flag, measurements.
 
+    Raises OutputError if it cannot be written.
+
     Parameters
     ----------
     path : Path
@@ -55,11 +57,6 @@ def write_geojson(path: Path, tables: Iterable[pd.DataFrame], place: Placement =
         Cell table with classes, in pieces of any size; a few thousand cells are in memory at a time.
     place : Placement
         Where the image lies in the frame that is written.
-
-    Raises
-    ------
-    OutputError
-        If it cannot be written.
 
     Notes
     -----

@@ -94,7 +94,6 @@ def score_map(
         Size of its pixels.
     grid : ndarray of shape (K, L)
         As `score_grid` gives it.
-    regions : RegionSet
 
     Returns
     -------

@@ -35,7 +35,7 @@ RESEARCH_USE = "For research use only. Not for diagnostic procedures."
 
 
 def write_summary(path: Path, summary: dict[str, Any]) -> None:
-    """Write a summary.
+    """Write a summary. Raises OutputError if it cannot be written.
 
     Parameters
     ----------
@@ -43,28 +43,18 @@ def write_summary(path: Path, summary: dict[str, Any]) -> None:
         Replaced if it exists.
     summary : dict
         Plain values.
-
-    Raises
-    ------
-    OutputError
-        If it cannot be written.
     """
     head = {"format": FORMAT, "format_version": FORMAT_VERSION, "notice": RESEARCH_USE}
     write_bytes(path, (json.dumps({**head, **summary}, indent=1, ensure_ascii=False, allow_nan=False) + "\n").encode())
 
 
 def read_summary(path: Path) -> dict[str, Any]:
-    """Read a summary.
+    """Read a summary. Raises DamagedResult if it is missing, no summary, damaged or of another format version.
 
     Returns
     -------
     dict
         With all of `REQUIRED` in their types.
-
-    Raises
-    ------
-    DamagedResult
-        If it is missing, no summary, damaged or of another format version.
     """
     try:
         summary = json.loads(path.read_text("utf-8"))

@@ -56,7 +56,7 @@ BLOCK_COLUMNS = {
 
 
 def write_cells(path: Path, tables: Iterable[pd.DataFrame]) -> None:
-    """Write a cell table as Parquet, a row group for each tile.
+    """Write a cell table as Parquet, a row group for each tile. Raises OutputError if it cannot be written.
 
     Parameters
     ----------
@@ -65,11 +65,6 @@ def write_cells(path: Path, tables: Iterable[pd.DataFrame]) -> None:
     tables : iterable of DataFrame
         Columns of `ihcscore.table.schema`, in tile order; all with the same columns, at least one. One is in memory at
         a time.
-
-    Raises
-    ------
-    OutputError
-        If it cannot be written.
     """
     with atomic_path(path) as part, ExitStack() as stack:
         writer = None
@@ -95,7 +90,7 @@ def _arrow(cells: pd.DataFrame, known: list[Column], schema: pa.Schema) -> pa.Ta
 
 
 def read_cells(path: Path, columns: Sequence[str] | None = None) -> pd.DataFrame:
-    """Read a cell table.
+    """Read a cell table. Raises DamagedResult if it is missing, damaged or of another schema version.
 
     Parameters
     ----------
@@ -103,15 +98,6 @@ def read_cells(path: Path, columns: Sequence[str] | None = None) -> pd.DataFrame
         What `write_cells` wrote.
     columns : sequence of str, optional
         Those that are wanted, if they are there.
-
-    Returns
-    -------
-    DataFrame
-
-    Raises
-    ------
-    DamagedResult
-        If it is missing, damaged or of another schema version.
     """
     with _opened(path) as file:
         return _frame(file.read(_there(file, columns)))
@@ -154,17 +140,14 @@ def _frame(table: pa.Table) -> pd.DataFrame:
 def write_cells_csv(path: Path, tables: Iterable[pd.DataFrame]) -> None:
     """Write a cell table as CSV, without outlines; UTF-8 with a mark, so that spreadsheets read the units.
 
+    Raises OutputError if it cannot be written.
+
     Parameters
     ----------
     path : Path
         Replaced if it exists.
     tables : iterable of DataFrame
         As for `write_cells`.
-
-    Raises
-    ------
-    OutputError
-        If it cannot be written.
     """
     with atomic_path(path) as part, part.open("w", encoding="utf-8-sig", newline="") as file:
         for number, cells in enumerate(tables):
@@ -186,6 +169,8 @@ def write_quality(path: Path, tiles: Iterable[TileQuality]) -> None:
 def write_blocks(path: Path, samplings: Mapping[tuple[str, str], Sampling]) -> None:
     """Write what intervals are made of: the tallies of each block, and how often each resample draws it.
 
+    Raises OutputError if it cannot be written.
+
     Parameters
     ----------
     path : Path
@@ -194,11 +179,6 @@ def write_blocks(path: Path, samplings: Mapping[tuple[str, str], Sampling]) -> N
         each resample, empty where none were drawn.
     samplings : mapping
         By region and population.
-
-    Raises
-    ------
-    OutputError
-        If it cannot be written.
     """
     columns: dict[str, list[Any]] = {name: [] for name in BLOCK_COLUMNS}
     for (region, population), sample in samplings.items():
@@ -242,7 +222,7 @@ def read_blocks(path: str | Path) -> dict[tuple[str, str], Sampling]:
 
 
 def write_scores(path: Path, rows: Iterable[ScoreRow]) -> None:
-    """Write rows of scores as CSV.
+    """Write rows of scores as CSV. Raises OutputError if it cannot be written.
 
     Parameters
     ----------
@@ -250,11 +230,6 @@ def write_scores(path: Path, rows: Iterable[ScoreRow]) -> None:
         Replaced if it exists.
     rows : iterable of ScoreRow
         A missing value is an empty field, the status and reason say why; numbers to six decimals.
-
-    Raises
-    ------
-    OutputError
-        If it cannot be written.
     """
     all_rows, text = list(rows), io.StringIO()
     writer = csv.DictWriter(text, table_columns(all_rows), restval="")

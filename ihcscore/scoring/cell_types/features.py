@@ -35,6 +35,8 @@ Values = NDArray[np.float64]
 def features_of(tables: Iterable[pd.DataFrame]) -> Values:
     """Compute the features of all cells of an image.
 
+    Raises IhcscoreError if a column is missing, as where background or stain vectors changed after measuring.
+
     Parameters
     ----------
     tables : iterable of DataFrame
@@ -44,11 +46,6 @@ def features_of(tables: Iterable[pd.DataFrame]) -> Values:
     -------
     ndarray of shape (n, 25), dtype float64
         Columns of `FEATURES`; neighbors are the nearest nuclei, with fewer cells those that there are.
-
-    Raises
-    ------
-    IhcscoreError
-        If a column is missing, as where background or stain vectors changed after measuring.
     """
     kept = [_needed(table) for table in tables]
     values = np.concatenate(kept) if kept else np.zeros((0, len(NEEDED)))

@@ -54,6 +54,8 @@ def read_labels(
 ) -> Labels:
     """Read which cells are what from QuPath's GeoJSON: points set on cells, or regions whose cells all are.
 
+    Raises InputError if it cannot be read, or labels fewer than two types.
+
     Parameters
     ----------
     path : Path
@@ -71,11 +73,6 @@ def read_labels(
     -------
     Labels
         A cell that is labeled twice counts for the first.
-
-    Raises
-    ------
-    InputError
-        If it cannot be read, or labels fewer than two types.
     """
     points = _points(path)
     xy = cells[["x_px", "y_px"]].to_numpy(np.float64)

@@ -83,20 +83,16 @@ def _distances(found: Tensor, true: Tensor) -> Tensor:
 class Run:
     """Training that resumes after the last completed stage.
 
+    Raises ValueError if the checkpoint is damaged, or of a training of other cells, steps, seed or stages.
+
     Parameters
     ----------
-    cells : Cells
     steps : int
         Of all stages.
     seed : int
         Of weights, draws of cells and noise.
     checkpoint : Path
         Read if it exists.
-
-    Raises
-    ------
-    ValueError
-        If the checkpoint is damaged, or of a training of other cells, steps, seed or stages.
     """
 
     def __init__(self, cells: Cells, steps: int, seed: int, checkpoint: Path) -> None:

@@ -34,16 +34,13 @@ def write_grid(path: Path, grid: CoreGrid) -> None:
 def read_grid(path: Path) -> CoreGrid:
     """Read a grid that `write_grid` wrote or a user did.
 
+    Raises InputError if it cannot be read or does not make sense.
+
     Parameters
     ----------
     path : Path
         CSV with columns ``name``, ``x_um``, ``y_um``, ``diameter_um`` and, if wanted, ``row``, ``column`` and
         ``status`` ("ok" unless given; "missing" is not scored).
-
-    Raises
-    ------
-    InputError
-        If it cannot be read or does not make sense.
     """
     rows = _rows(path, ("name", "x_um", "y_um", "diameter_um"))
     cores = []
@@ -68,7 +65,7 @@ def read_grid(path: Path) -> CoreGrid:
 
 
 def read_sheet(path: Path) -> dict[tuple[str, str], str]:
-    """Read which core is of which patient.
+    """Read which core is of which patient. Raises InputError if it cannot be read or names a core twice.
 
     Parameters
     ----------
@@ -80,11 +77,6 @@ def read_sheet(path: Path) -> dict[tuple[str, str], str]:
     -------
     dict of (str, str) to str
         Patient by slide and core; the slide is empty where the sheet names none.
-
-    Raises
-    ------
-    InputError
-        If it cannot be read or names a core twice.
     """
     rows = _rows(path, ("core", "patient"))
     keys = [(row.get("slide") or "", row["core"]) for row in rows]
@@ -97,7 +89,6 @@ def core_regions(cores: Iterable[Core], mpp: float, place: Placement = HERE) -> 
 
     Parameters
     ----------
-    cores : iterable of Core
     mpp : float
         um per level-0 pixel.
     place : Placement

@@ -62,6 +62,9 @@ def recorded_grids(out: Path, slides: Iterable[str]) -> dict[str, CoreGrid]:
 def write_arrays(out: Path, patients: Patients) -> tuple[list[CoreRow], list[PatientRow], list[str]]:
     """Write ``cores.csv`` and ``patients.csv`` of all arrays of a result folder.
 
+    Raises IhcscoreError if the scores cannot be read, or the files not written. A slide whose grid cannot be read
+    is left out with a warning.
+
     Parameters
     ----------
     out : Path
@@ -73,14 +76,6 @@ def write_arrays(out: Path, patients: Patients) -> tuple[list[CoreRow], list[Pat
     -------
     cores : list of CoreRow
         Every place of the grid of each slide that was scored or failed.
-    patients : list of PatientRow
-    warnings : list of str
-
-    Raises
-    ------
-    IhcscoreError
-        If the scores cannot be read, or the files not written. A slide whose grid cannot be read is left out with a
-        warning.
     """
     results = {result.folder.name: result for result in list_results(out)[0]}
     failed = {row.image: row.reason for row in failed_rows(out)}

@@ -39,7 +39,6 @@ class Core:
         From 0.
     x_um, y_um : float
         Center, from the slide's origin.
-    diameter_um : float
     status : str
         "ok", or "missing" where there is no tissue to score.
     """
@@ -102,9 +101,10 @@ def core_name(row: int, column: int) -> str:
 def find_cores(tissue: TissueMap, diameter_um: float | None = None) -> CoreGrid:
     """Find the cores of a tissue microarray.
 
+    Raises IhcscoreError if there is no grid to be seen; it says what to do.
+
     Parameters
     ----------
-    tissue : TissueMap
     diameter_um : float, optional
         Of a core; estimated from the slide unless given.
 
@@ -112,11 +112,6 @@ def find_cores(tissue: TissueMap, diameter_um: float | None = None) -> CoreGrid:
     -------
     CoreGrid
         With a place for each row and column, missing cores included.
-
-    Raises
-    ------
-    IhcscoreError
-        If there is no grid to be seen; it says what to do.
 
     Notes
     -----

@@ -24,13 +24,8 @@ class CoreRow:
     ----------
     slide, core, patient : str
         The patient is empty where the sheet names none.
-    row, column : int
-    x_um, y_um, diameter_um : float
-    cells, negative, weak, moderate, strong : int or None
-    percent_positive, h_score, mean_dab_od : float or None
     status : str
         "ok", "unscorable", "failed" with its slide, or "missing" where the place has no core.
-    reason : str
     """
 
     slide: str
@@ -59,7 +54,6 @@ class PatientRow:
 
     Parameters
     ----------
-    patient : str
     cores, cores_without_score : int
         Cores that were scored; cores of the patient that are missing, failed or hold too few cells, or none.
     cells, negative, weak, moderate, strong : int
@@ -68,7 +62,6 @@ class PatientRow:
         Of all cells together.
     h_score_mean, h_score_min, h_score_max : float or None
         Over cores, each counting the same.
-    status, reason : str
     """
 
     patient: str
@@ -110,10 +103,6 @@ def _unscored(slide: str, core: Core, patient: str) -> CoreRow:
 
 def patient_rows(cores: Iterable[CoreRow]) -> list[PatientRow]:
     """Score each patient from its cores; those without patient are left out.
-
-    Parameters
-    ----------
-    cores : iterable of CoreRow
 
     Returns
     -------

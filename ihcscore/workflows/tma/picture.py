@@ -17,6 +17,8 @@ LOST = (200, 40, 40)
 def write_picture(path: Path, coarse: NDArray[np.uint8], um: float, grid: CoreGrid) -> None:
     """Draw the cores with their names onto a slide in small: missing ones and tissue off the grid in red.
 
+    Raises OutputError if it cannot be written.
+
     Parameters
     ----------
     path : Path
@@ -25,12 +27,6 @@ def write_picture(path: Path, coarse: NDArray[np.uint8], um: float, grid: CoreGr
         The slide. Not modified.
     um : float
         Size of its pixels.
-    grid : CoreGrid
-
-    Raises
-    ------
-    OutputError
-        If it cannot be written.
     """
     picture = coarse.copy()
     for core in grid.cores:

@@ -39,7 +39,6 @@ class ArrayReport:
         Every place of every grid in the result folder.
     patients : tuple of PatientRow
         Those of all slides in the folder; empty if no sheet names any.
-    warnings : tuple of str
     """
 
     run: RunReport
@@ -147,6 +146,8 @@ def find_grids(
 ) -> tuple[dict[str, CoreGrid], dict[str, str]]:
     """Find or read the grids of slides; write them, their cores as regions, and pictures to ``out/grids``.
 
+    Raises IhcscoreError if one grid is given for several slides.
+
     Parameters
     ----------
     inputs, assay, out, grid, core_mm
@@ -160,11 +161,6 @@ def find_grids(
         By name of the slide.
     refused : dict of str to str
         Why other slides have none.
-
-    Raises
-    ------
-    IhcscoreError
-        If one grid is given for several slides.
     """
     if grid is not None and grid.is_file() and len(inputs) > 1:
         raise IhcscoreError(f"{grid.name} cannot be the grid of {len(inputs)} slides: give a folder of them")
