@@ -55,7 +55,7 @@ def score_slide(
     regions : RegionSet
         Regions to score.
     nuclei : ndarray of shape (M, N), integer, optional
-        Label image of nuclei found elsewhere, instead of segmenting.
+        Label image of nuclei from another program, instead of segmenting.
     execution : Execution, optional
         Where tiles are measured and kept; on one core and in memory unless given.
     keys : tuple of str
@@ -109,7 +109,7 @@ def score_image(
     context : SlideContext, optional
         Background and stain vectors; estimated from the image unless given.
     nuclei : ndarray of shape (M, N), integer, optional
-        Label image of nuclei found elsewhere, instead of segmenting.
+        Label image of nuclei from another program, instead of segmenting.
 
     Returns
     -------

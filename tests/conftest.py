@@ -9,6 +9,25 @@ from ihcscore.phantom import load_parameters, render
 from ihcscore.stains.unmix import mix
 
 WHITE = 240
+FAST_OF_SLOW = {
+    "test_benchmarks": (),
+    "test_slide_runs": (
+        "test_a_region_alone_has_the_cells_of_the_slide",
+        "test_regions_are_scored_each_and_by_class_without_pixels",
+        "test_a_slide_replays",
+        "test_the_cells_are_the_same_through_every_reader",
+        "test_only_regions_needs_regions_and_regions_need_the_slide",
+    ),
+    "test_tma_scoring": ("test_from_the_slide_to_patients",),
+}
+"""Modules that take most of the time, and which of their tests are marked as fast nevertheless."""
+
+
+def pytest_collection_modifyitems(items):
+    for item in items:
+        chosen = FAST_OF_SLOW.get(item.path.stem)
+        if chosen is None or getattr(item, "originalname", None) in chosen:
+            item.add_marker("fast")
 
 
 def light(hematoxylin, dab, white=WHITE):

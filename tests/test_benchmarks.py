@@ -98,7 +98,7 @@ def test_folds():
 
 
 def test_off_color():
-    assert "without pigment: " in run("off_color.py", "--fields", 1, "--side", 192)
+    assert "without pigment: " in run("off_color.py", "--fields", 1, "--side", 192, "--plain", 1)
 
 
 def test_tma():

@@ -11,7 +11,7 @@ MPP = 0.5
 def command(
     out: Annotated[Path, typer.Argument(help="Result folder.")] = Path("ihcscore-demo"),
 ) -> None:
-    """Score a real H-DAB image that comes with scikit-image (colon, membranous stain), taken as 0.5 um per pixel."""
+    """Score the H-DAB image of scikit-image (colon; stain of membrane and cytoplasm), taken as 0.5 um per pixel."""
     from skimage.data import immunohistochemistry
 
     from ihcscore.assays.loading import load_assay
@@ -23,7 +23,7 @@ def command(
 
     image = out / "immunohistochemistry.png"
     write_bytes(image, encode_png(immunohistochemistry()))
-    assay = load_assay("generic-nuclear").replace(mpp=MPP)
+    assay = load_assay("generic-membranous").replace(mpp=MPP, compartment=("membrane", "cytoplasm"))
     report = run([ImageInput(image, "immunohistochemistry")], assay, out, overwrite=True)
     summarise_failures(report.failed, 1)
     print(f"Look at {out / 'immunohistochemistry' / 'overlay.png'}")

@@ -73,7 +73,7 @@ Weights = Annotated[
 ]
 Nuclei = Annotated[
     Path | None,
-    option(CELLS, "--nuclei", help="Nuclei found elsewhere: label image or QuPath GeoJSON, or a folder of them."),
+    option(CELLS, "--nuclei", help="Nuclei from another program: label image or QuPath GeoJSON, or a folder of them."),
 ]
 Population = Annotated[
     str | None, option(CELLS, "--population", help="Cells that are scored first: all, tumor, stroma, immune, other.")

@@ -43,7 +43,7 @@ class ImageInput:
     mpp : float or None
         um per pixel from a manifest.
     nuclei : Path or None
-        File, or folder with the file, of nuclei found elsewhere.
+        File, or folder with the file, of nuclei from another program.
     regions : Path or None
         File, or folder with the file, of regions.
     assay : Path or None

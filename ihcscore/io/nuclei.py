@@ -1,4 +1,4 @@
-"""Nuclei found elsewhere: label images, and the GeoJSON that QuPath exports."""
+"""Nuclei from other programs: label images, and the GeoJSON that QuPath exports."""
 
 import hashlib
 from dataclasses import dataclass

@@ -45,7 +45,7 @@ class SlideTask:
     mpp : float
         um per level-0 pixel.
     nuclei : Path, optional
-        File of nuclei found elsewhere.
+        File of nuclei from another program.
     place : Placement
         Placement of the slide in the frame of that file, where it is GeoJSON.
     """

@@ -146,7 +146,7 @@ def plan_measurement(
     context : SlideContext, optional
         Background and stain vectors; estimated from the slide unless given.
     nuclei : ndarray of shape (M, N), integer, optional
-        Label image of nuclei found elsewhere, instead of segmenting.
+        Label image of nuclei from another program, instead of segmenting.
     within : shapely geometry, optional
         In level-0 pixels: only tiles that matter for cells in it are measured. They are those of the whole slide.
     """

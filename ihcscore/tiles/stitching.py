@@ -104,8 +104,8 @@ def cell_ids(x_px: NDArray[np.float64], y_px: NDArray[np.float64]) -> ExtensionA
 
     Examples
     --------
-    >>> list(cell_ids(np.array([1.0]), np.array([2.5])))
-    ['00000000-0400-8000-8000-000000000a00']
+    >>> print(*cell_ids(np.array([1.0]), np.array([2.5])))
+    00000000-0400-8000-8000-000000000a00
     """
     x, y = (np.rint(np.asarray(v) * 1024).astype(np.int64)[:, None] for v in (x_px, y_px))
     letters = np.tile(np.frombuffer(b"00000000-0000-8000-8000-000000000000", np.uint8), (len(x), 1))

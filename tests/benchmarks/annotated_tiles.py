@@ -107,7 +107,7 @@ def main():
     parser.add_argument("--changed", action="store_true")
     options = parser.parse_args()
     evaluate = options.evaluate or options.truth.resolve().parent.parent / "evaluate" / "evaluate.py"
-    fields = changes(options.thresholds, background=options.background, segmenter=options.segmenter)
+    fields = changes(thresholds=options.thresholds, background=options.background, segmenter=options.segmenter)
     assay = assay_with(options.assay, fields)
     manifest = json.loads((options.truth / "manifest.json").read_text())
     with tempfile.TemporaryDirectory() as name:

@@ -89,6 +89,7 @@ def test_demo(call, tmp_path):
     row = rows(tmp_path / "shown")[0]
     assert row["status"] == "ok"
     assert int(row["cells"]) > 250
+    assert row["compartment"] == "membrane+cytoplasm"
     assert (tmp_path / "shown" / "immunohistochemistry" / "overlay.png").exists()
     assert call("demo", "shown")[0] == 0
 

@@ -1,4 +1,4 @@
-"""Nuclei found elsewhere, given as a label image."""
+"""Nuclei from another program, given as a label image."""
 
 import hashlib
 from dataclasses import dataclass, field
