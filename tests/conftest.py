@@ -2,31 +2,50 @@
 
 import numpy as np
 import pytest
+from hypothesis import settings
 from scipy import ndimage as ndi
 from skimage.data import immunohistochemistry
 
 from ihcscore.phantom import load_parameters, render
 from ihcscore.stains.unmix import mix
 
+settings.register_profile("any speed", deadline=None)
+settings.load_profile("any speed")
+
 WHITE = 240
-FAST_OF_SLOW = {
-    "test_benchmarks": (),
-    "test_slide_runs": (
-        "test_a_region_alone_has_the_cells_of_the_slide",
-        "test_regions_are_scored_each_and_by_class_without_pixels",
-        "test_a_slide_replays",
-        "test_the_cells_are_the_same_through_every_reader",
-        "test_only_regions_needs_regions_and_regions_need_the_slide",
-    ),
-    "test_tma_scoring": ("test_from_the_slide_to_patients",),
+SLOW = {
+    "test_benchmarks.py": ["test_"],
+    "test_slide_runs.py": [
+        "test_every_nucleus_is_there_once",
+        "test_workers_",
+        "test_a_killed_run",
+        "test_a_batch_goes_on",
+        "test_manifests_name",
+        "test_a_full_disk",
+        "test_a_worker_that_dies",
+        "test_a_scheduler",
+        "test_odd_sizes",
+        "test_nuclei_of_a_tile",
+        "test_one_run_at_a_time",
+        "test_a_disk_without_locks",
+        "test_parts_",
+    ],
+    "test_tma_scoring.py": ["test_cores_", "test_slides_", "test_a_failed_slide", "test_a_damaged", "test_patients_"],
+    "test_score_folder.py": ["test_tiles_are_scored_by_workers", "test_workers_"],
+    "test_rescore_folder.py": ["test_cells_of_regions_alone"],
+    "test_estimate.py": ["test_dab_that_lies_nowhere"],
+    "test_phantom_benchmark.py": ["test_each_tile"],
+    "test_tile.py": ["test_blocks_of_any_size"],
+    "test_watershed.py": ["test_a_window_has"],
+    "test_intervals.py": ["test_coverage"],
+    "test_api.py": ["test_h_scores_of_phantoms"],
 }
-"""Modules that take most of the time, and which of their tests are marked as fast nevertheless."""
+"""Beginnings of the names of the tests that take the most time; the others are marked ``fast``."""
 
 
 def pytest_collection_modifyitems(items):
     for item in items:
-        chosen = FAST_OF_SLOW.get(item.path.stem)
-        if chosen is None or getattr(item, "originalname", None) in chosen:
+        if not item.name.startswith(tuple(SLOW.get(item.path.name, ()))):
             item.add_marker("fast")
 
 

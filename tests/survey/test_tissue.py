@@ -113,7 +113,7 @@ def flags(rgb, od=0.4, **places):
 
 
 def test_sharp_tissue_has_no_flag_and_each_fault_its_own():
-    rgb = render(load_parameters("nuclear"), 5).rgb
+    rgb = render(load_parameters("nuclear"), 6).rgb
     assert flags(rgb) == ()
     assert flags(cv2.GaussianBlur(rgb, (0, 0), 4)) == ("out of focus",)
     dark, black = rgb.copy(), rgb.copy()
